@@ -1,0 +1,61 @@
+/*
+ * replica.h - where packs and journal segments live besides the store: one
+ * narrow interface, one file per kind.  The store itself is replica 0.
+ *
+ * Objects are named by relative paths ("packs/00000007.pack",
+ * "journal/00000001.vj"), grow only at their end, and are never changed.
+ * A kind without cheap appends may keep parts; nobody else notices.
+ *
+ * Threads: calls on one replica are serialised by its owner.
+ */
+#ifndef FS_REPLICA_H
+#define FS_REPLICA_H
+
+#include <stdint.h>
+#include <stddef.h>
+
+#include "base/auto.h"
+
+struct errmsg;
+struct replica;
+
+typedef int replica_list_fn(void *ctx, const char *name, uint64_t size);
+
+struct replica_ops {
+	const char *kind; /* "dir" */
+	/* Extends object `name`, which has exactly `off` bytes, by n bytes. */
+	int (*append)(struct replica *r, const char *name, uint64_t off,
+		      const void *p, size_t n);
+	/* Full read of a range; short at the end: bytes read or -errno. */
+	ssize_t (*get)(struct replica *r, const char *name, uint64_t off,
+		       void *p, size_t n);
+	/* -ENOENT when missing. */
+	int (*size)(struct replica *r, const char *name, uint64_t *out);
+	int (*list)(struct replica *r, const char *prefix, replica_list_fn *fn,
+		    void *ctx);
+	int (*remove)(struct replica *r, const char *name);
+	/* Replaces a small object whole, atomically (identity, checkpoint). */
+	int (*put)(struct replica *r, const char *name, const void *p,
+		   size_t n);
+	/* Everything appended or put so far is durable. */
+	int (*sync)(struct replica *r);
+	void (*close)(struct replica *r);
+};
+
+struct replica {
+	const struct replica_ops *ops;
+	char name[256];	      /* as `vouch replica list` shows it */
+	uint8_t volume_id[16]; /* whose copy this is (identify) */
+};
+
+/*
+ * Opens a directory replica at absolute path `dir`; creates it and its
+ * identity file for volume_id when `create`.  Refuses a directory that holds
+ * another volume or anything foreign, in words.
+ */
+int must_use replica_dir_open(struct replica **out, const char *dir,
+			      const uint8_t volume_id[16], int create,
+			      struct errmsg *em);
+void replica_close(struct replica *r); /* NULL is a no-op */
+
+#endif

@@ -1,0 +1,185 @@
+/*
+ * store.h - chunks by content id: put, get (verified, repaired), flush.
+ *
+ * A chunk is immutable and named by its hash.  It reaches the store in one of
+ * two ways:
+ *   - bulk: a writer appends it to a pack of its own; store_writer_flush()
+ *     makes it durable before the entry that names it is enqueued;
+ *   - small: it is staged in memory, rides in the WAL frame beside its entry
+ *     (the frame's flush is its durability), and is settled into a pack
+ *     afterwards.  A staged chunk can be read at once.
+ *
+ * Invariants: (1) store_get returns bytes whose hash was computed over the
+ * very buffer it hands out, or an error after every replica was tried.
+ * (2) Dedup only against chunks whose bytes were verified in this epoch
+ * (since open).  (3) The location table lists durable or staged bytes only
+ * after a restart; it is a cache, rebuilt from pack footers.
+ *
+ * Threads: all calls are thread-safe and may block on disk; a store_writer is
+ * used by one thread at a time.
+ */
+#ifndef FS_STORE_H
+#define FS_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/digest.h"
+
+struct errmsg;
+struct store;
+struct store_writer;
+struct vio;
+
+enum chunk_type { CHUNK_DATA = 1, CHUNK_NODE = 2 };
+enum chunk_codec { CHUNK_RAW = 0, CHUNK_ZSTD = 1 };
+
+/* A chunk ready to be stored. */
+struct chunk {
+	struct digest id;
+	uint8_t type;  /* enum chunk_type */
+	uint8_t codec; /* enum chunk_codec */
+	uint32_t raw_len;
+	uint32_t stored_len;
+	const uint8_t *stored; /* borrowed */
+};
+
+/* Per-thread scratch for chunk_make; opaque. */
+struct chunk_maker;
+struct chunk_maker *chunk_maker_new(void); /* NULL: no memory */
+void chunk_maker_free(struct chunk_maker *m);
+
+/* The id alone. */
+void chunk_hash(struct digest *out, enum chunk_type type, const void *p,
+		size_t n);
+/*
+ * Hashes, and compresses where that pays (out->stored then points into the
+ * maker's scratch until the next call, else at p).  n <= LIMIT_CHUNK.
+ */
+int must_use chunk_make(struct chunk *out, struct chunk_maker *m,
+			enum chunk_type type, const void *p, size_t n);
+
+struct store_options {
+	struct vio *vio;	   /* rooted at STORE */
+	size_t cache_bytes;	   /* decoded chunks; 0: 64 MiB */
+	size_t table_cache_bytes;  /* 0: 32 MiB */
+	bool read_only;
+	/*
+	 * Told of every repair and every chunk that could not be repaired
+	 * (ok = false), from any thread, no locks held.
+	 */
+	void (*on_repair)(void *ctx, const struct digest *id,
+			  const char *replica, bool ok);
+	void *ctx;
+};
+
+/*
+ * Opens packs/ (made when missing), cuts torn tails of unsealed packs, loads
+ * or rebuilds the location table.  -ERR_CORRUPT with words.
+ */
+int must_use store_open(struct store **out, const struct store_options *o,
+			struct errmsg *em);
+/* Settles nothing by itself; flushes packs and the table.  NULL: no-op. */
+void store_close(struct store *s);
+
+/* --- reading --- */
+
+/* A decoded chunk in the cache, pinned until store_release. */
+struct store_ref {
+	const uint8_t *p;
+	uint32_t n;
+	void *pin;
+};
+
+/*
+ * Gets a chunk, hash verified over the very bytes returned (also when they
+ * come from the cache).  -ERR_MISSING_CHUNK: known nowhere;
+ * -ERR_CORRUPT: every copy is bad.
+ */
+int must_use store_get(struct store *s, struct store_ref *out,
+		       const struct digest *id, enum chunk_type type);
+void store_release(struct store_ref *ref);
+/* True when the id is listed (says nothing about its bytes). */
+bool store_has(struct store *s, const struct digest *id);
+
+/* --- writing --- */
+
+/*
+ * Stages a small chunk (copies the bytes).  *out_new is false when the same
+ * chunk is stored or staged already and was verified: nothing is to be put
+ * into a frame then.  Otherwise the commit thread finds it by
+ * store_staged() when it builds the frame.
+ */
+int must_use store_stage(struct store *s, const struct chunk *c,
+			 bool *out_new);
+/* Borrows the staged chunk until store_settle; NULL when not staged. */
+const struct chunk *store_staged(struct store *s, const struct digest *id);
+/*
+ * Appends staged chunks to the settling pack and forgets the staged copies.
+ * Called by the settler after their frame is durable; not durable itself
+ * until store_settle_flush.
+ */
+int must_use store_settle(struct store *s, const struct digest *ids,
+			  size_t n);
+/* Makes everything settled so far durable. */
+int must_use store_settle_flush(struct store *s);
+/* Recovery: puts a chunk found in a WAL frame (verifies it first). */
+int must_use store_recover(struct store *s, const struct chunk *c);
+
+int must_use store_writer_open(struct store *s, struct store_writer **out);
+void store_writer_close(struct store_writer *w); /* no flush; NULL ok */
+/*
+ * Puts a bulk chunk; a verified duplicate is not written again but becomes a
+ * dependency of the next flush.  -ENOSPC is soft.
+ */
+int must_use store_writer_put(struct store_writer *w, const struct chunk *c);
+/* Everything put through w so far, and what it relied on, is durable. */
+int must_use store_writer_flush(struct store_writer *w);
+
+/* --- space --- */
+
+/*
+ * Reserves room before bytes are acknowledged; -ENOSPC when the disk, less
+ * the reserve for unlink and gc, does not have it.  Never blocks on I/O other
+ * than statvfs at most every 100 ms.
+ */
+int must_use store_reserve(struct store *s, uint64_t bytes);
+void store_unreserve(struct store *s, uint64_t bytes);
+
+struct store_stat {
+	uint64_t packs, chunks;
+	uint64_t stored_bytes;	 /* in packs */
+	uint64_t raw_bytes;	 /* of distinct chunks */
+	uint64_t dedup_bytes;	 /* raw bytes not stored again, since open */
+	uint64_t staged_bytes;
+	uint64_t repaired, unrepaired;
+};
+void store_stat(struct store *s, struct store_stat *out);
+
+/* First failed write below us, 0 while healthy; sticky. */
+int store_failed(struct store *s);
+
+/* --- checking (vouch verify --deep, fsck, scrub) --- */
+
+struct store_check_report {
+	uint64_t packs, chunks, bytes;
+	uint64_t bad, repaired;
+};
+/*
+ * Reads every record of every pack (and of every replica), checks headers,
+ * footers and hashes; repairs from a good copy when `repair`.  found() is
+ * told each bad place in words; progress() the bytes done and in all.
+ */
+struct store_check_options {
+	bool repair;
+	void (*found)(void *ctx, const char *words);
+	void (*progress)(void *ctx, uint64_t done, uint64_t all);
+	void *ctx;
+};
+int must_use store_check(struct store *s, struct store_check_report *out,
+			 const struct store_check_options *o,
+			 struct errmsg *em);
+
+#endif
