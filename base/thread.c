@@ -1,0 +1,166 @@
+/*
+ * thread.c - see thread.h.  Everything here may be called from any thread.
+ *
+ * Invariant: a pthread call that fails for a reason other than the documented
+ * one is a bug of the caller and aborts, in release builds too.
+ */
+#include "base/thread.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static void check(int rc, const char *what)
+{
+	if (rc == 0)
+		return;
+	fprintf(stderr, "bug: %s: %s\n", what, strerror(rc));
+	abort();
+}
+
+void mutex_init(struct mutex *mu)
+{
+	pthread_mutexattr_t attr;
+
+	assert(mu != NULL);
+	check(pthread_mutexattr_init(&attr), "mutexattr_init");
+	check(pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ERRORCHECK),
+	      "mutexattr_settype");
+	check(pthread_mutex_init(&mu->m, &attr), "mutex_init");
+	check(pthread_mutexattr_destroy(&attr), "mutexattr_destroy");
+}
+
+void mutex_destroy(struct mutex *mu)
+{
+	check(pthread_mutex_destroy(&mu->m), "mutex_destroy");
+}
+
+void mutex_lock(struct mutex *mu) no_thread_safety_analysis
+{
+	check(pthread_mutex_lock(&mu->m), "mutex_lock");
+}
+
+void mutex_unlock(struct mutex *mu) no_thread_safety_analysis
+{
+	check(pthread_mutex_unlock(&mu->m), "mutex_unlock");
+}
+
+bool mutex_trylock(struct mutex *mu) no_thread_safety_analysis
+{
+	int rc = pthread_mutex_trylock(&mu->m);
+
+	if (rc == EBUSY)
+		return false;
+	check(rc, "mutex_trylock");
+	return true;
+}
+
+void cond_init(struct cond *c)
+{
+	pthread_condattr_t attr;
+
+	assert(c != NULL);
+	check(pthread_condattr_init(&attr), "condattr_init");
+	check(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC),
+	      "condattr_setclock");
+	check(pthread_cond_init(&c->c, &attr), "cond_init");
+	check(pthread_condattr_destroy(&attr), "condattr_destroy");
+}
+
+void cond_destroy(struct cond *c)
+{
+	check(pthread_cond_destroy(&c->c), "cond_destroy");
+}
+
+void cond_wait(struct cond *c, struct mutex *mu)
+{
+	check(pthread_cond_wait(&c->c, &mu->m), "cond_wait");
+}
+
+bool cond_timedwait_ns(struct cond *c, struct mutex *mu, int64_t timeout_ns)
+{
+	struct timespec at;
+	int rc;
+
+	if (timeout_ns < 0)
+		timeout_ns = 0;
+	check(clock_gettime(CLOCK_MONOTONIC, &at) != 0 ? errno : 0,
+	      "clock_gettime");
+	at.tv_sec += timeout_ns / 1000000000;
+	at.tv_nsec += timeout_ns % 1000000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_nsec -= 1000000000;
+		at.tv_sec++;
+	}
+	rc = pthread_cond_timedwait(&c->c, &mu->m, &at);
+	if (rc == ETIMEDOUT)
+		return false;
+	check(rc, "cond_timedwait");
+	return true;
+}
+
+void cond_signal(struct cond *c)
+{
+	check(pthread_cond_signal(&c->c), "cond_signal");
+}
+
+void cond_broadcast(struct cond *c)
+{
+	check(pthread_cond_broadcast(&c->c), "cond_broadcast");
+}
+
+struct start {
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void *thread_main(void *p)
+{
+	struct start s = *(struct start *)p;
+
+	free(p);
+	s.fn(s.arg);
+	return NULL;
+}
+
+int thread_start(struct thread *out, const char *name, void (*fn)(void *arg),
+		 void *arg)
+{
+	struct start *s = NULL;
+	char shortname[16] = "";
+	sigset_t all;
+	sigset_t old;
+	int rc;
+
+	assert(out != NULL && name != NULL && fn != NULL);
+	memset(out, 0, sizeof(*out));
+	s = malloc(sizeof(*s));
+	if (s == NULL)
+		return -ENOMEM;
+	s->fn = fn;
+	s->arg = arg;
+	sigfillset(&all);
+	check(pthread_sigmask(SIG_SETMASK, &all, &old), "sigmask");
+	rc = pthread_create(&out->id, NULL, thread_main, s);
+	check(pthread_sigmask(SIG_SETMASK, &old, NULL), "sigmask");
+	if (rc != 0) {
+		free(s);
+		return -rc;
+	}
+	out->running = true;
+	/* The name is a courtesy to debuggers; failing to set it is fine. */
+	snprintf(shortname, sizeof(shortname), "%s", name);
+	(void)pthread_setname_np(out->id, shortname);
+	return 0;
+}
+
+void thread_join(struct thread *t)
+{
+	if (t == NULL || !t->running)
+		return;
+	check(pthread_join(t->id, NULL), "thread_join");
+	t->running = false;
+}
