@@ -1,0 +1,111 @@
+/*
+ * idx.h - the SQLite view of the ledger: a cache, safe to delete.
+ *
+ * index.db is written by one thread (the applier) through a struct idx, in
+ * batches; the applied position (seals applied, log root there) is in the same
+ * transaction.  Readers open their own struct idx_reader (a read-only
+ * connection with prepared statements, one per thread).  Beside it lies
+ * leaves.tab, a compact table leaf hash -> entry_no.
+ *
+ * entry_no = seal index << 12 | position in the batch.
+ */
+#ifndef INDEX_IDX_H
+#define INDEX_IDX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/digest.h"
+#include "index/state.h"
+
+struct buf;
+struct entry;
+struct errmsg;
+struct idx;
+struct idx_reader;
+struct vio;
+
+#define IDX_ENTRY_NO(seal, pos) ((uint64_t)(seal) << 12 | (uint64_t)(pos))
+#define IDX_SEAL(no) ((uint64_t)(no) >> 12)
+#define IDX_POS(no) ((uint32_t)((no) & 4095))
+
+struct idx_options {
+	struct vio *vio;  /* rooted at STORE, for leaves.tab */
+	const char *dir;  /* absolute path of STORE, for SQLite */
+	const char *name; /* NULL: "index.db" (a rebuild uses another) */
+	bool read_only;
+};
+
+/*
+ * Opens or creates.  -ERR_CORRUPT / -ERR_NEWER / -ERR_FORMAT in words: the
+ * caller then deletes and rebuilds.
+ */
+int must_use idx_open(struct idx **out, const struct idx_options *o,
+		      struct errmsg *em);
+void idx_close(struct idx *x); /* checkpoints SQLite's WAL; NULL ok */
+
+/* How far the index is: number of seals applied, and the log root there. */
+int must_use idx_position(struct idx *x, uint64_t *out_seals,
+			  struct digest *out_root);
+
+/*
+ * Applies whole batches: begin, entries in order (decoded), end with the new
+ * position.  Between begin and end nothing is visible to readers.  A
+ * rejected entry is recorded as such.
+ */
+int must_use idx_begin(struct idx *x);
+int must_use idx_apply(struct idx *x, const struct entry *e,
+		       const struct digest *leaf, uint64_t entry_no);
+/* signer: mount_no of the seal; told once per seal before its entries. */
+int must_use idx_seal(struct idx *x, uint64_t seal, uint32_t mount_no,
+		      int64_t wall_ns, uint32_t count);
+int must_use idx_end(struct idx *x, uint64_t seals, const struct digest *root);
+void idx_abort(struct idx *x);
+
+/* Compares two index files row for row; differences in words to found(). */
+int must_use idx_compare(const char *dir, const char *name_a,
+			 const char *name_b,
+			 void (*found)(void *ctx, const char *words), void *ctx,
+			 uint64_t *out_differences, struct errmsg *em);
+
+/* --- readers --- */
+
+int must_use idx_reader_open(struct idx_reader **out, const char *dir,
+			     struct errmsg *em);
+void idx_reader_close(struct idx_reader *r); /* NULL ok */
+
+/*
+ * Namespace look-ups for the mount: 1 found, 0 not, negative error.  target
+ * is malloc'd into out->target (caller frees).
+ */
+int must_use idx_inode(struct idx_reader *r, struct inode_row *out,
+		       uint64_t ino);
+int must_use idx_name(struct idx_reader *r, struct name_row *out,
+		      uint64_t parent, const char *name, uint16_t len);
+/* Names of `parent` with cookie > after, ascending, at most max. */
+typedef int idx_name_fn(void *ctx, const struct name_row *row,
+			const char *name, uint16_t len);
+int must_use idx_names(struct idx_reader *r, uint64_t parent, uint64_t after,
+		       uint32_t max, idx_name_fn *fn, void *ctx);
+typedef int idx_xattr_fn(void *ctx, const char *name, uint16_t len,
+			 const void *value, uint32_t value_len,
+			 const struct digest *chunk); /* NULL if inline */
+int must_use idx_xattrs(struct idx_reader *r, uint64_t ino, idx_xattr_fn *fn,
+			void *ctx);
+typedef int idx_extent_fn(void *ctx, const struct extent_row *row,
+			  uint64_t entry_no);
+/* Unabsorbed extents in log order. */
+int must_use idx_extents(struct idx_reader *r, uint64_t ino, idx_extent_fn *fn,
+			 void *ctx);
+/* Inodes that need work after a crash: orphans and such with extents. */
+typedef int idx_ino_fn(void *ctx, uint64_t ino, uint32_t flags);
+int must_use idx_unfinished(struct idx_reader *r, idx_ino_fn *fn, void *ctx);
+/* Largest inode counter used by a mount (0: none), so none is used again. */
+int must_use idx_last_ino(struct idx_reader *r, uint32_t mount_no,
+			  uint64_t *out_counter);
+/* Leaf hash -> entry_no (the caller verifies against the journal). */
+int must_use idx_leaf(struct idx_reader *r, const struct digest *leaf,
+		      uint64_t *out_entry_no);
+
+#endif
