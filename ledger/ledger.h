@@ -1,0 +1,209 @@
+/*
+ * ledger.h - the log of one volume: append batches, read them back, prove.
+ *
+ * On disk (LEDGER.md 2): wal/ holds frames (a seal, its entries, its small
+ * chunks); settled, a record without chunks lies in a ledger/journal/
+ * segment, its only copy; ledger/checkpoint and ledger/tile/ are the C2SP
+ * log, a pure function of the entries' order.
+ *
+ * Invariants: (1) a batch is durable when ledger_commit returns 0, and only
+ * then may anybody be told.  (2) Nothing signed leaves before its flush.
+ * (3) Two checkpoints never contradict: each is recomputed against the last
+ * signed one, and the guard is durable before a checkpoint is published.
+ * (4) The first failed write or sync is sticky: everything after answers
+ * -ERR_STICKY until the ledger is opened again.  ENOSPC before a frame is
+ * written is soft.
+ *
+ * Threads: one writer calls seal/commit/settle/checkpoint (ledger_append_lock
+ * is inside); readers may call ledger_read_*, ledger_size, ledger_prove at
+ * any time.
+ */
+#ifndef LEDGER_LEDGER_H
+#define LEDGER_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/digest.h"
+
+struct buf;
+struct errmsg;
+struct ledger;
+struct ledger_frame;
+struct vio;
+
+/* A small chunk that rides in a frame. */
+struct ledger_chunk {
+	struct digest id;
+	uint8_t type, codec; /* as in the store */
+	uint32_t raw_len, stored_len;
+	const uint8_t *stored;
+};
+
+struct ledger_options {
+	struct vio *vio;       /* rooted at STORE */
+	struct vio *guard_vio; /* rooted at the guard directory; NULL: none */
+	bool read_only;	       /* no lock, no recovery writes, no guard */
+	/*
+	 * Told of every frame found in the WAL past the settled journal, at
+	 * open, in order: its small chunks go to the store.
+	 */
+	int (*on_chunk)(void *ctx, const struct ledger_chunk *c);
+	void *ctx;
+};
+
+/* --- life --- */
+
+struct ledger_create_options {
+	struct vio *vio, *guard_vio;
+	const char *origin;
+	const char *keys_dir; /* relative to vio: "keys" */
+	uint32_t root_uid, root_gid, root_mode;
+};
+
+/*
+ * Makes a new log: keys, GENESIS, KEY_ADD of mount 1 and of the log, the
+ * root's SETATTR, PARAMS; one seal, first checkpoint, guard.
+ */
+int must_use ledger_create(const struct ledger_create_options *o,
+			   struct errmsg *em);
+
+/*
+ * Opens: takes the lock, checks the guard (-ERR_ROLLBACK, -ERR_COPY,
+ * -ERR_BUSY in words), finds the end of the journal and the WAL, cuts a torn
+ * tail past the last signed size only, checks tiles against the journal's end,
+ * loads keys, starts a new incarnation.
+ */
+int must_use ledger_open(struct ledger **out, const struct ledger_options *o,
+			 struct errmsg *em);
+void ledger_close(struct ledger *l); /* no checkpoint; NULL ok */
+
+uint32_t ledger_mount_no(const struct ledger *l);
+const uint8_t *ledger_volume_id(const struct ledger *l); /* 16 bytes */
+const char *ledger_origin(const struct ledger *l);
+const uint8_t *ledger_incarnation(const struct ledger *l);
+
+/* --- writing --- */
+
+/* One entry of a batch, encoded (core, state, salt, body), and its leaf. */
+struct ledger_entry {
+	const uint8_t *bytes;
+	uint32_t len;
+	struct digest leaf;
+};
+
+/*
+ * Builds and signs the next frame: the seal over n entries (1..LIMIT_BATCH),
+ * and m small chunks.  The bytes are copied.  Frames are sealed in the order
+ * in which they are committed; one frame may be sealed while the one before
+ * it is being committed.  *out_seal is the index it will have.
+ */
+int must_use ledger_seal(struct ledger *l, struct ledger_frame **out,
+			 uint64_t *out_seal, const struct ledger_entry *entries,
+			 uint32_t n, const struct ledger_chunk *chunks,
+			 uint32_t m);
+/*
+ * Writes the frame and flushes it: the commit point.  Takes ownership of the
+ * frame.  -ENOSPC only when nothing was written.
+ */
+int must_use ledger_commit(struct ledger *l, struct ledger_frame *f);
+void ledger_frame_free(struct ledger_frame *f);
+
+/* Number of durable seals = size of the log. */
+uint64_t ledger_size(struct ledger *l);
+/* Root of the log at its durable size. */
+int must_use ledger_root(struct ledger *l, uint64_t *out_size,
+			 struct digest *out_root);
+
+/*
+ * Moves durable frames from the WAL to the journal (up to `max` of them);
+ * calls settle() with each frame's chunk ids first, and settle_flush() before
+ * a WAL segment is given back.  Answers the number moved.
+ */
+struct ledger_settle_ops {
+	int (*settle)(void *ctx, const struct digest *ids, size_t n);
+	int (*settle_flush)(void *ctx);
+	void *ctx;
+};
+int must_use ledger_settle(struct ledger *l, uint32_t max,
+			   const struct ledger_settle_ops *ops);
+/* Bytes in the WAL that are not settled yet. */
+uint64_t ledger_unsettled(struct ledger *l);
+
+/*
+ * Full tiles, the guard, then a signed checkpoint at the durable size, when
+ * it is ahead of the last one (LEDGER.md 2, steps 3 and 4).
+ */
+int must_use ledger_checkpoint(struct ledger *l, struct errmsg *em);
+uint64_t ledger_checkpointed(struct ledger *l); /* last signed size */
+
+int ledger_failed(struct ledger *l); /* sticky error, 0 while healthy */
+
+/* --- reading --- */
+
+/* One record: the seal's bytes and the batch's entries, in one buffer. */
+struct ledger_record {
+	uint64_t seal;		/* index in the log */
+	const uint8_t *seal_bytes;
+	uint32_t seal_len;
+	uint32_t count;
+	const uint8_t *bytes;	/* count x (u32 len, stored entry) */
+	size_t len;
+	uint8_t *owned_;	/* free through ledger_record_release */
+};
+/*
+ * Reads seal `seal` (durable ones only), with the record's checksum and the
+ * batch root verified.  -ENOENT beyond the end, -ERR_CORRUPT.
+ */
+int must_use ledger_read(struct ledger *l, struct ledger_record *out,
+			 uint64_t seal);
+void ledger_record_release(struct ledger_record *r);
+/* Borrows entry `pos` of a record. */
+int must_use ledger_record_entry(const struct ledger_record *r, uint32_t pos,
+				 const uint8_t **out, uint32_t *out_len);
+/*
+ * Reads one entry (stored form) and its leaf, the record checked as above.
+ * A small cache of recent records makes this cheap.
+ */
+int must_use ledger_read_entry(struct ledger *l, struct buf *out,
+			       struct digest *out_leaf, uint64_t entry_no);
+
+/* --- proving --- */
+
+/*
+ * Writes a .tlog-proof for the entry: inclusion at the last checkpoint (the
+ * caller makes one first), `refs` further entries by number.
+ */
+int must_use ledger_prove(struct ledger *l, struct buf *out, uint64_t entry_no,
+			  const uint64_t *refs, size_t n_refs,
+			  struct errmsg *em);
+/* The C2SP log as bytes: "checkpoint", "tile/0/x001/234.p/7", ... */
+int must_use ledger_tile_read(struct ledger *l, struct buf *out,
+			      const char *path);
+/* Lines of the trust file: log and admin vkeys. */
+int must_use ledger_trust(struct ledger *l, struct buf *out);
+
+/* --- checking --- */
+
+struct ledger_verify_report {
+	uint64_t seals, entries, signatures, tiles;
+	uint64_t redacted, missing;
+	uint64_t damaged; /* places, each told by found() */
+};
+struct ledger_verify_options {
+	const char *consistent_with; /* an old checkpoint note, or NULL */
+	void (*found)(void *ctx, const char *words);
+	void (*progress)(void *ctx, uint64_t done, uint64_t all);
+	/* Each valid entry in order; nonzero stops. NULL: none. */
+	int (*entry)(void *ctx, uint64_t entry_no, const struct digest *leaf,
+		     const uint8_t *bytes, uint32_t len);
+	void *ctx;
+};
+/* Reads everything: frames, seals, signatures, rules, tiles, checkpoints. */
+int must_use ledger_verify(struct ledger *l, struct ledger_verify_report *out,
+			   const struct ledger_verify_options *o,
+			   struct errmsg *em);
+
+#endif
