@@ -107,15 +107,21 @@ bool store_has(struct store *s, const struct digest *id);
 /* --- writing --- */
 
 /*
- * Stages a small chunk (copies the bytes).  *out_new is false when the same
- * chunk is stored or staged already and was verified: nothing is to be put
- * into a frame then.  Otherwise the commit thread finds it by
- * store_staged() when it builds the frame.
+ * Stages a small chunk (copies the bytes).  *out_frame is false only when the
+ * chunk is durable already (in a pack, verified and flushed, or in a
+ * committed frame): then nothing has to ride with the entry.  Otherwise the
+ * entry that names it lists the id, and the commit thread puts it into the
+ * frame unless an earlier frame has it (two files may stage the same chunk
+ * and be enqueued in either order).
  */
 int must_use store_stage(struct store *s, const struct chunk *c,
-			 bool *out_new);
-/* Borrows the staged chunk until store_settle; NULL when not staged. */
-const struct chunk *store_staged(struct store *s, const struct digest *id);
+			 bool *out_frame);
+/*
+ * For the commit thread, when it builds a frame: the staged chunk, borrowed
+ * until store_settle, and marked as framed; NULL when it is in an earlier
+ * frame or durable otherwise.
+ */
+const struct chunk *store_frame(struct store *s, const struct digest *id);
 /*
  * Appends staged chunks to the settling pack and forgets the staged copies.
  * Called by the settler after their frame is durable; not durable itself
