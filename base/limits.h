@@ -33,9 +33,10 @@ enum { LIMIT_PACK = 64 << 20 };
 #define LIMIT_DIRTY_BYTES (256ULL << 20)     /* unchunked, all files */
 #define LIMIT_UNAPPLIED 262144	     /* entries ahead of the index */
 
-_Static_assert(LIMIT_ENTRY < LIMIT_LEAF, "an entry fits a leaf");
-_Static_assert(LIMIT_FRAME < LIMIT_WAL_SEGMENT, "a frame fits a segment");
-_Static_assert(LIMIT_CHUNK < LIMIT_FRAME, "a chunk fits a frame");
+_Static_assert((int)LIMIT_ENTRY < (int)LIMIT_LEAF, "an entry fits a leaf");
+_Static_assert((int)LIMIT_FRAME < (int)LIMIT_WAL_SEGMENT,
+	       "a frame fits a segment");
+_Static_assert((int)LIMIT_CHUNK < (int)LIMIT_FRAME, "a chunk fits a frame");
 _Static_assert(LIMIT_EXTENTS * 48 + 512 < LIMIT_ENTRY, "extents fit");
 _Static_assert(LIMIT_READS * 65 + 512 < LIMIT_ENTRY, "reads fit");
 _Static_assert(LIMIT_ARGV + LIMIT_EXE + LIMIT_CWD + LIMIT_HOST < LIMIT_ENTRY,

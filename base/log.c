@@ -7,9 +7,12 @@
  */
 #include "base/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,39 +55,67 @@ static int is_unsafe(uint32_t c)
 	       (c >= 0xe0000 && c <= 0xe007f);
 }
 
-void log_escape(char *out, unsigned long cap, const char *s, unsigned long n)
+/* `quote`: a character to put a backslash before, besides the backslash. */
+static unsigned long escape(char *out, unsigned long cap, const char *s,
+			    unsigned long n, bool backslash, char quote)
 {
 	unsigned long used = 0;
 	unsigned long i = 0;
 
 	if (cap == 0)
-		return;
+		return 0;
 	while (i < n) {
 		char piece[16];
 		unsigned long len = 0;
 		uint32_t code = 0;
-		size_t take = text_utf8_next(s + i, n - i, &code);
+		size_t size = text_utf8_next(s + i, n - i, &code);
 
-		if (take == 0)
-			take = 1, code = 0; /* broken: escape the byte */
+		if (size == 0) { /* broken: escape the byte */
+			size = 1;
+			code = 0;
+		}
 		if (is_unsafe(code)) {
-			for (size_t k = 0; k < take; k++)
+			for (size_t k = 0; k < size; k++)
 				len += add_hex(piece + len,
 					       (unsigned char)s[i + k]);
-		} else if (code == '\\') {
-			piece[len++] = '\\';
-			piece[len++] = '\\';
 		} else {
-			memcpy(piece, s + i, take);
-			len = take;
+			if ((code == '\\' && backslash) ||
+			    (quote != '\0' && code == (unsigned char)quote))
+				piece[len++] = '\\';
+			memcpy(piece + len, s + i, size);
+			len += size;
 		}
 		if (used + len + 1 > cap)
 			break;
 		memcpy(out + used, piece, len);
 		used += len;
-		i += take;
+		i += size;
 	}
 	out[used] = '\0';
+	return used;
+}
+
+void log_escape(char *out, unsigned long cap, const char *s, unsigned long n)
+{
+	escape(out, cap, s, n, true, '\0');
+}
+
+void log_value(char *out, unsigned long cap, const char *s, unsigned long n)
+{
+	bool plain = n > 0;
+	unsigned long used;
+
+	assert(cap >= 3);
+	for (unsigned long i = 0; i < n && plain; i++)
+		plain = s[i] > ' ' && s[i] < 0x7f && strchr("\"=\\", s[i]) == NULL;
+	if (plain) {
+		escape(out, cap, s, n, true, '\0');
+		return;
+	}
+	out[0] = '"';
+	used = 1 + escape(out + 1, cap - 2, s, n, true, '"');
+	out[used] = '"';
+	out[used + 1] = '\0';
 }
 
 void log_event(enum log_level level, const char *event, const char *fmt, ...)
@@ -110,9 +141,9 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(words, sizeof(words), fmt, ap);
 	va_end(ap);
-	/* One place for the newline. */
-	log_escape(line + used, sizeof(line) - used - 1, words, strlen(words));
-	used += strlen(line + used);
+	/* Values escaped by the caller keep their single backslashes. */
+	used += escape(line + used, sizeof(line) - used - 1, words,
+		       strlen(words), false, '\0');
 	line[used++] = '\n';
 	while (write(STDERR_FILENO, line, used) < 0 && errno == EINTR)
 		;

@@ -22,5 +22,11 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...)
  * terminated): control characters, ESC, DEL, C1 and broken UTF-8 as \xNN.
  */
 void log_escape(char *out, unsigned long cap, const char *s, unsigned long n);
+/*
+ * A value for log_event: escaped as log_escape does, and in double quotes
+ * when it is empty or holds a blank, a quote, an equals sign or an escape.
+ * Cut when too long; cap >= 3.
+ */
+void log_value(char *out, unsigned long cap, const char *s, unsigned long n);
 
 #endif
