@@ -224,12 +224,20 @@ struct entry_create {
 	uint8_t dir_salt[16];
 };
 
-struct entry_link { /* LINK, UNLINK */
-	uint8_t flags; /* 0 */
+enum entry_unlink_flags {
+	ENTRY_UNLINK_RMDIR = 1,
+	ENTRY_UNLINK_FREED = 2, /* with its last name the inode is gone */
+};
+
+struct entry_link { /* LINK (flags 0), UNLINK */
+	uint8_t flags;
 	struct entry_str name;
 };
 
-enum entry_rename_flags { ENTRY_RENAME_EXCHANGE = 1 };
+enum entry_rename_flags {
+	ENTRY_RENAME_EXCHANGE = 1,
+	ENTRY_RENAME_FREED = 2, /* the replaced inode is gone with its name */
+};
 
 struct entry_rename {
 	uint8_t flags;
@@ -563,9 +571,27 @@ int must_use entry_encode(struct buf *out, const struct entry_core *core,
 /* Takes exactly n stored bytes apart; the body is not decoded. */
 int must_use entry_decode(struct entry_view *out, const void *p, size_t n);
 
-/* entry_decode + entry_body_decode + entry_check of a clear entry. */
-int must_use entry_open(struct entry_view *out, struct entry_body *out_body,
+/* A whole entry as others use it. */
+struct entry {
+	struct entry_core core;
+	uint8_t state; /* not ENTRY_CLEAR: body.opaque, nothing known */
+	struct entry_body body;
+};
+
+/*
+ * Takes stored bytes apart, the body too, and checks all rules; borrows
+ * from p.  out_view may be NULL.  Errors as the decoders'.
+ */
+int must_use entry_open(struct entry *out, struct entry_view *out_view,
 			const void *p, size_t n, struct errmsg *em);
+
+/*
+ * Appends the stored form of a clear entry and gives its leaf hash: body
+ * encoding, entry_encode and entry_leaf in one.  e->body.kind must equal
+ * e->core.kind.
+ */
+int must_use entry_store(struct buf *out, struct digest *out_leaf,
+			const struct entry *e, const uint8_t salt[16]);
 
 /* SHA-256("vouchfs/body/v1\n" || salt || body). */
 void entry_commit(struct digest *out, const uint8_t salt[16], const void *body,

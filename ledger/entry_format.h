@@ -37,7 +37,7 @@
  *   CREATE         u8 dtype, u8 0, u16 mode, u32 uid, u32 gid, u64 rdev,
  *                  str name; TLV 1 symlink target, 2 access ACL, 3 default
  *                  ACL, 4 dir_salt16
- *   LINK, UNLINK   u8 flags 0, str name
+ *   LINK, UNLINK   u8 flags, str name
  *   RENAME         u8 flags, u64 new parent, u64 replaced inode, str old,
  *                  str new
  *   SETATTR        u32 mask, then per bit: 0 u32 mode, 1 u32 uid, 2 u32 gid,
