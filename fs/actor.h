@@ -1,0 +1,60 @@
+/*
+ * actor.h - who asks: from a thread id to the process behind it, its
+ * executable, arguments and parent, once per execve, bounded.
+ *
+ * actor_of() is on the request path: cheap when the process is known (its
+ * identity is checked, so a reused pid or an execve gives a new actor).
+ * What is slow (hashing the executable) is done by a thread of its own.
+ *
+ * Threads: thread-safe.
+ */
+#ifndef FS_ACTOR_H
+#define FS_ACTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/digest.h"
+
+struct actor_table;
+
+/* One process image; reference-counted; immutable but for what is noted. */
+struct actor {
+	uint64_t id;	      /* unique while mounted; > 0 */
+	struct actor *parent; /* a reference is held; NULL if none is known */
+	uint32_t uid, gid, tgid, ppid;
+	uint64_t start_time;  /* clock ticks since boot, /proc/PID/stat */
+	struct digest exe_digest; /* SHA-256; zero while not known yet */
+	bool exe_digest_known;	  /* guarded by the table's mutex */
+	uint8_t run[16];
+	char *exe, *argv, *cwd; /* argv: NUL replaced by 0x1f between words */
+	uint32_t argv_len;
+	void *slot; /* for commit.c: where its ACTOR entry is */
+	uint32_t refs_;
+};
+
+struct actor_options {
+	uint32_t max; /* actors kept that nobody holds; 0: 4096 */
+	/* An executable's digest came to be known (actor's own or a parent's) */
+	void (*on_digest)(void *ctx, struct actor *a);
+	/* The last reference goes: free what hangs in slot. */
+	void (*on_free)(void *ctx, struct actor *a);
+	void *ctx;
+};
+
+int must_use actor_table_open(struct actor_table **out,
+			      const struct actor_options *o);
+void actor_table_close(struct actor_table *t);
+
+/*
+ * The actor for thread id `pid` (0: not visible: an actor with only uid and
+ * gid).  Takes a reference; NULL only when out of memory.
+ */
+struct actor *actor_of(struct actor_table *t, uint32_t pid, uint32_t uid,
+		       uint32_t gid);
+struct actor *actor_hold(struct actor *a);
+void actor_drop(struct actor_table *t, struct actor *a); /* NULL ok */
+const char *actor_host(struct actor_table *t);
+
+#endif

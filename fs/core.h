@@ -1,0 +1,230 @@
+/*
+ * core.h - the filesystem, without FUSE: inode operations over a ledger, an
+ * index and a store.
+ *
+ * One struct core is one mounted volume.  fuse_ll.c translates kernel
+ * requests into these calls and nothing else; tests call them directly.
+ *
+ * Invariants: the order in which operations take effect here is the order of
+ * their entries in the log.  Operations answer from memory (rows not yet in
+ * the index are pinned there; others are an LRU over SQLite).  Permission
+ * checks are the kernel's (default_permissions), but for what the kernel
+ * cannot know: virtual names, finished models.
+ *
+ * Threads: every call is thread-safe.  No lock is held when a completion is
+ * called.  Lock order: README, "Locks".
+ */
+#ifndef FS_CORE_H
+#define FS_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "base/auto.h"
+#include "base/digest.h"
+
+struct buf;
+struct content_pool;
+struct core;
+struct errmsg;
+struct handle;
+struct idx_reader;
+struct ledger;
+struct store;
+struct vio;
+
+/* Who asks: from the request header. pid is a thread id, 0 if not visible. */
+struct cred {
+	uint32_t uid, gid;
+	uint32_t pid;
+	uint32_t umask;
+};
+
+struct core_options {
+	const char *store;	 /* absolute path of STORE */
+	struct vio *vio;	 /* NULL: POSIX at `store` */
+	const char *guard_dir;	 /* NULL: the default place */
+	const char *virtual_name; /* NULL: virtual names lie in the root */
+	bool read_only;
+	bool entries_every_write; /* -o entries=every-write */
+	bool no_threads;	 /* tests: work only in core_step() */
+	bool no_actors;		 /* tests: do not look into /proc */
+	uint64_t dirty_bytes_max; /* 0: default */
+	size_t inode_cache;	 /* rows kept; 0: 65536 */
+	/* The kernel must forget what it caches of an inode; any thread. */
+	void (*invalidate)(void *ctx, uint64_t ino);
+	void *ctx;
+};
+
+/* Opens the volume, recovers, starts the threads, enters MOUNT_START. */
+int must_use core_open(struct core **out, const struct core_options *o,
+		       struct errmsg *em);
+/*
+ * Makes versions of everything dirty, commits, enters STOP, settles, waits
+ * for the index, checkpoints, closes.  0, or what could not be saved, in words.
+ */
+int core_close(struct core *c, struct errmsg *em);
+/* Closes at once, losing what is not committed (tests: a crash). */
+void core_abandon(struct core *c);
+/* no_threads: do background work that is due; true if any was done. */
+bool core_step(struct core *c);
+
+/* --- namespace; `out` is filled as stat(2) would --- */
+
+int must_use core_lookup(struct core *c, uint64_t parent, const char *name,
+			 struct stat *out);
+int must_use core_getattr(struct core *c, uint64_t ino, struct stat *out);
+
+enum core_setattr_bits {
+	CORE_SET_MODE = 1,
+	CORE_SET_UID = 2,
+	CORE_SET_GID = 4,
+	CORE_SET_SIZE = 8,
+	CORE_SET_ATIME = 16,
+	CORE_SET_MTIME = 32,
+	CORE_SET_CTIME = 64,
+	CORE_SET_ATIME_NOW = 128,
+	CORE_SET_MTIME_NOW = 256,
+	CORE_KILL_SUIDGID = 512,
+};
+/* `in` carries the masked fields; h may be NULL (truncate by path). */
+int must_use core_setattr(struct core *c, const struct cred *cr, uint64_t ino,
+			  struct handle *h, uint32_t mask,
+			  const struct stat *in, struct stat *out);
+/* mode with S_IFMT: regular, fifo, socket, device or directory. */
+int must_use core_mknod(struct core *c, const struct cred *cr, uint64_t parent,
+			const char *name, uint32_t mode, uint64_t rdev,
+			struct stat *out);
+int must_use core_symlink(struct core *c, const struct cred *cr,
+			  uint64_t parent, const char *name,
+			  const char *target, struct stat *out);
+/* Target into out, NUL-terminated (cap > LIMIT_SYMLINK). */
+int must_use core_readlink(struct core *c, uint64_t ino, char *out,
+			   size_t cap);
+int must_use core_link(struct core *c, const struct cred *cr, uint64_t ino,
+		       uint64_t parent, const char *name, struct stat *out);
+int must_use core_unlink(struct core *c, const struct cred *cr,
+			 uint64_t parent, const char *name);
+int must_use core_rmdir(struct core *c, const struct cred *cr,
+			uint64_t parent, const char *name);
+/* flags: RENAME_NOREPLACE, RENAME_EXCHANGE of renameat2(2). */
+int must_use core_rename(struct core *c, const struct cred *cr,
+			 uint64_t parent, const char *name,
+			 uint64_t new_parent, const char *new_name,
+			 uint32_t flags);
+
+/*
+ * Directory listing: entries with cookie > after in order; fn nonzero stops.
+ * "." and ".." have cookies 1 and 2.  st is complete when `plus`, else only
+ * st_ino and the type.
+ */
+typedef int core_dir_fn(void *ctx, const char *name, const struct stat *st,
+			uint64_t cookie);
+int must_use core_readdir(struct core *c, uint64_t ino, uint64_t after,
+			  bool plus, core_dir_fn *fn, void *ctx);
+
+/* --- extended attributes; sizes as getxattr(2): cap 0 asks the length --- */
+
+ssize_t must_use core_getxattr(struct core *c, uint64_t ino, const char *name,
+			       void *p, size_t cap);
+ssize_t must_use core_listxattr(struct core *c, uint64_t ino, char *p,
+				size_t cap);
+/* flags: XATTR_CREATE, XATTR_REPLACE; kill_sgid: FUSE_SETXATTR_ACL_KILL_SGID */
+int must_use core_setxattr(struct core *c, const struct cred *cr, uint64_t ino,
+			   const char *name, const void *p, size_t n,
+			   int flags, bool kill_sgid);
+int must_use core_removexattr(struct core *c, const struct cred *cr,
+			      uint64_t ino, const char *name);
+
+/* --- files --- */
+
+/* flags: open(2)'s.  *out_keep: the kernel may keep its cached pages. */
+int must_use core_open_file(struct core *c, const struct cred *cr,
+			    uint64_t ino, int flags, bool kill_suidgid,
+			    struct handle **out, bool *out_keep);
+int must_use core_create(struct core *c, const struct cred *cr,
+			 uint64_t parent, const char *name, uint32_t mode,
+			 int flags, struct handle **out, struct stat *out_st);
+/* O_TMPFILE */
+int must_use core_tmpfile(struct core *c, const struct cred *cr,
+			  uint64_t parent, uint32_t mode, int flags,
+			  struct handle **out, struct stat *out_st);
+ssize_t must_use core_read(struct core *c, struct handle *h, void *p, size_t n,
+			   uint64_t off);
+/* from_cache: written back by the kernel (mmap), the pid is not the writer */
+int must_use core_write(struct core *c, const struct cred *cr,
+			struct handle *h, const void *p, size_t n,
+			uint64_t off, bool kill_suidgid, bool from_cache);
+/* close(2) of one descriptor: reports a failure that a write deferred. */
+int must_use core_flush(struct core *c, struct handle *h);
+/* The last descriptor is gone. */
+void core_release(struct core *c, struct handle *h);
+int must_use core_fallocate(struct core *c, const struct cred *cr,
+			    struct handle *h, int mode, uint64_t off,
+			    uint64_t len);
+ssize_t must_use core_copy_range(struct core *c, const struct cred *cr,
+				 struct handle *from, uint64_t from_off,
+				 struct handle *to, uint64_t to_off,
+				 uint64_t len);
+int must_use core_lseek(struct core *c, struct handle *h, uint64_t off,
+			int whence, uint64_t *out);
+uint64_t core_handle_ino(const struct handle *h);
+
+/* Called once with 0 or an error, from any thread, no locks held. */
+typedef void core_done_fn(void *ctx, int rc);
+/* fsync(2), fsyncdir(2) (h NULL, ino says which), `vouch sync` (ino 0). */
+void core_fsync(struct core *c, struct handle *h, uint64_t ino,
+		core_done_fn *done, void *ctx);
+/* The same, waiting. */
+int must_use core_sync(struct core *c);
+
+struct statvfs;
+int must_use core_statfs(struct core *c, struct statvfs *out);
+
+/* --- services for analytics and the control socket --- */
+
+struct ledger *core_ledger(struct core *c);
+struct store *core_store(struct core *c);
+struct content_pool *core_pool(struct core *c);
+const char *core_store_dir(const struct core *c);
+const struct core_options *core_options_of(const struct core *c);
+/* A read-only index connection of the calling thread's own; give it back. */
+int must_use core_reader_take(struct core *c, struct idx_reader **out);
+void core_reader_give(struct core *c, struct idx_reader *r);
+/* Waits until all that was entered before this call is committed and in the
+ * index (not: made into versions). */
+int must_use core_settle_index(struct core *c);
+/* Also makes the version of a dirty inode first (0: of all). */
+int must_use core_make_version(struct core *c, uint64_t ino, uint8_t reason);
+/* Resolves an absolute path inside the volume without following symlinks. */
+int must_use core_resolve(struct core *c, const char *path, uint64_t *out_ino);
+/*
+ * May cr read what ino holds (r on it, x on every directory above it, along
+ * its current names; root and the owner's capability as the kernel would)?
+ * 0 or -EACCES.  For inodes that are gone: only the volume's owner.
+ */
+int must_use core_may_read(struct core *c, const struct cred *cr,
+			   uint64_t ino);
+/* May cr read whole-ledger views (volume owner, root, audit group)? */
+bool core_is_owner(struct core *c, const struct cred *cr);
+
+struct core_status {
+	uint64_t seals, checkpointed, applied, unapplied, queued;
+	uint64_t dirty_bytes, open_handles, cached_inodes;
+	uint64_t unsettled_bytes;
+	int failed; /* sticky error or 0 */
+	char failed_words[256];
+	int64_t mounted_wall_ns;
+};
+void core_status(struct core *c, struct core_status *out);
+/* Enters SNAPSHOT after making versions of everything dirty; -EEXIST. */
+int must_use core_snapshot(struct core *c, const struct cred *cr,
+			   const char *name, uint64_t *out_entry_no);
+/* Puts old bytes back as a new version: restore PATH --at WHEN. */
+int must_use core_restore(struct core *c, const struct cred *cr, uint64_t ino,
+			  uint64_t version_no);
+
+#endif
