@@ -1,6 +1,6 @@
 #!/bin/bash
 # Gets what vouchfs needs to be built and tested: `deps.sh GROUP...`, the
-# groups being build, demo, check and lint.  Called by `make`, for you.
+# groups being build, demo, check, lint and fuzz.  Called by `make`, for you.
 #
 #  1. Only packages of the system's own Debian release are installed, and
 #     nothing that is installed already is upgraded: every installed version
@@ -57,6 +57,8 @@ check go:golang.org/x/mod    golang-golang-x-mod-dev
 lint  cmd:clang              clang
 lint  cmd:clang-format-14    clang-format-14
 lint  cmd:groff              groff-base
+fuzz  cmd:clang              clang
+fuzz  rt:fuzzer              libclang-rt-dev
 '
 
 have() {
@@ -67,6 +69,8 @@ have() {
 	pc:*) command -v pkg-config >/dev/null &&
 		pkg-config --exists "${1#pc:}" ;;
 	go:*) [ -d "/usr/share/gocode/src/${1#go:}" ] ;;
+	rt:*) compgen -G "/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.${1#rt:}-*.a" \
+		>/dev/null ;;
 	esac
 }
 
@@ -263,7 +267,8 @@ build_fuse() {
 	}
 	cd "$work/fuse" || exit 1
 	mkdir -p "$deps/include/fuse3" "$deps/lib"
-	cp "$src"/include/*.h out/libfuse_config.h "$deps/include/fuse3/" 2>/dev/null
+	cp "$src"/include/fuse{,_common,_log,_lowlevel,_opt}.h out/libfuse_config.h \
+		"$deps/include/fuse3/" || die "libfuse's headers are not where they were"
 	cp out/lib/libfuse3.a "$deps/lib/" || die "libfuse3.a was not built"
 	write_pc fuse3 "$version" '-I${prefix}/include/fuse3' \
 		'${prefix}/lib/libfuse3.a -pthread -ldl'
@@ -330,26 +335,35 @@ newer_here() {	# PACKAGE VERSION: does this release offer it?
 		dpkg --compare-versions "$version" ge "$2"
 }
 
+# What the Makefile includes: pkg-config is asked once, not at every make.
+write_mk() {
+	local libs="fuse3 libblake3 sqlite3 libsodium libzstd libxxhash libcrypto"
+	local check="libblake3 libsodium libzstd libcrypto"
+	{
+		# shellcheck disable=SC2086
+		echo "DEPS_CFLAGS := $(pkg-config --cflags $libs)" &&
+			echo "DEPS_LIBS := $(pkg-config --libs $libs)" &&
+			echo "DEPS_LIBS_CHECK := $(pkg-config --libs $check)"
+	} >"$deps/build.mk.new" && mv "$deps/build.mk.new" "$deps/build.mk" ||
+		die "pkg-config does not know: $libs"
+}
+
 # --- main -----------------------------------------------------------------
 
 optional='clang-format-14'	# Debian 13 has none; lint then says so
 
-[ $# -gt 0 ] || set -- build demo check lint
+[ $# -gt 0 ] || set -- build demo check
 mkdir -p "$deps" || exit 1
 exec 9>"$deps/.lock"
 flock -n 9 || { say "waiting for another run"; flock 9; }
 
 packages=$(missing "$@")
-for package in $optional; do
-	candidate "$package" && continue
-	packages=$(grep -vx "$package" <<<"$packages")
-done
 # shellcheck disable=SC2086
 [ -z "$packages" ] || install_packages $packages
-for group; do
-	[ "$group" != build ] || get_private
-	touch "$deps/$group.ok"
-done
-rm -rf "$work/state" "$work/cache" "$work/listed"
 left=$(missing "$@" | grep -vxF "${optional// /$'\n'}")
 [ -z "$left" ] || die "still missing: ${left//$'\n'/ }"
+for group; do
+	[ "$group" != build ] || { get_private && write_mk; } || exit 1
+	touch "$deps/$group.ok"
+done
+rm -rf "$work/state" "$work/cache" "$work/listed" "$work/fuse" "$work/blake3"

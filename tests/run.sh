@@ -36,7 +36,7 @@ tsan)
 esac
 
 header() {	# SCRIPT NAME: the value of a "# NAME: value" line near its top
-	sed -n "1,30s/^[#*\\/ ]*$2: *\\(.*[^ ]\\) *\$/\\1/p" "$1" | head -n 1
+	sed -n "1,30s/^[#*\\/ ]*$2: *\\([^ ]*\\).*/\\1/p" "$1" | head -n 1
 }
 
 mounts_below() {	# DIR: innermost first

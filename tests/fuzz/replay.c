@@ -32,7 +32,7 @@ static uint32_t random_below(uint32_t limit)
 /* A copy of exactly this size, so that a read beyond it is caught. */
 static void try_input(const uint8_t *data, size_t size)
 {
-	uint8_t *copy = malloc(size ? size : 1);
+	uint8_t *copy = calloc(size ? size : 1, 1);
 
 	if (!copy)
 		abort();
