@@ -199,7 +199,9 @@ static int local_ns(int64_t *out_ns, const struct civil *c)
 	t = mktime(&tm);
 	if (t == (time_t)-1 && errno != 0)
 		return -ERR_FORMAT;
-	*out_ns = (int64_t)t * NS + c->ns;
+	if (__builtin_mul_overflow((int64_t)t, NS, out_ns) ||
+	    __builtin_add_overflow(*out_ns, c->ns, out_ns))
+		return -ERR_FORMAT;
 	return 0;
 }
 
