@@ -18,6 +18,15 @@
 
 #define STATE_ROOT_INO 1ULL
 
+/* "." and ".." have the cookies before. */
+enum { STATE_COOKIE_FIRST = 3 };
+/* A directory deeper than this is not moved. */
+enum { STATE_DEPTH_MAX = 65536 };
+
+/* Where the ACLs that CREATE carries are kept. */
+#define STATE_XATTR_ACL		"system.posix_acl_access"
+#define STATE_XATTR_DEFAULT_ACL "system.posix_acl_default"
+
 enum inode_flags {
 	INODE_ORPHAN = 1,      /* no name left, kept while it is open */
 	INODE_HAS_EXTENTS = 2, /* durable writes not yet in a version */
@@ -35,7 +44,8 @@ struct inode_row {
 	uint32_t flags; /* enum inode_flags */
 	uint64_t size;	/* files: bytes; symlinks: target length; dirs: 0 */
 	int64_t atime_ns, mtime_ns, ctime_ns, btime_ns;
-	uint64_t parent; /* directories: the parent; others: last one linked */
+	uint64_t parent; /* directories: the parent (the root's: itself);
+			  * others: where it was last linked or moved */
 	uint64_t version;     /* 0: no version yet */
 	uint64_t version_no;  /* entry_no of that VERSION entry */
 	uint64_t entry_no;    /* of the last applied entry with this inode */
@@ -69,7 +79,10 @@ struct extent_row {
 /*
  * Where the rows are.  Getters answer 1 found, 0 not there, negative errors;
  * the pointed-to inode row stays valid and writable until the next commit of
- * the keeper, and every inode changed through it is told by `touch`.
+ * the keeper (the same row for the same inode), and every inode changed
+ * through it is told by `touch`.  inode_new gives a row of zeros with `ino`
+ * set.  inode_del ends the row, its xattrs and its extents.  name_put
+ * replaces a name that is there; name_del is called for names that are.
  */
 struct state_ops {
 	int (*inode_get)(void *st, struct inode_row **out, uint64_t ino);
@@ -110,9 +123,10 @@ struct apply_options {
  *
  * Rules (all times are the entry's wall_ns unless the body carries one):
  *  CREATE    parent is a directory (parent 0 and empty name: O_TMPFILE, an
- *            orphan with nlink 0); name free; inode new; version 0.  A
- *            directory starts with nlink 2, next_cookie 3 and adds 1 to its
- *            parent's nlink.  Parent mtime = ctime = wall.
+ *            orphan with nlink 0, or the root, inode 1); name free; inode
+ *            new; version 0.  A directory starts with nlink 2, next_cookie 3
+ *            and adds 1 to its parent's nlink.  Parent mtime = ctime = wall.
+ *            ACLs become the xattrs STATE_XATTR_*.
  *  LINK      core.inode exists, is no directory; core.parent a directory, name
  *            free; nlink + 1, ctime; an orphan is one no more.
  *  UNLINK    (parent, name) -> core.inode.  flags bit 0: rmdir (empty
@@ -121,17 +135,24 @@ struct apply_options {
  *  RENAME    (core.parent, old) -> core.inode; flags bit 0 exchange, bit 1:
  *            a replaced inode whose nlink reaches 0 is freed at once.
  *            `replaced` is the inode that (new parent, new) names now, 0 if
- *            free.  Refuses a directory moved below itself, and type
+ *            free, and never the moved one (rename(2) does nothing then).  Refuses a directory moved below itself, and type
  *            mismatches as rename(2) does.  The moved name gets a new cookie
  *            in the new parent (exchange: each name keeps its cookie).
- *  SETATTR   masked fields; ctime = the ctime field or wall.
+ *  SETATTR   masked fields; ctime = the ctime field or wall.  While there is
+ *            no root, a SETATTR of inode 1 makes it (0755, user 0) first.
  *  SETXATTR, RMXATTR   nxattr, ctime.
  *  EXTENTS   file size, mtime = ctime = wall, flag HAS_EXTENTS.
  *  VERSION   version = current + 1; size, mtime, tree_root, ctime = wall when
  *            the size, root or mtime changed; clears extents.
  *  DIGEST    sets sha256 when it names the current version.
  *  FREE_ORPHAN  core.inode is an orphan: its row, xattrs, extents go.
- *  CLONE, RESTORE and kinds >= 0x8000: nothing here yet.
+ *  All other kinds change nothing here; when they name an inode the
+ *  precondition holds for them too and they become its last entry (so do
+ *  kinds >= 0x8000 and entries whose body is redacted or encrypted).  An
+ *  unknown kind below 0x8000 is -ERR_NEWER.
+ *
+ *  VERSION sets version_leaf and version_no to those of `o` (zero when it is
+ *  not hashed yet), and removes the sha256 it does not carry itself.
  */
 int must_use apply(void *st, const struct state_ops *ops,
 		   const struct entry *e, const struct apply_options *o,
