@@ -61,7 +61,7 @@ binaries = $(addprefix $(B)/,$(patsubst mount-tools/%.c,%, \
 	$(wildcard mount-tools/vouch.c mount-tools/vouch-check.c)))
 man_pages = $(wildcard man/*.[1-8])
 
-all: $(binaries)	## build vouch and vouch-check (the default)
+all: $(layer_libs) $(binaries)	## build vouch and vouch-check (the default)
 
 # --- what is needed: asked for again whenever the system's packages change --
 
@@ -125,7 +125,7 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(test_libs)
 # --- testing --------------------------------------------------------------
 
 run = tests/run.sh $(B)
-tests: $(binaries) $(units) $(sweeps) $(fuzzers) $(helpers)	## build the tests
+tests: $(units) $(sweeps) $(fuzzers) $(if $(scripts),$(binaries) $(helpers))	## build the tests
 check: tests | build/deps/check.ok	## run all tests; T=WORD runs some, J=N at once
 	$(Q)$(run) $(units) $(sweeps) $(fuzzers) $(scripts)
 check-foreign: $(binaries) | build/deps/check.ok	## other people's verifiers (Go, network)
@@ -152,7 +152,7 @@ format:	## let clang-format lay out all sources
 # --- installing -----------------------------------------------------------
 
 D = $(DESTDIR)
-install: $(binaries)	## install below DESTDIR and PREFIX
+install: $(layer_libs) $(binaries)	## install below DESTDIR and PREFIX
 	install -D -m 755 $(B)/vouch $(D)$(BINDIR)/vouch
 	install -D -m 755 $(B)/vouch-check $(D)$(BINDIR)/vouch-check
 	install -d $(D)$(SBINDIR)
