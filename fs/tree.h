@@ -47,6 +47,8 @@ struct tree_node {
 size_t tree_node_encode(uint8_t *out, const struct tree_node *n);
 /* -ERR_FORMAT, -ERR_NEWER or -ERR_NONCANON. */
 int must_use tree_node_decode(struct tree_node *out, const void *p, size_t n);
+/* True when a node that holds `count` references ends with this one. */
+bool tree_ref_ends(const struct tree_ref *ref, unsigned count);
 /* Id of a node from its bytes. */
 void tree_node_id(struct digest *out, const void *p, size_t n);
 /* Root of the empty file. */
@@ -98,6 +100,15 @@ int must_use tree_cursor_seek(struct tree_cursor *c, struct tree_at *out,
 			      uint64_t off);
 /* Moves to the next reference (the first, after open); as _seek. */
 int must_use tree_cursor_next(struct tree_cursor *c, struct tree_at *out);
+/*
+ * Finds the largest node that starts at `off`, ends before `hi` and is of
+ * level <= level_max, without reading it.  Returns 1 with its level and a
+ * reference to it, 0 when there is none.  Errors as _seek.
+ */
+int must_use tree_cursor_subtree(struct tree_cursor *c, struct tree_ref *out,
+				 uint8_t *out_level, uint64_t off, uint64_t hi,
+				 int level_max);
+uint64_t tree_cursor_size(const struct tree_cursor *c);
 
 /*
  * Visits every node and chunk of a version, for gc, verification and export.

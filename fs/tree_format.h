@@ -55,6 +55,7 @@ enum {
 
 #define TREE_HOLE_BIT (1ULL << 63)
 
-_Static_assert(TREE_NODE_MAX < LIMIT_CHUNK, "a node is stored as a chunk");
+_Static_assert((int)TREE_NODE_MAX < (int)LIMIT_CHUNK,
+	       "a node is stored as a chunk");
 
 #endif
