@@ -144,7 +144,7 @@ bench: $(binaries) $(benches) | build/deps/check.ok	## measure, as ratios to a p
 	$(Q)tests/bench.sh $(B) $(T)
 demo: $(binaries) | build/deps/demo.ok	## show the main job on real input
 	$(Q)PATH="$(CURDIR)/$(B):$$PATH" tests/demo.sh
-lint: build/deps/lint.ok $(binaries)	## layers, symbols, banned calls, pages, format
+lint: build/deps/lint.ok $(layer_libs) $(binaries)	## layers, symbols, banned calls, pages, format
 	$(Q)tests/lint.sh $(B)
 format:	## let clang-format lay out all sources
 	clang-format-14 -i $$(git ls-files '*.c' '*.h')
