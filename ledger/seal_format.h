@@ -12,10 +12,10 @@
  *   48   8  batch_seq, from 1
  *   56   8  first_seq
  *   64   8  wall_ns i64
- *   72  32  prev_seal: leaf hash, or 0
+ *   72  32  prev_seal: leaf hash; 0 exactly where batch_seq is 1
  *   104 32  batch_root
  *   136  8  seen_size
- *   144 32  seen_root
+ *   144 32  seen_root; 0 exactly where seen_size is 0
  *   176 16  key_id
  *   192  2  n: bytes of ext
  *   194  n  ext: TLVs
