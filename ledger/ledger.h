@@ -110,12 +110,17 @@ int must_use ledger_seal(struct ledger *l, struct ledger_frame **out,
  */
 int must_use ledger_commit(struct ledger *l, struct ledger_frame *f);
 void ledger_frame_free(struct ledger_frame *f);
+/* The seal's wall_ns, for the index. */
+int64_t ledger_frame_wall_ns(const struct ledger_frame *f);
 
 /* Number of durable seals = size of the log. */
 uint64_t ledger_size(struct ledger *l);
 /* Root of the log at its durable size. */
 int must_use ledger_root(struct ledger *l, uint64_t *out_size,
 			 struct digest *out_root);
+/* Root of the log when it had `size` seals; -ERR_USAGE beyond the end. */
+int must_use ledger_root_at(struct ledger *l, uint64_t size,
+			    struct digest *out_root);
 
 /*
  * Moves durable frames from the WAL to the journal (up to `max` of them);
