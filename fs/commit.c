@@ -1,0 +1,671 @@
+/*
+ * commit.c - see commit.h: queue, commit point, waiters, index, settling.
+ *
+ * States of an entry: queued (head..tail) -> being committed (a batch of the
+ * commit thread, or c->retry) -> to_apply -> applied.  next_seq, committed_seq
+ * and applied_seq are the borders; each only grows.
+ */
+#include "fs/commit.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/vio.h"
+#include "fs/commit_internal.h"
+#include "fs/leafcell.h"
+#include "fs/pend.h"
+#include "fs/store.h"
+#include "index/idx.h"
+
+enum {
+	LINGER_MS = 100,	/* an entry nobody waits for */
+	EAGER_ENTRIES = 2048,	/* enough for a batch: do not linger */
+	SETTLE_MS = 100,
+	CHECKPOINT_MS = 1000,
+	RETRY_MS = 500,
+	APPLY_ENTRIES = 16384,	/* in one transaction */
+	FRAME_BYTES = LIMIT_FRAME / 2,
+};
+#define NS_PER_MS 1000000LL
+
+/* --- failure --- */
+
+static void fail_locked(struct commit *c, int rc, const char *what)
+{
+	if (c->failed)
+		return;
+	c->failed = rc;
+	snprintf(c->words, sizeof(c->words), "%s: %s", what, err_text(rc));
+	cond_broadcast(&c->changed);
+	log_event(LOG_ERROR, "read_only",
+		  "why=\"%s\" do=\"unmount, check the disk, mount again\"",
+		  c->words);
+}
+
+int commit_failed(struct commit *c)
+{
+	int rc;
+
+	mutex_lock(&c->t->mu);
+	rc = c->failed;
+	mutex_unlock(&c->t->mu);
+	if (!rc)
+		rc = store_failed(c->o.store);
+	return rc ? -ERR_STICKY : 0;
+}
+
+/* --- queue --- */
+
+uint64_t commit_next_seq(struct commit *c)
+{
+	return c->next_seq;
+}
+
+uint64_t commit_last_seq(struct commit *c)
+{
+	return c->next_seq - 1;
+}
+
+void commit_enqueue(struct commit *c, struct pend *p)
+{
+	p->seq = c->next_seq++;
+	p->next = NULL;
+	p->ledger_bytes = 512 + p->n_data;
+	if (p->e.body.kind == ENTRY_EXTENTS)
+		p->ledger_bytes += 48ULL * p->e.body.extents.n;
+	if (p->e.body.kind == ENTRY_READS)
+		p->ledger_bytes += 65ULL * p->e.body.reads.n;
+	if (!c->head)
+		c->oldest_ns = vio_mono_ns(c->o.vio);
+	*c->tail = p;
+	c->tail = &p->next;
+	if (++c->queued == EAGER_ENTRIES || c->queued == 1)
+		cond_signal(&c->work);
+}
+
+int commit_admit(struct commit *c)
+{
+	int rc;
+
+	mutex_lock(&c->t->mu);
+	while (!c->failed && !c->o.no_threads && !c->stop &&
+	       c->next_seq - 1 - c->applied_seq >= LIMIT_UNAPPLIED)
+		cond_wait(&c->changed, &c->t->mu);
+	rc = c->failed ? -ERR_STICKY : 0;
+	mutex_unlock(&c->t->mu);
+	if (!rc && store_failed(c->o.store))
+		rc = -ERR_STICKY;
+	return rc;
+}
+
+/* Takes the next batch's pends off the queue. */
+static uint32_t take_locked(struct commit *c, struct pend **out)
+{
+	struct pend *p = c->head, **at = &c->head;
+	uint64_t bytes = 0;
+	uint32_t n = 0;
+
+	for (; p && n < LIMIT_BATCH; p = p->next) {
+		bytes += p->ledger_bytes + p->n_staged * (64ULL << 10);
+		if (n > 0 && bytes > FRAME_BYTES)
+			break;
+		if (p->inode && p->inode->setattr == p)
+			p->inode->setattr = NULL; /* too late to merge */
+		at = &p->next;
+		n++;
+	}
+	*out = n ? c->head : NULL;
+	if (!n)
+		return 0;
+	*at = NULL;
+	c->head = p;
+	if (!p)
+		c->tail = &c->head;
+	c->queued -= n;
+	c->oldest_ns = vio_mono_ns(c->o.vio);
+	return n;
+}
+
+/* --- waiters --- */
+
+static struct waiter *ripe_locked(struct commit *c, int *rc)
+{
+	struct waiter **at = &c->waiters, *ripe = NULL;
+
+	*rc = c->failed ? -ERR_STICKY : c->retry ? -ENOSPC : 0;
+	while (*at) {
+		struct waiter *w = *at;
+
+		if (w->seq > c->committed_seq && !*rc) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		w->next = ripe;
+		ripe = w;
+	}
+	return ripe;
+}
+
+/* Calls the waiters that need not wait longer; gives up the lock. */
+static void tell_locked(struct commit *c)
+{
+	int rc = 0;
+	uint64_t committed = c->committed_seq;
+	struct waiter *w = ripe_locked(c, &rc), *next;
+
+	mutex_unlock(&c->t->mu);
+	for (; w; w = next) {
+		next = w->next;
+		w->done(w->ctx, w->seq <= committed ? 0 : rc);
+		free(w);
+	}
+	mutex_lock(&c->t->mu);
+}
+
+void commit_wait(struct commit *c, uint64_t seq, core_done_fn *done, void *ctx)
+{
+	struct waiter *w = calloc(1, sizeof(*w));
+	int rc = 0;
+
+	mutex_lock(&c->t->mu);
+	if (seq <= c->committed_seq || c->failed || !w || c->stop)
+		rc = seq <= c->committed_seq ? 1
+		     : c->failed || c->stop  ? -ERR_STICKY
+					     : -ENOMEM;
+	if (!rc) {
+		w->seq = seq;
+		w->done = done;
+		w->ctx = ctx;
+		w->next = c->waiters;
+		c->waiters = w;
+		cond_signal(&c->work);
+		w = NULL;
+	}
+	mutex_unlock(&c->t->mu);
+	free(w);
+	if (rc)
+		done(ctx, rc < 0 ? rc : 0);
+	else if (c->o.no_threads)
+		while (commit_step(c))
+			;
+}
+
+struct sync_wait {
+	struct mutex mu;
+	struct cond cond;
+	bool done;
+	int rc;
+};
+
+static void sync_done(void *ctx, int rc)
+{
+	struct sync_wait *s = ctx;
+
+	mutex_lock(&s->mu);
+	s->rc = rc;
+	s->done = true;
+	cond_signal(&s->cond);
+	mutex_unlock(&s->mu);
+}
+
+int commit_flush(struct commit *c, uint64_t seq)
+{
+	struct sync_wait s = {.done = false};
+
+	mutex_init(&s.mu);
+	cond_init(&s.cond);
+	commit_wait(c, seq, sync_done, &s);
+	mutex_lock(&s.mu);
+	while (!s.done)
+		cond_wait(&s.cond, &s.mu);
+	mutex_unlock(&s.mu);
+	cond_destroy(&s.cond);
+	mutex_destroy(&s.mu);
+	return s.rc;
+}
+
+int commit_index(struct commit *c, uint64_t seq)
+{
+	int rc = commit_flush(c, seq);
+
+	if (c->o.no_threads)
+		while (commit_step(c))
+			;
+	mutex_lock(&c->t->mu);
+	while (!rc && c->applied_seq < seq) {
+		if (c->failed || c->stop)
+			rc = -ERR_STICKY;
+		else
+			cond_wait(&c->changed, &c->t->mu);
+	}
+	mutex_unlock(&c->t->mu);
+	return rc;
+}
+
+/* --- the commit point --- */
+
+static int commit_batch(struct commit *c, struct batch *b)
+{
+	struct ledger_frame *f = NULL;
+	uint64_t size = 0;
+	int rc;
+
+	rc = ledger_seal(c->o.ledger, &f, &b->seal, b->entries, b->n,
+			 b->chunks, b->n_chunks);
+	if (rc < 0)
+		return rc;
+	b->wall_ns = ledger_frame_wall_ns(f);
+	rc = ledger_commit(c->o.ledger, f); /* durable when this returns 0 */
+	if (rc < 0)
+		return rc;
+	rc = ledger_root(c->o.ledger, &size, &b->root);
+	if (rc < 0)
+		return rc;
+	assert(size == b->seal + 1); /* one writer */
+	return 0;
+}
+
+static void committed_locked(struct commit *c, struct batch *b)
+{
+	uint32_t pos = 0;
+
+	for (struct pend *p = b->pends; p; p = p->next)
+		atomic_store(&p->cell->entry_no, IDX_ENTRY_NO(b->seal, pos++));
+	batch_drop_pends(c, b);
+	c->committed_seq = b->last_seq;
+	*c->to_apply_tail = b;
+	c->to_apply_tail = &b->next;
+	cond_signal(&c->apply);
+	cond_broadcast(&c->changed);
+}
+
+/* One batch; false when there was nothing to do. t->mu held, given up. */
+static bool commit_round_locked(struct commit *c)
+{
+	struct batch *b = c->retry;
+	struct pend *pends = NULL;
+	uint32_t n = 0;
+	int rc = 0;
+
+	if (c->failed)
+		return false;
+	if (!b)
+		n = take_locked(c, &pends);
+	if (!b && !n)
+		return false;
+	mutex_unlock(&c->t->mu);
+	if (!b)
+		rc = batch_build(&b, c, pends, n);
+	if (!rc)
+		rc = commit_batch(c, b);
+	mutex_lock(&c->t->mu);
+	c->retry = NULL;
+	if (!rc) {
+		committed_locked(c, b);
+	} else if (rc == -ENOSPC && b) {
+		c->retry = b; /* nothing was written: soft */
+		c->retry_ns = vio_mono_ns(c->o.vio);
+	} else {
+		fail_locked(c, rc, "the ledger cannot be written");
+		if (!b) /* leave what could not be hashed to nobody */
+			b = calloc(1, sizeof(*b));
+		if (b) {
+			if (!b->pends)
+				b->pends = pends;
+			batch_drop_pends(c, b);
+			batch_free(b);
+		}
+	}
+	tell_locked(c);
+	return !rc;
+}
+
+static int64_t linger_locked(struct commit *c)
+{
+	int64_t now = vio_mono_ns(c->o.vio);
+
+	if (c->retry)
+		return c->retry_ns + RETRY_MS * NS_PER_MS - now;
+	if (!c->head)
+		return LINGER_MS * NS_PER_MS * 10;
+	if (c->stop || c->waiters || c->queued >= EAGER_ENTRIES)
+		return 0;
+	return c->oldest_ns + LINGER_MS * NS_PER_MS - now;
+}
+
+static void commit_main(void *arg)
+{
+	struct commit *c = arg;
+
+	mutex_lock(&c->t->mu);
+	while (!c->abandon && !(c->stop && (!c->head || c->failed))) {
+		int64_t wait_ns = linger_locked(c);
+
+		if (c->failed)
+			tell_locked(c);
+		if (wait_ns > 0 || c->failed) {
+			if (c->retry && c->stop)
+				break; /* a full disk to the end */
+			cond_timedwait_ns(&c->work, &c->t->mu,
+					  wait_ns > 0 ? wait_ns : NS_PER_MS *
+								  LINGER_MS);
+			continue;
+		}
+		commit_round_locked(c);
+	}
+	mutex_unlock(&c->t->mu);
+}
+
+/* --- the index --- */
+
+static int apply_batch(struct commit *c, struct batch *b)
+{
+	int rc = idx_seal(c->o.idx, b->seal, ledger_mount_no(c->o.ledger),
+			  b->wall_ns, b->n);
+
+	for (uint32_t i = 0; i < b->n && rc >= 0; i++) {
+		struct entry e;
+
+		rc = entry_open(&e, NULL, b->entries[i].bytes,
+				b->entries[i].len, NULL);
+		if (rc >= 0)
+			rc = idx_apply(c->o.idx, &e, &b->entries[i].leaf,
+				       IDX_ENTRY_NO(b->seal, i));
+	}
+	return rc;
+}
+
+static int apply_batches(struct commit *c, struct batch *first)
+{
+	struct batch *last = first;
+	int rc = idx_begin(c->o.idx);
+
+	for (struct batch *b = first; b && rc >= 0; b = b->next) {
+		rc = apply_batch(c, b);
+		last = b;
+	}
+	if (rc >= 0)
+		rc = idx_end(c->o.idx, last->seal + 1, &last->root);
+	if (rc < 0)
+		idx_abort(c->o.idx);
+	return rc;
+}
+
+/* t->mu held, given up meanwhile; false when there was nothing to do. */
+static bool apply_round_locked(struct commit *c)
+{
+	struct batch *first = c->to_apply, **at = &c->to_apply, *next;
+	uint32_t n = 0;
+	uint64_t seq = 0;
+	int rc;
+
+	if (!first || c->failed)
+		return false;
+	for (; *at && n < APPLY_ENTRIES; at = &(*at)->next) {
+		n += (*at)->n;
+		seq = (*at)->last_seq;
+	}
+	c->to_apply = *at;
+	*at = NULL;
+	if (!c->to_apply)
+		c->to_apply_tail = &c->to_apply;
+	mutex_unlock(&c->t->mu);
+	rc = apply_batches(c, first);
+	for (; first; first = next) {
+		next = first->next;
+		batch_free(first);
+	}
+	if (rc >= 0)
+		itable_applied(c->t, seq);
+	mutex_lock(&c->t->mu);
+	if (rc < 0)
+		fail_locked(c, rc, "the index cannot be written");
+	else
+		c->applied_seq = seq;
+	cond_broadcast(&c->changed);
+	return rc >= 0;
+}
+
+static void apply_main(void *arg)
+{
+	struct commit *c = arg;
+
+	mutex_lock(&c->t->mu);
+	while (!c->abandon &&
+	       !(c->stop && (c->failed || (c->applied_seq == c->committed_seq &&
+					   !c->commit_thread.running))))
+		if (!apply_round_locked(c))
+			cond_timedwait_ns(&c->apply, &c->t->mu,
+					  LINGER_MS * NS_PER_MS);
+	mutex_unlock(&c->t->mu);
+}
+
+/* --- settling --- */
+
+static int settle_chunks(void *ctx, const struct digest *ids, size_t n)
+{
+	struct commit *c = ctx;
+
+	return store_settle(c->o.store, ids, n);
+}
+
+static int settle_flush(void *ctx)
+{
+	struct commit *c = ctx;
+
+	return store_settle_flush(c->o.store);
+}
+
+/* Moves durable frames to their places.  No lock held. */
+static int settle_round(struct commit *c)
+{
+	struct ledger_settle_ops ops = {
+		.settle = settle_chunks,
+		.settle_flush = settle_flush,
+		.ctx = c,
+	};
+	int rc = ledger_settle(c->o.ledger, 64, &ops);
+
+	/* a full disk: the WAL keeps it, try again later */
+	return rc == -ENOSPC ? 0 : rc;
+}
+
+static int checkpoint_round(struct commit *c, bool now)
+{
+	int64_t mono = vio_mono_ns(c->o.vio);
+	int rc;
+
+	if (ledger_size(c->o.ledger) == ledger_checkpointed(c->o.ledger))
+		return 0;
+	if (!now && mono - c->checkpoint_ns < CHECKPOINT_MS * NS_PER_MS)
+		return 0;
+	rc = ledger_checkpoint(c->o.ledger, NULL);
+	c->checkpoint_ns = mono;
+	return rc == -ENOSPC ? 0 : rc < 0 ? rc : 1;
+}
+
+static void settle_main(void *arg)
+{
+	struct commit *c = arg;
+	int rc = 0;
+
+	mutex_lock(&c->t->mu);
+	while (!c->stop && !c->abandon) {
+		cond_timedwait_ns(&c->settle, &c->t->mu, SETTLE_MS * NS_PER_MS);
+		if (c->stop || c->abandon || c->failed)
+			continue;
+		mutex_unlock(&c->t->mu);
+		if (c->o.tick)
+			c->o.tick(c->o.ctx);
+		do
+			rc = settle_round(c);
+		while (rc > 0);
+		if (rc >= 0)
+			rc = checkpoint_round(c, false);
+		mutex_lock(&c->t->mu);
+		if (rc < 0)
+			fail_locked(c, rc, "the journal cannot be written");
+	}
+	mutex_unlock(&c->t->mu);
+}
+
+bool commit_step(struct commit *c)
+{
+	bool did;
+	int rc;
+
+	mutex_lock(&c->t->mu);
+	did = commit_round_locked(c);
+	while (apply_round_locked(c))
+		did = true;
+	mutex_unlock(&c->t->mu);
+	rc = settle_round(c);
+	if (rc >= 0 && !did)
+		rc = checkpoint_round(c, true);
+	mutex_lock(&c->t->mu);
+	if (rc < 0)
+		fail_locked(c, rc, "the journal cannot be written");
+	mutex_unlock(&c->t->mu);
+	return did;
+}
+
+/* --- life --- */
+
+int commit_open(struct commit **out, const struct commit_options *o)
+{
+	struct commit *c = calloc(1, sizeof(*c));
+	int rc = 0;
+
+	if (!c)
+		return -ENOMEM;
+	c->o = *o;
+	c->t = o->t;
+	c->tail = &c->head;
+	c->to_apply_tail = &c->to_apply;
+	c->next_seq = 1;
+	cond_init(&c->work);
+	cond_init(&c->apply);
+	cond_init(&c->settle);
+	cond_init(&c->changed);
+	if (!o->no_threads) {
+		rc = thread_start(&c->commit_thread, "commit", commit_main, c);
+		if (!rc)
+			rc = thread_start(&c->apply_thread, "apply",
+					  apply_main, c);
+		if (!rc)
+			rc = thread_start(&c->settle_thread, "settle",
+					  settle_main, c);
+	}
+	if (rc < 0) {
+		commit_abandon(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+static void stop_threads(struct commit *c, bool abandon)
+{
+	mutex_lock(&c->t->mu);
+	c->stop = true;
+	c->abandon = abandon;
+	cond_broadcast(&c->work);
+	cond_broadcast(&c->settle);
+	mutex_unlock(&c->t->mu);
+	thread_join(&c->settle_thread);
+	thread_join(&c->commit_thread);
+	mutex_lock(&c->t->mu);
+	cond_broadcast(&c->apply);
+	mutex_unlock(&c->t->mu);
+	thread_join(&c->apply_thread);
+}
+
+static void drop_batches(struct commit *c, struct batch *b)
+{
+	struct batch *next;
+
+	for (; b; b = next) {
+		next = b->next;
+		batch_drop_pends(c, b);
+		batch_free(b);
+	}
+}
+
+static void commit_free(struct commit *c)
+{
+	struct batch rest = {.pends = c->head};
+
+	mutex_lock(&c->t->mu);
+	batch_drop_pends(c, &rest);
+	drop_batches(c, c->retry);
+	drop_batches(c, c->to_apply);
+	if (!c->failed)
+		c->failed = -ERR_STICKY;
+	tell_locked(c);
+	mutex_unlock(&c->t->mu);
+	cond_destroy(&c->work);
+	cond_destroy(&c->apply);
+	cond_destroy(&c->settle);
+	cond_destroy(&c->changed);
+	free(c);
+}
+
+int commit_close(struct commit *c, struct errmsg *em)
+{
+	int rc = 0;
+
+	if (!c)
+		return 0;
+	if (c->o.no_threads)
+		while (commit_step(c))
+			;
+	stop_threads(c, false);
+	if (c->failed)
+		rc = errmsg_set(em, c->failed, "%s", c->words);
+	else if (c->head || c->retry)
+		rc = errmsg_set(em, -ENOSPC,
+				"the disk is full: %llu entries are not saved",
+				(unsigned long long)(c->next_seq - 1 -
+						     c->committed_seq));
+	while (!rc) {
+		rc = settle_round(c);
+		if (rc == 0)
+			break;
+		rc = rc > 0 ? 0 : rc;
+	}
+	if (!rc)
+		rc = checkpoint_round(c, true);
+	if (rc > 0)
+		rc = 0;
+	if (rc < 0)
+		errmsg_set(em, rc, "the journal cannot be settled: %s",
+			   err_text(rc));
+	commit_free(c);
+	return rc;
+}
+
+void commit_abandon(struct commit *c)
+{
+	if (!c)
+		return;
+	stop_threads(c, true);
+	commit_free(c);
+}
+
+void commit_status(struct commit *c, struct commit_status *out)
+{
+	mutex_lock(&c->t->mu);
+	out->queued = c->queued;
+	out->committed_seq = c->committed_seq;
+	out->applied_seq = c->applied_seq;
+	out->unapplied = c->next_seq - 1 - c->applied_seq;
+	out->failed = c->failed;
+	snprintf(out->words, sizeof(out->words), "%s", c->words);
+	mutex_unlock(&c->t->mu);
+}

@@ -1,0 +1,68 @@
+/*
+ * commit_internal.h - what commit.c and commit_batch.c share.
+ */
+#ifndef FS_COMMIT_INTERNAL_H
+#define FS_COMMIT_INTERNAL_H
+
+#include "base/buf.h"
+#include "base/thread.h"
+#include "fs/commit.h"
+#include "ledger/entry.h"
+#include "ledger/ledger.h"
+
+/* Entries that were hashed together, until the index has them. */
+struct batch {
+	struct batch *next;
+	struct pend *pends; /* until committed */
+	struct buf bytes;   /* stored entries, one after the other */
+	struct ledger_entry *entries;
+	uint32_t n;
+	struct ledger_chunk *chunks;
+	uint32_t n_chunks, cap_chunks;
+	uint64_t last_seq;
+	uint64_t seal; /* index in the log */
+	int64_t wall_ns;
+	struct digest root; /* of the log after it */
+};
+
+struct waiter {
+	struct waiter *next;
+	uint64_t seq;
+	core_done_fn *done;
+	void *ctx;
+};
+
+struct commit {
+	struct commit_options o;
+	struct itable *t;
+	/* all below guarded by t->mu */
+	struct cond work;    /* for the commit thread */
+	struct cond apply;   /* for the apply thread */
+	struct cond settle;  /* for the settle thread */
+	struct cond changed; /* committed, applied or failed moved */
+	struct pend *head, **tail;
+	uint64_t queued;
+	uint64_t next_seq;
+	uint64_t committed_seq;
+	uint64_t applied_seq;
+	int64_t oldest_ns; /* when the head was queued (monotonic) */
+	struct waiter *waiters;
+	struct batch *to_apply, **to_apply_tail;
+	struct batch *retry; /* hashed, but the disk was full */
+	int64_t retry_ns;
+	int failed;
+	char words[256];
+	bool stop, abandon;
+	/* settle thread alone */
+	int64_t checkpoint_ns;
+	struct thread commit_thread, apply_thread, settle_thread;
+};
+
+/* Hashes and encodes pends (a list of n, taken over). NULL + *rc on error */
+int must_use batch_build(struct batch **out, struct commit *c,
+			 struct pend *pends, uint32_t n);
+void batch_free(struct batch *b);
+/* Frees the pends; t->mu held. */
+void batch_drop_pends(struct commit *c, struct batch *b);
+
+#endif

@@ -1,0 +1,148 @@
+/*
+ * itable.h - rows of the namespace in memory: a cache over the index, and the
+ * overlay of what the index has not applied yet.
+ *
+ * Invariants:
+ *  (1) A row changed by a queued entry stays here until the index has applied
+ *      that entry (dirty_seq <= applied), so a miss means: SQLite is right.
+ *  (2) A row read from SQLite is inserted only if no row of its bucket was
+ *      evicted since the read began; else it might be older than what was
+ *      evicted.
+ *  (3) Deleted rows and names stay as tombstones while (1) needs them.
+ *  (4) Clean rows that nobody holds are an LRU of bounded length.
+ *
+ * Threads: one mutex, itable.mu, guards every row, name and list; no I/O
+ * under it.  An operation that misses records what it needs in its
+ * itable_tx, gives up the lock, calls itable_fault and starts again.
+ */
+#ifndef FS_ITABLE_H
+#define FS_ITABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/thread.h"
+#include "index/state.h"
+
+struct file;
+struct idx_reader;
+struct leafcell;
+struct pend;
+
+enum { ITABLE_GENS = 1024 };
+
+struct link {
+	struct link *prev, *next;
+};
+
+struct xattr {
+	struct xattr *next;
+	struct digest chunk; /* longer values */
+	uint32_t value_len;
+	uint16_t name_len;
+	bool in_chunk;
+	char *name;	/* name_len bytes, terminated */
+	uint8_t *value; /* unless in_chunk */
+};
+
+struct inode {
+	struct link lru; /* clean or dirty list; first member */
+	struct inode_row row;
+	struct inode *hash_next;
+	uint64_t dirty_seq; /* last queued entry that changed the row */
+	uint32_t refs;	    /* handles, files, queued entries, callers */
+	uint32_t opens;	    /* handles: an unlinked inode waits for them */
+	bool gone;	    /* tombstone */
+	bool listed;	    /* on a list */
+	bool listed_clean;  /* that list is the LRU */
+	bool checked;	    /* its version was found in the journal */
+	bool xattrs_loaded;
+	bool orphan_queued; /* FREE_ORPHAN is queued */
+	struct xattr *xattrs;
+	struct leafcell *version_cell; /* NULL: row.version_leaf */
+	struct file *file;	       /* open or dirty; see file.h */
+	struct pend *setattr;	       /* queued, may still be merged into */
+	struct link names;	       /* dirs: dirty names, by cookie */
+	struct digest last; /* commit thread: leaf of the last entry */
+	bool last_set;	    /* commit thread: `last` is newer than row.last */
+};
+
+struct name {
+	struct link lru;
+	struct link in_dir; /* parent's dirty names */
+	struct name *hash_next;
+	struct name_row row; /* ino 0: no such name */
+	uint64_t dirty_seq;
+	bool dirty;
+	uint8_t len;
+	char name[];
+};
+
+struct itable {
+	struct mutex mu;
+	struct inode **inodes; /* hash tables */
+	struct name **names;
+	size_t n_inode_buckets, n_name_buckets; /* powers of two */
+	size_t n_inodes, n_names;
+	size_t max_inodes, max_names;
+	struct link inode_lru, inode_dirty; /* oldest first */
+	struct link name_lru, name_dirty;
+	size_t n_inode_lru, n_name_lru;
+	uint32_t gens[ITABLE_GENS]; /* evictions per bucket, (2) */
+	uint64_t seq;		    /* of the entry being applied */
+	uint64_t applied;	    /* by the index */
+};
+
+enum itable_need_kind { NEED_NONE, NEED_INODE, NEED_NAME, NEED_XATTRS };
+
+/* One operation's view: what it missed. */
+struct itable_tx {
+	struct itable *t;
+	enum itable_need_kind need;
+	uint64_t ino; /* or the parent */
+	uint8_t len;
+	char name[LIMIT_NAME + 1];
+};
+
+int must_use itable_init(struct itable *t, size_t max_inodes);
+/* Everything is dropped; files must be gone. */
+void itable_release(struct itable *t);
+
+/* state_ops over a struct itable_tx (lock held). */
+extern const struct state_ops itable_state_ops;
+
+/*
+ * Finds an inode: 0 and *out, -ENOENT, or -ERR_RELOCKED with tx->need set.
+ * Not a reference.
+ */
+int must_use itable_get(struct itable_tx *tx, struct inode **out, uint64_t ino)
+	requires_capability(&tx->t->mu);
+/* A name: 0 and *out (row.ino 0: there is none), or -ERR_RELOCKED. */
+int must_use itable_name(struct itable_tx *tx, struct name **out,
+			 uint64_t parent, const char *name, size_t len)
+	requires_capability(&tx->t->mu);
+/* The inode's extended attributes are loaded: 0 or -ERR_RELOCKED. */
+int must_use itable_xattrs(struct itable_tx *tx, struct inode *i)
+	requires_capability(&tx->t->mu);
+
+void itable_hold(struct itable *t, struct inode *i)
+	requires_capability(&t->mu);
+void itable_drop(struct itable *t, struct inode *i)
+	requires_capability(&t->mu);
+
+/*
+ * Reads what tx needs from the index and puts it here.  No lock held.
+ * -ENOENT: an inode that does not exist.
+ */
+int must_use itable_fault(struct itable_tx *tx, struct idx_reader *r);
+
+/* The index has applied everything up to seq. */
+void itable_applied(struct itable *t, uint64_t seq);
+
+/* Walks the structure and aborts on a broken invariant; for tests. */
+void itable_check(struct itable *t);
+
+#endif
