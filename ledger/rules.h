@@ -34,6 +34,9 @@ struct rules_entry {
 	uint32_t n;
 };
 
+/* first_seq of a mount's first seal. */
+enum { RULES_FIRST_SEQ = 1 };
+
 enum rules_answer { RULES_OK = 0, RULES_KNOWN = 1 };
 
 struct rules_batch {

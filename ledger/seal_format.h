@@ -10,7 +10,7 @@
  *   28   4  count 1..4096
  *   32  16  incarnation
  *   48   8  batch_seq, from 1
- *   56   8  first_seq
+ *   56   8  first_seq: a mount's first entry ever is 1
  *   64   8  wall_ns i64
  *   72  32  prev_seal: leaf hash; 0 exactly where batch_seq is 1
  *   104 32  batch_root
