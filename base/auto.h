@@ -21,11 +21,11 @@ static inline void auto_free_(void *p)
 #define autocall(fn) __attribute__((cleanup(fn)))
 
 /* Hands the pointer on: yields its value and leaves NULL behind. */
-#define take(p)                        \
-	({                             \
+#define take(p)                         \
+	({                              \
 		__typeof__(p) v_ = (p); \
-		(p) = NULL;            \
-		v_;                    \
+		(p) = NULL;             \
+		v_;                     \
 	})
 
 #define must_use __attribute__((warn_unused_result))

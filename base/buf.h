@@ -20,8 +20,8 @@ struct buf {
 	bool bad;
 };
 
-#define BUF_INIT     \
-	{            \
+#define BUF_INIT          \
+	{                 \
 		.p = NULL \
 	}
 enum { BUF_MAX_DEFAULT = 1 << 30 };

@@ -19,27 +19,27 @@
 #include "base/auto.h"
 
 /* code, errno class, text */
-#define ERR_TABLE(X)                                                          \
-	X(CORRUPT, EIO, "stored bytes are damaged")                           \
-	X(SHORT, EIO, "input ends early")                                     \
-	X(FORMAT, EIO, "not the expected format")                             \
-	X(NEWER, EIO, "written by a newer version of vouchfs")                \
-	X(NONCANON, EIO, "not the canonical encoding")                        \
-	X(LIMIT, EFBIG, "beyond a fixed limit")                               \
-	X(SIGNATURE, EIO, "signature does not verify")                        \
-	X(KEY, EACCES, "key is missing, wrong or not trusted")                \
-	X(KEYPERM, EACCES, "key file is readable by others")                  \
-	X(HASH, EIO, "hash does not match")                                   \
-	X(MISSING_CHUNK, EIO, "chunk is in no replica")                       \
-	X(STICKY, EROFS, "read-only after a failed write")                    \
-	X(ROLLBACK, EROFS, "older copy of the volume")                        \
-	X(COPY, EROFS, "copy of the volume")                                  \
-	X(BUSY, EBUSY, "in use by another mount")                             \
-	X(REJECTED, EIO, "entry rejected")                                    \
-	X(PROOF, EIO, "proof does not hold")                                  \
-	X(SQL, EIO, "database error")                                         \
-	X(RELOCKED, EAGAIN, "state changed while unlocked, try again")        \
-	X(AGAIN, EAGAIN, "not yet, try again")                                \
+#define ERR_TABLE(X)                                                   \
+	X(CORRUPT, EIO, "stored bytes are damaged")                    \
+	X(SHORT, EIO, "input ends early")                              \
+	X(FORMAT, EIO, "not the expected format")                      \
+	X(NEWER, EIO, "written by a newer version of vouchfs")         \
+	X(NONCANON, EIO, "not the canonical encoding")                 \
+	X(LIMIT, EFBIG, "beyond a fixed limit")                        \
+	X(SIGNATURE, EIO, "signature does not verify")                 \
+	X(KEY, EACCES, "key is missing, wrong or not trusted")         \
+	X(KEYPERM, EACCES, "key file is readable by others")           \
+	X(HASH, EIO, "hash does not match")                            \
+	X(MISSING_CHUNK, EIO, "chunk is in no replica")                \
+	X(STICKY, EROFS, "read-only after a failed write")             \
+	X(ROLLBACK, EROFS, "older copy of the volume")                 \
+	X(COPY, EROFS, "copy of the volume")                           \
+	X(BUSY, EBUSY, "in use by another mount")                      \
+	X(REJECTED, EIO, "entry rejected")                             \
+	X(PROOF, EIO, "proof does not hold")                           \
+	X(SQL, EIO, "database error")                                  \
+	X(RELOCKED, EAGAIN, "state changed while unlocked, try again") \
+	X(AGAIN, EAGAIN, "not yet, try again")                         \
 	X(USAGE, EINVAL, "wrong usage")
 
 enum err_code {
@@ -47,7 +47,7 @@ enum err_code {
 #define X(name, cls, text) ERR_##name,
 	ERR_TABLE(X)
 #undef X
-	ERR_END_,
+		ERR_END_,
 };
 
 /* The positive errno that a system caller should see for rc; 0 for rc >= 0. */
@@ -63,8 +63,8 @@ struct errmsg {
 	char text[ERRMSG_MAX];
 };
 
-#define ERRMSG_INIT \
-	{           \
+#define ERRMSG_INIT        \
+	{                  \
 		.text = "" \
 	}
 

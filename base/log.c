@@ -48,11 +48,10 @@ static unsigned long add_hex(char *out, unsigned char c)
  */
 static int is_unsafe(uint32_t c)
 {
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad ||
-	       c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
-	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
-	       c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb) ||
-	       (c >= 0xe0000 && c <= 0xe007f);
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c ||
+	       (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+	       (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
+	       (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe007f);
 }
 
 /* `quote`: a character to put a backslash before, besides the backslash. */
@@ -107,7 +106,8 @@ void log_value(char *out, unsigned long cap, const char *s, unsigned long n)
 
 	assert(cap >= 3);
 	for (unsigned long i = 0; i < n && plain; i++)
-		plain = s[i] > ' ' && s[i] < 0x7f && strchr("\"=\\", s[i]) == NULL;
+		plain = s[i] > ' ' && s[i] < 0x7f &&
+			strchr("\"=\\", s[i]) == NULL;
 	if (plain) {
 		escape(out, cap, s, n, true, '\0');
 		return;

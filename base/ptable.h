@@ -75,9 +75,9 @@ typedef int ptable_each_fn(void *ctx, uint64_t key, uint64_t value);
 int must_use ptable_each(struct ptable *t, ptable_each_fn *fn, void *ctx);
 
 struct ptable_stats {
-	uint64_t pairs;	  /* upper bound: doubles and removals count */
-	uint64_t runs;	  /* sorted files */
-	uint64_t memory;  /* bytes held */
+	uint64_t pairs;	    /* upper bound: doubles and removals count */
+	uint64_t runs;	    /* sorted files */
+	uint64_t memory;    /* bytes held */
 	uint64_t mem_pairs; /* of pairs, not yet in a run */
 };
 void ptable_stats(struct ptable *t, struct ptable_stats *out);

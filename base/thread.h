@@ -22,8 +22,7 @@
 
 #define capability(x) thread_attr_(capability(x))
 /* The caller holds these locks, and holds them still afterwards. */
-#define requires_capability(...) \
-	thread_attr_(requires_capability(__VA_ARGS__))
+#define requires_capability(...) thread_attr_(requires_capability(__VA_ARGS__))
 #define acquire_capability(...) thread_attr_(acquire_capability(__VA_ARGS__))
 #define release_capability(...) thread_attr_(release_capability(__VA_ARGS__))
 #define try_acquire_capability(...) \
@@ -33,7 +32,8 @@
 /* For the few functions whose locking clang cannot follow. */
 #define no_thread_safety_analysis thread_attr_(no_thread_safety_analysis)
 
-struct capability("mutex") mutex {
+struct capability("mutex") mutex
+{
 	pthread_mutex_t m;
 };
 

@@ -223,8 +223,8 @@ static int posix_stat(struct vio *v, const char *path, struct vio_stat *out)
 
 	if (fd < 0)
 		return -errno;
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME,
-		  &sx) < 0)
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &sx) <
+	    0)
 		rc = -errno;
 	else if (fstatvfs(fd, &vfs) < 0)
 		rc = -errno;

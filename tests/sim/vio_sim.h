@@ -57,11 +57,11 @@ enum vio_sim_class {
 enum { VIO_SIM_CLASSES = 15 };
 
 struct vio_sim_options {
-	uint64_t seed; /* of the random source; 0 is a seed too */
+	uint64_t seed;	 /* of the random source; 0 is a seed too */
 	int64_t wall_ns; /* 0: 2026-11-21T00:00:00Z */
 	bool ordered;
 	bool garble_sector; /* garbling reaches the sector's other bytes */
-	uint64_t fsid; /* 0: 1 */
+	uint64_t fsid;	    /* 0: 1 */
 };
 
 /* opt may be NULL.  Aborts when there is no memory, here and everywhere. */
