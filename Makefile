@@ -70,7 +70,7 @@ ifneq ($(filter-out $(needs_nothing),$(or $(MAKECMDGOALS),all)),)
 include build/deps/build.mk
 endif
 build/deps/build.mk: .ci/deps.sh $(wildcard /var/lib/dpkg/status)
-	$(Q).ci/deps.sh build && touch $@
+	$(Q).ci/deps.sh build $(filter check demo lint,$(MAKECMDGOALS))
 build/deps/%.ok: .ci/deps.sh $(wildcard /var/lib/dpkg/status)
 	$(Q).ci/deps.sh $*
 deps:	## get what build, demo and check need (called by them)
@@ -112,7 +112,7 @@ replay.release = $(B)/obj/tests/fuzz/replay.o
 replay.asan = $(replay.release)
 $(fuzzers): $(replay.$(VARIANT))
 $(units): TEST_LIBS = $(shell pkg-config --libs criterion)
-$(units): | build/deps/check.ok
+$(units) $(call objects,$(wildcard tests/unit/*.c)): | build/deps/check.ok
 $(B)/tests/sweep/alloc_%: TEST_LIBS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 ifeq ($(VARIANT),fuzz)
 $(fuzzers): TEST_LIBS = -fsanitize=fuzzer
