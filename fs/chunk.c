@@ -1,0 +1,172 @@
+/*
+ * chunk.c - hashing, packing and unpacking of one chunk.  See chunk.h.
+ *
+ * Packing: zstd level 1, kept when it saves a sixteenth.  Chunks of a few KiB
+ * stay raw (the frame and the page they travel in cost more than they save),
+ * nodes too (digests do not compress), and so does what looks random: a
+ * sample's byte counts are tried first, at a hundredth of the cost.
+ */
+#include "fs/chunk.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "base/err.h"
+#include "base/limits.h"
+#include "fs/tree.h"
+
+enum {
+	CHUNK_PACK_MIN = 8 << 10, /* raw below this */
+	CHUNK_SAVE_SHIFT = 4,	  /* a sixteenth */
+	PROBE_PIECES = 8,
+	PROBE_PIECE = 512,
+	PROBE_BYTES = PROBE_PIECES * PROBE_PIECE,
+};
+
+struct chunk_maker {
+	ZSTD_CCtx *zstd;
+	uint8_t scratch[LIMIT_CHUNK];
+};
+
+struct chunk_unpacker {
+	ZSTD_DCtx *zstd;
+};
+
+struct chunk_maker *chunk_maker_new(void)
+{
+	struct chunk_maker *m = malloc(sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->zstd = ZSTD_createCCtx();
+	if (!m->zstd) {
+		free(m);
+		return NULL;
+	}
+	return m;
+}
+
+void chunk_maker_free(struct chunk_maker *m)
+{
+	if (!m)
+		return;
+	ZSTD_freeCCtx(m->zstd);
+	free(m);
+}
+
+void chunk_hash(struct digest *out, enum chunk_type type, const void *p,
+		size_t n)
+{
+	assert(type == CHUNK_DATA || type == CHUNK_NODE);
+	if (type == CHUNK_NODE)
+		tree_node_id(out, p, n);
+	else
+		digest_blake3(out, p, n);
+}
+
+/*
+ * Sum of squared byte counts of a sample: n + n(n-1)/256 on the average for
+ * random bytes, several times that for text, code and tables.
+ */
+static bool looks_random(const uint8_t *p, size_t n)
+{
+	uint16_t counts[256] = { 0 };
+	uint64_t squares = 0;
+	size_t step = (n - PROBE_PIECE) / (PROBE_PIECES - 1);
+
+	for (size_t i = 0; i < PROBE_PIECES; i++)
+		for (size_t k = 0; k < PROBE_PIECE; k++)
+			counts[p[i * step + k]]++;
+	for (size_t i = 0; i < 256; i++)
+		squares += (uint64_t)counts[i] * counts[i];
+	return squares < (PROBE_BYTES + PROBE_BYTES * PROBE_BYTES / 256) * 9 /
+				 8;
+}
+
+int chunk_make(struct chunk *out, struct chunk_maker *m, enum chunk_type type,
+	       const void *p, size_t n)
+{
+	size_t packed = 0;
+
+	if (n == 0 || n > LIMIT_CHUNK)
+		return -EINVAL;
+	*out = (struct chunk){
+		.type = type,
+		.codec = CHUNK_RAW,
+		.raw_len = (uint32_t)n,
+		.stored_len = (uint32_t)n,
+		.stored = p,
+	};
+	chunk_hash(&out->id, type, p, n);
+	if (type == CHUNK_NODE || n < CHUNK_PACK_MIN || looks_random(p, n))
+		return 0;
+	/* no room for what does not pay: zstd gives up early */
+	packed = ZSTD_compressCCtx(m->zstd, m->scratch,
+				   n - (n >> CHUNK_SAVE_SHIFT), p, n, 1);
+	if (ZSTD_isError(packed))
+		return 0;
+	out->codec = CHUNK_ZSTD;
+	out->stored_len = (uint32_t)packed;
+	out->stored = m->scratch;
+	return 0;
+}
+
+struct chunk_unpacker *chunk_unpacker_new(void)
+{
+	struct chunk_unpacker *u = malloc(sizeof(*u));
+
+	if (!u)
+		return NULL;
+	u->zstd = ZSTD_createDCtx();
+	if (!u->zstd) {
+		free(u);
+		return NULL;
+	}
+	return u;
+}
+
+void chunk_unpacker_free(struct chunk_unpacker *u)
+{
+	if (!u)
+		return;
+	ZSTD_freeDCtx(u->zstd);
+	free(u);
+}
+
+int chunk_unpack(uint8_t *out, struct chunk_unpacker *u, const struct chunk *c)
+{
+	size_t n = 0;
+
+	if (c->raw_len == 0 || c->raw_len > LIMIT_CHUNK)
+		return -ERR_CORRUPT;
+	switch (c->codec) {
+	case CHUNK_RAW:
+		if (c->stored_len != c->raw_len)
+			return -ERR_CORRUPT;
+		memcpy(out, c->stored, c->raw_len);
+		return 0;
+	case CHUNK_ZSTD:
+		n = ZSTD_decompressDCtx(u->zstd, out, c->raw_len, c->stored,
+					c->stored_len);
+		return !ZSTD_isError(n) && n == c->raw_len ? 0 : -ERR_CORRUPT;
+	default:
+		return -ERR_CORRUPT;
+	}
+}
+
+int chunk_verify(uint8_t *out, struct chunk_unpacker *u, const struct chunk *c)
+{
+	struct digest id = { 0 };
+	int rc = chunk_unpack(out, u, c);
+
+	if (rc < 0)
+		return rc;
+	if (c->type != CHUNK_DATA && c->type != CHUNK_NODE)
+		return -ERR_CORRUPT;
+	chunk_hash(&id, c->type, out, c->raw_len);
+	return digest_eq(&id, &c->id) ? 0 : -ERR_HASH;
+}

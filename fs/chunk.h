@@ -1,0 +1,63 @@
+/*
+ * chunk.h - one chunk: its id, and its bytes as they are stored.
+ *
+ * Invariants: the id is computed over the raw bytes; unpacking never writes
+ * past LIMIT_CHUNK bytes whatever it is given, and gives exactly the length
+ * that was promised or an error.
+ *
+ * Threads: a maker and an unpacker are used by one thread at a time.
+ */
+#ifndef FS_CHUNK_H
+#define FS_CHUNK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/digest.h"
+
+/* CHUNK_ANY only asks: it is never stored. */
+enum chunk_type { CHUNK_ANY = 0, CHUNK_DATA = 1, CHUNK_NODE = 2 };
+enum chunk_codec { CHUNK_RAW = 0, CHUNK_ZSTD = 1 };
+
+/* A chunk ready to be stored. */
+struct chunk {
+	struct digest id;
+	uint8_t type;  /* enum chunk_type */
+	uint8_t codec; /* enum chunk_codec */
+	uint32_t raw_len;
+	uint32_t stored_len;
+	const uint8_t *stored; /* borrowed */
+};
+
+/* Per-thread scratch for chunk_make; opaque. */
+struct chunk_maker;
+struct chunk_maker *chunk_maker_new(void); /* NULL: no memory */
+void chunk_maker_free(struct chunk_maker *m);
+
+/* The id alone; the type is CHUNK_DATA or CHUNK_NODE. */
+void chunk_hash(struct digest *out, enum chunk_type type, const void *p,
+		size_t n);
+/*
+ * Hashes, and compresses where that pays (out->stored then points into the
+ * maker's scratch until the next call, else at p).  0 < n <= LIMIT_CHUNK,
+ * -EINVAL otherwise.
+ */
+int must_use chunk_make(struct chunk *out, struct chunk_maker *m,
+			enum chunk_type type, const void *p, size_t n);
+
+/* Scratch for unpacking; opaque. */
+struct chunk_unpacker;
+struct chunk_unpacker *chunk_unpacker_new(void); /* NULL: no memory */
+void chunk_unpacker_free(struct chunk_unpacker *u);
+/*
+ * Writes the raw_len raw bytes of a stored chunk to out.  -ERR_CORRUPT when
+ * they are not exactly that many.  Does not look at the id.
+ */
+int must_use chunk_unpack(uint8_t *out, struct chunk_unpacker *u,
+			  const struct chunk *c);
+/* Unpacks and compares with the id: -ERR_CORRUPT or -ERR_HASH. */
+int must_use chunk_verify(uint8_t *out, struct chunk_unpacker *u,
+			  const struct chunk *c);
+
+#endif

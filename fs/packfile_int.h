@@ -1,0 +1,18 @@
+/*
+ * packfile_int.h - what packfile.c and packfile_open.c share.
+ */
+#ifndef FS_PACKFILE_INT_H
+#define FS_PACKFILE_INT_H
+
+#include "fs/packfile.h"
+
+struct packfile *packfile_new(const struct packfile_options *o);
+/* Opens the file if need be and keeps it open until _unpin. */
+int must_use packfile_pin(struct packfile *f, struct vio_file **out);
+void packfile_unpin(struct packfile *f);
+/* Closes the file if nobody uses it. */
+void packfile_forget(struct packfile *f);
+int must_use packfile_entry_add(struct packfile *f, const struct pack_entry *e)
+	requires_capability(&f->mu);
+
+#endif
