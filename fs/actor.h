@@ -24,18 +24,19 @@ struct actor {
 	uint64_t id;	      /* unique while mounted; > 0 */
 	struct actor *parent; /* a reference is held; NULL if none is known */
 	uint32_t uid, gid, tgid, ppid;
-	uint64_t start_time;  /* clock ticks since boot, /proc/PID/stat */
+	uint64_t start_time;	  /* clock ticks since boot, /proc/PID/stat */
 	struct digest exe_digest; /* SHA-256; zero while not known yet */
-	bool exe_digest_known;	  /* guarded by the table's mutex */
+	bool exe_digest_known;	  /* both guarded by the table's mutex, see
+				     actor_digest */
 	uint8_t run[16];
-	char *exe, *argv, *cwd; /* argv: NUL replaced by 0x1f between words */
+	char *exe, *argv, *cwd; /* never NULL; argv as ledger/argv.h packs it */
 	uint32_t argv_len;
 	void *slot; /* for commit.c: where its ACTOR entry is */
 	uint32_t refs_;
 };
 
 struct actor_options {
-	uint32_t max; /* actors kept that nobody holds; 0: 4096 */
+	uint32_t max; /* processes remembered that nobody holds; 0: 1024 */
 	/* An executable's digest came to be known (actor's own or a parent's) */
 	void (*on_digest)(void *ctx, struct actor *a);
 	/* The last reference goes: free what hangs in slot. */
@@ -45,6 +46,7 @@ struct actor_options {
 
 int must_use actor_table_open(struct actor_table **out,
 			      const struct actor_options *o);
+/* Nobody holds an actor any more. */
 void actor_table_close(struct actor_table *t);
 
 /*
@@ -55,6 +57,8 @@ struct actor *actor_of(struct actor_table *t, uint32_t pid, uint32_t uid,
 		       uint32_t gid);
 struct actor *actor_hold(struct actor *a);
 void actor_drop(struct actor_table *t, struct actor *a); /* NULL ok */
+/* The executable's digest, if it is known by now. */
+bool actor_digest(struct actor_table *t, struct actor *a, struct digest *out);
 const char *actor_host(struct actor_table *t);
 
 #endif

@@ -1,0 +1,49 @@
+/*
+ * actor_proc.h - what /proc tells of one process.  Reads only; no state.
+ *
+ * Nothing here but actor_proc_cmdline takes a lock of the process that is
+ * looked at, so it may be called while that process waits for us.  Threads:
+ * any.
+ */
+#ifndef FS_ACTOR_PROC_H
+#define FS_ACTOR_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/auto.h"
+
+/* One process image: a pid, when it started, and where its stack begins. */
+struct actor_proc {
+	uint32_t tgid, ppid;
+	uint32_t uid, gid;    /* as files see them (fsuid, fsgid) */
+	uint64_t start_time;  /* clock ticks since boot */
+	uint64_t start_stack; /* random per execve; 0 if we may not see it */
+};
+
+/* pid may be a thread's.  -ESRCH when it is gone. */
+int must_use actor_proc_read(struct actor_proc *out, uint32_t pid);
+/* Pure; the text of /proc/PID/status and of /proc/PID/stat. -ERR_FORMAT */
+int must_use actor_proc_parse_status(struct actor_proc *out, const char *p,
+				     size_t n);
+int must_use actor_proc_parse_stat(struct actor_proc *out, const char *p,
+				   size_t n);
+
+/*
+ * A descriptor that tells, for a fifth of a microsecond, whether the address
+ * space that pid has now is still in use: an execve or exit ends it.
+ * Negative where we may not look.  Caller closes.
+ */
+int must_use actor_proc_watch(uint32_t pid);
+bool actor_proc_alive(int watch_fd);
+/* Do the two share an address space (vfork)?  True also when unknown. */
+bool actor_proc_shares_memory(uint32_t a, uint32_t b);
+
+/* Target of /proc/PID/NAME, raw, NUL-terminated, cut; NULL if unknown. */
+char *actor_proc_link(uint32_t pid, const char *name, size_t max);
+/* Raw bytes of /proc/PID/cmdline; may wait for the process's memory lock. */
+ssize_t must_use actor_proc_cmdline(uint32_t pid, char *out, size_t cap);
+
+#endif

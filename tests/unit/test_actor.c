@@ -1,0 +1,292 @@
+/*
+ * test_actor.c - who asks: identity survives, an execve or a new process is
+ * noticed at once, hostile names in /proc mislead nobody.
+ */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/thread.h"
+#include "fs/actor.h"
+#include "fs/actor_proc.h"
+
+static struct mutex mu;
+static struct cond told;
+static unsigned n_told, n_freed;
+
+static void on_digest(void *ctx, struct actor *a)
+{
+	(void)ctx;
+	(void)a;
+	mutex_lock(&mu);
+	n_told++;
+	cond_broadcast(&told);
+	mutex_unlock(&mu);
+}
+
+static void on_free(void *ctx, struct actor *a)
+{
+	(void)ctx;
+	cr_assert_null(a->slot);
+	__atomic_fetch_add(&n_freed, 1, __ATOMIC_RELAXED);
+}
+
+static struct actor_table *table(uint32_t max)
+{
+	struct actor_table *t = NULL;
+	struct actor_options o = {
+		.max = max,
+		.on_digest = on_digest,
+		.on_free = on_free,
+	};
+
+	mutex_init(&mu);
+	cond_init(&told);
+	cr_assert_eq(actor_table_open(&t, &o), 0);
+	return t;
+}
+
+/* A child that does what it is told, one byte at a time. */
+struct child {
+	pid_t pid;
+	int to, from;
+};
+
+static void child_main(int in, int out)
+{
+	char b = 0;
+
+	while (write(out, "r", 1) == 1 && read(in, &b, 1) == 1) {
+		if (b == 'q')
+			_exit(0);
+		dup2(in, 0);
+		dup2(out, 1);
+		execl("/bin/sh", "sh", "-c", "echo r; read x; exit 0",
+		      (char *)NULL);
+	}
+	_exit(1);
+}
+
+static struct child spawn(void)
+{
+	int in[2], out[2];
+	struct child c;
+	char b;
+
+	cr_assert_eq(pipe(in), 0);
+	cr_assert_eq(pipe(out), 0);
+	c.pid = fork();
+	cr_assert_geq(c.pid, 0);
+	if (c.pid == 0)
+		child_main(in[0], out[1]);
+	close(in[0]);
+	close(out[1]);
+	c.to = in[1];
+	c.from = out[0];
+	cr_assert_eq(read(c.from, &b, 1), 1);
+	return c;
+}
+
+static void tell(struct child *c, char what)
+{
+	char b[2];
+
+	cr_assert_eq(write(c->to, &what, 1), 1);
+	if (what == 'e')
+		cr_assert_gt(read(c->from, b, 2), 0);
+}
+
+static void reap(struct child *c)
+{
+	kill(c->pid, SIGKILL);
+	waitpid(c->pid, NULL, 0);
+	close(c->to);
+	close(c->from);
+}
+
+Test(actor, same_process_is_the_same_actor)
+{
+	struct actor_table *t = table(0);
+	struct actor *a = actor_of(t, (uint32_t)getpid(), 1, 2);
+	struct actor *b = actor_of(t, (uint32_t)getpid(), 1, 2);
+
+	cr_assert_not_null(a);
+	cr_assert_eq(a, b);
+	cr_assert_eq(a->tgid, (uint32_t)getpid());
+	cr_assert_eq(a->ppid, (uint32_t)getppid());
+	cr_assert_eq(a->uid, 1);
+	cr_assert_eq(a->gid, 2);
+	cr_assert_gt(a->start_time, 0);
+	cr_assert_not_null(strstr(a->exe, "test_actor"));
+	cr_assert_gt(a->argv_len, 0);
+	actor_drop(t, a);
+	actor_drop(t, b);
+	actor_table_close(t);
+	cr_assert_gt(n_freed, 0);
+}
+
+Test(actor, each_user_of_a_process_is_an_actor)
+{
+	struct actor_table *t = table(0);
+	uint32_t pid = (uint32_t)getpid();
+	struct actor *a = actor_of(t, pid, 1, 2);
+	struct actor *b = actor_of(t, pid, 3, 2);
+	struct actor *c = actor_of(t, pid, 1, 2);
+
+	cr_assert_neq(a, b);
+	cr_assert_neq(a->id, b->id);
+	cr_assert_eq(a, c);
+	cr_assert_str_eq(a->exe, b->exe);
+	actor_drop(t, a);
+	actor_drop(t, b);
+	actor_drop(t, c);
+	actor_table_close(t);
+}
+
+Test(actor, child_has_its_parent)
+{
+	struct actor_table *t = table(0);
+	struct child c = spawn();
+	struct actor *a = actor_of(t, (uint32_t)c.pid, 0, 0);
+
+	cr_assert_eq(a->tgid, (uint32_t)c.pid);
+	cr_assert_not_null(a->parent);
+	cr_assert_eq(a->parent->tgid, (uint32_t)getpid());
+	actor_drop(t, a);
+	actor_table_close(t);
+	reap(&c);
+}
+
+Test(actor, execve_is_noticed_at_once)
+{
+	struct actor_table *t = table(0);
+	struct child c = spawn();
+	struct actor *a = actor_of(t, (uint32_t)c.pid, 0, 0);
+
+	tell(&c, 'e');
+	struct actor *b = actor_of(t, (uint32_t)c.pid, 0, 0);
+	cr_assert_neq(a, b);
+	cr_assert_eq(a->tgid, b->tgid);
+	cr_assert_null(strstr(b->exe, "test_actor"));
+	cr_assert_eq(strncmp(b->argv, "sh\\0-c\\0", 8), 0);
+	actor_drop(t, a);
+	actor_drop(t, b);
+	actor_table_close(t);
+	reap(&c);
+}
+
+static void *second_thread(void *arg)
+{
+	*(pid_t *)arg = gettid();
+	usleep(200000);
+	return NULL;
+}
+
+Test(actor, thread_is_its_process)
+{
+	struct actor_table *t = table(0);
+	volatile pid_t tid = 0;
+	pthread_t th;
+
+	cr_assert_eq(pthread_create(&th, NULL, second_thread, (void *)&tid), 0);
+	while (tid == 0)
+		usleep(100);
+	struct actor *a = actor_of(t, (uint32_t)tid, 0, 0);
+	struct actor *b = actor_of(t, (uint32_t)getpid(), 0, 0);
+	cr_assert_eq(a, b);
+	actor_drop(t, a);
+	actor_drop(t, b);
+	pthread_join(th, NULL);
+	actor_table_close(t);
+}
+
+Test(actor, digest_of_the_executable_arrives)
+{
+	struct actor_table *t = table(0);
+	struct actor *a = actor_of(t, (uint32_t)getpid(), 0, 0);
+	struct digest got, want;
+	struct digest_sha256_ctx *sha = digest_sha256_new();
+	FILE *f = fopen("/proc/self/exe", "r");
+	char buf[4096];
+	size_t n;
+
+	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
+		digest_sha256_update(sha, buf, n);
+	fclose(f);
+	digest_sha256_final(sha, &want);
+	digest_sha256_free(sha);
+	for (int i = 0; i < 500 && !actor_digest(t, a, &got); i++)
+		usleep(10000);
+	cr_assert(actor_digest(t, a, &got));
+	cr_assert(digest_eq(&got, &want));
+	/* Known by now: the next actor has it from the start. */
+	struct actor *b = actor_of(t, (uint32_t)getpid(), 7, 7);
+	cr_assert(actor_digest(t, b, &got));
+	actor_drop(t, a);
+	actor_drop(t, b);
+	actor_table_close(t);
+	cr_assert_gt(n_told, 0);
+}
+
+Test(actor, gone_or_invisible_process_has_only_its_user)
+{
+	struct actor_table *t = table(0);
+	struct child c = spawn();
+
+	reap(&c);
+	struct actor *a = actor_of(t, (uint32_t)c.pid, 5, 6);
+	struct actor *b = actor_of(t, 0, 5, 6);
+	cr_assert_not_null(a);
+	cr_assert_eq(a, b);
+	cr_assert_eq(a->tgid, 0);
+	cr_assert_eq(a->uid, 5);
+	cr_assert_str_eq(a->exe, "");
+	actor_drop(t, a);
+	actor_drop(t, b);
+	actor_table_close(t);
+}
+
+Test(actor, memory_is_bounded)
+{
+	struct actor_table *t = table(16);
+
+	for (int i = 0; i < 40; i++) {
+		struct child c = spawn();
+		struct actor *a = actor_of(t, (uint32_t)c.pid, 0, 0);
+		cr_assert_eq(a->tgid, (uint32_t)c.pid);
+		actor_drop(t, a);
+		reap(&c);
+	}
+	cr_assert_gt(__atomic_load_n(&n_freed, __ATOMIC_RELAXED), 10);
+	actor_table_close(t);
+}
+
+Test(actor, hostile_process_name_misleads_nobody)
+{
+	struct actor_proc p = { 0 };
+	static const char stat[] =
+		"12 (a) S 99 (b)) R 77 1 1 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 "
+		"1 0 555 1000 10 18446744073709551615 1 2 140727 0 0 0\n";
+	static const char status[] =
+		"Name:\tx\\nUid:\\t0\nUmask:\t0022\nTgid:\t12\nNgid:\t0\n"
+		"Pid:\t13\nPPid:\t77\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\n";
+
+	cr_assert_eq(actor_proc_parse_stat(&p, stat, sizeof(stat) - 1), 0);
+	cr_assert_eq(p.start_time, 555);
+	cr_assert_eq(p.start_stack, 140727);
+	cr_assert_eq(actor_proc_parse_status(&p, status, sizeof(status) - 1),
+		     0);
+	cr_assert_eq(p.tgid, 12);
+	cr_assert_eq(p.ppid, 77);
+	cr_assert_eq(p.uid, 4);
+	cr_assert_eq(p.gid, 8);
+	for (size_t n = 0; n < 40; n++) {
+		cr_assert_lt(actor_proc_parse_stat(&p, stat, n), 0);
+		cr_assert_lt(actor_proc_parse_status(&p, status, n), 0);
+	}
+}
