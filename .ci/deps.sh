@@ -145,7 +145,7 @@ install_packages() {	# PACKAGE...
 		elif [[ " $optional " == *" $package "* ]]; then
 			say "$package is not in this release; its tests are skipped"
 		else
-			die "no apt source of this system has $package"
+			die "no apt source of this system has $package (no network?)"
 		fi
 	done
 	[ ${#ready[@]} -gt 0 ] || return 0
@@ -176,11 +176,23 @@ install_packages() {	# PACKAGE...
 # --- a private apt, for what this release lacks ----------------------------
 
 # The addresses of the mirrors that this system takes Debian from.
-mirrors() {
-	apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' \
+mirrors() {	# apt options
+	apt-get "$@" indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' \
 		'Created-By: Packages' 2>/dev/null |
 		awk -v r="$(release)" '$3 == "main" && !seen[$1]++ &&
 			($2 == r || $2 ~ /^(old)*stable$/) { print $1 }'
+}
+
+# apt tells them only once it has read lists; where the system has none (an
+# image with emptied lists), they are read into a place of our own.
+mirrors_found() {
+	local own=(-q -o Dir::State="$work/system" -o Dir::Cache="$work/cache"
+		-o APT::Sandbox::User=root)
+	mirrors | grep . && return
+	mkdir -p "$work/system/lists/partial" "$work/cache/archives/partial"
+	say "reading the lists of this release, to learn its mirror"
+	apt-get "${own[@]}" update >&2
+	mirrors "${own[@]}"
 }
 
 private_apt() {	# apt command and arguments
@@ -204,7 +216,7 @@ private_lists() {	# makes the private package lists of Debian $fuse_suite
 	[ -r "$keyring" ] || die "$keyring is missing (package debian-archive-keyring)"
 	mkdir -p "$work"/{none,state/lists/partial,cache/archives/partial} || exit 1
 	: >"$work/status"
-	for mirror in $(mirrors); do
+	for mirror in $(mirrors_found); do
 		printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$fuse_suite" \
 			>"$work/sources.list"
 		sed 's/^deb/deb-src/' "$work/sources.list" >>"$work/sources.list.src"
@@ -366,4 +378,4 @@ for group; do
 	[ "$group" != build ] || { get_private && write_mk; } || exit 1
 	touch "$deps/$group.ok"
 done
-rm -rf "$work/state" "$work/cache" "$work/listed" "$work/fuse" "$work/blake3"
+rm -rf "$work/state" "$work/system" "$work/cache" "$work/listed" "$work/fuse" "$work/blake3"
