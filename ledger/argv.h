@@ -1,8 +1,8 @@
 /*
  * argv.h - a process's arguments as one str of an ACTOR, and back.
  *
- * The bytes of /proc/PID/cmdline with each backslash written \\ and each NUL
- * that ends an argument but the last written \0.  Pure.
+ * The bytes of /proc/PID/cmdline with each backslash written \\ and each NUL,
+ * which ends an argument, written \0.  An argument without it was cut.  Pure.
  */
 #ifndef LEDGER_ARGV_H
 #define LEDGER_ARGV_H
@@ -14,11 +14,13 @@
 
 struct buf;
 
-/* NUL-separated (or -terminated) bytes in, at most max bytes out, cut there. */
+/*
+ * Appends at most max bytes; what does not fit is cut.  A missing last NUL is
+ * added.
+ */
 void argv_pack(struct buf *out, const void *cmdline, size_t n, size_t max);
 /*
  * Appends the next argument's bytes to out and moves *p on; false at the end.
- * An empty string has no arguments.
  */
 bool argv_next(struct buf *out, const char **p, size_t *left);
 /* Appends the arguments as a JSON array of strings. */
