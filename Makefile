@@ -177,4 +177,8 @@ help:	## show this
 .SECONDARY:
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
+# All processors, unless -j says otherwise; `make clean all` keeps its order.
+ifeq ($(filter -j%,$(MAKEFLAGS))$(filter clean,$(MAKECMDGOALS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
