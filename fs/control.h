@@ -1,0 +1,58 @@
+/*
+ * control.h - the control socket of a mounted volume: STORE/control, 0600.
+ *
+ * One line of JSON asks, {"verb":"sync", ...}; one line answers,
+ * {"ok":true, ...} or {"ok":false,"code":-5,"error":"words"}.  A connection
+ * may ask any number of times.  Verbs are registered before control_start();
+ * analytics and mount-tools add theirs.  Only root and the daemon's own user
+ * are heard.
+ *
+ * Threads: verbs run on threads of their own, several at once.
+ */
+#ifndef FS_CONTROL_H
+#define FS_CONTROL_H
+
+#include <stddef.h>
+
+#include "base/auto.h"
+
+struct buf;
+struct control;
+struct cred;
+struct errmsg;
+struct json;
+
+/* Name of the socket below STORE. */
+#define CONTROL_NAME "control"
+enum { CONTROL_REQUEST_MAX = 1 << 20, CONTROL_VERBS_MAX = 64 };
+
+/*
+ * Answers one request: appends members ("\"seals\":12,\"ok2\":true", no
+ * braces, no comma at the ends) to out.  Negative with words in em on failure.
+ */
+typedef int control_fn(void *ctx, const struct json *request,
+		       const struct cred *peer, struct buf *out,
+		       struct errmsg *em);
+
+/* Binds the socket; what lies there from a dead daemon is replaced. */
+int must_use control_open(struct control **out, const char *store,
+			  struct errmsg *em);
+/* verb is kept, not copied. */
+void control_register(struct control *c, const char *verb, control_fn *fn,
+		      void *ctx);
+int must_use control_start(struct control *c);
+/*
+ * Removes the socket, refuses new requests and returns when those that run
+ * are answered.  Connections that asked "wait" stay.
+ */
+void control_quiesce(struct control *c);
+/* Tells those that wait how the unmount went, and frees.  NULL ok. */
+void control_close(struct control *c, int rc, const struct errmsg *em);
+
+/* Appends `"key":"value"` to members, with a comma before when needed. */
+void control_add_str(struct buf *out, const char *key, const char *value);
+void control_add_u64(struct buf *out, const char *key, unsigned long long v);
+void control_add_i64(struct buf *out, const char *key, long long v);
+void control_add_bool(struct buf *out, const char *key, int v);
+
+#endif
