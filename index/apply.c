@@ -75,8 +75,8 @@ static int apply_setattr(struct apply_ctx *c)
 		row->atime_ns = b->atime_ns;
 	if (b->mask & ENTRY_ATTR_MTIME)
 		row->mtime_ns = b->mtime_ns;
-	row->ctime_ns = b->mask & ENTRY_ATTR_CTIME ? b->ctime_ns
-						   : c->e->core.wall_ns;
+	row->ctime_ns =
+		b->mask & ENTRY_ATTR_CTIME ? b->ctime_ns : c->e->core.wall_ns;
 	return APPLY_APPLIED;
 }
 
@@ -301,11 +301,11 @@ static int apply_one(struct apply_ctx *c)
 	if (core->kind < ENTRY_OPTIONAL && !entry_kind_name(core->kind))
 		return -ERR_NEWER;
 	if (core->kind == ENTRY_CREATE)
-		return has_body(c->e) ? apply_create(c)
-				      : apply_reject(c, "body is not in clear");
+		return has_body(c->e) ? apply_create(c) :
+					apply_reject(c, "body is not in clear");
 	if (!core->inode)
-		return needs_inode(core->kind) ? apply_reject(c, "no inode")
-					       : APPLY_APPLIED;
+		return needs_inode(core->kind) ? apply_reject(c, "no inode") :
+						 APPLY_APPLIED;
 	rc = c->ops->inode_get(c->st, &c->row, core->inode);
 	if (rc < 0)
 		return rc;
@@ -326,7 +326,7 @@ static int apply_one(struct apply_ctx *c)
 int apply(void *st, const struct state_ops *ops, const struct entry *e,
 	  const struct apply_options *o, const char **why)
 {
-	struct apply_ctx c = {.st = st, .ops = ops, .e = e, .o = o};
+	struct apply_ctx c = { .st = st, .ops = ops, .e = e, .o = o };
 	int rc = apply_one(&c);
 
 	if (why)

@@ -373,14 +373,14 @@ static int rename_check(struct apply_ctx *c, const struct rename *m)
 	if (dir) {
 		rc = is_below(c, m->dir2->ino, c->row->ino);
 		if (rc)
-			return rc < 0 ? rc
-				      : apply_reject(c, "moved below itself");
+			return rc < 0 ? rc :
+					apply_reject(c, "moved below itself");
 	}
 	if (m->exchange && other_dir) {
 		rc = is_below(c, m->dir1->ino, m->other->ino);
 		if (rc)
-			return rc < 0 ? rc
-				      : apply_reject(c, "moved below itself");
+			return rc < 0 ? rc :
+					apply_reject(c, "moved below itself");
 	}
 	if (m->dir2->nlink == UINT32_MAX || m->dir1->nlink == UINT32_MAX)
 		return apply_reject(c, "too many subdirectories");
@@ -441,7 +441,7 @@ static int rename_move(struct apply_ctx *c, struct rename *m)
 
 int apply_rename(struct apply_ctx *c)
 {
-	struct rename m = {.b = &c->e->body.rename};
+	struct rename m = { .b = &c->e->body.rename };
 	int rc;
 
 	m.exchange = m.b->flags & ENTRY_RENAME_EXCHANGE;

@@ -26,15 +26,21 @@ struct idx;
 struct idx_reader;
 struct vio;
 
+#define IDX_NAME "index.db"
+#define IDX_REBUILD_NAME "index.rebuild.db"
+
 #define IDX_ENTRY_NO(seal, pos) ((uint64_t)(seal) << 12 | (uint64_t)(pos))
 #define IDX_SEAL(no) ((uint64_t)(no) >> 12)
-#define IDX_POS(no) ((uint32_t)((no) & 4095))
+#define IDX_POS(no) ((uint32_t)((no)&4095))
+
+/* pubkey.reason of a key that a ROTATE replaced; else REVOKE's reason. */
+enum { IDX_KEY_ROTATED = 255 };
 
 struct idx_options {
 	struct vio *vio;  /* rooted at STORE, for leaves.tab */
 	const char *dir;  /* absolute path of STORE, for SQLite */
 	const char *name; /* NULL: "index.db" (a rebuild uses another) */
-	bool read_only;
+	bool read_only;	  /* position and compare only; no leaves.tab */
 };
 
 /*
@@ -50,9 +56,12 @@ int must_use idx_position(struct idx *x, uint64_t *out_seals,
 			  struct digest *out_root);
 
 /*
- * Applies whole batches: begin, entries in order (decoded), end with the new
- * position.  Between begin and end nothing is visible to readers.  A
- * rejected entry is recorded as such.
+ * Applies whole batches: begin, for each seal idx_seal and its entries in
+ * order (decoded), end with the new position (what idx_position then says;
+ * the next seal's index).  Between begin and end nothing is visible to
+ * readers.  A rejected entry is recorded as such.  After any error: idx_abort
+ * (the index is then as before idx_begin).  -ERR_USAGE: out of order;
+ * -ERR_NEWER: an entry of a kind not known here.
  */
 int must_use idx_begin(struct idx *x);
 int must_use idx_apply(struct idx *x, const struct entry *e,
@@ -62,6 +71,15 @@ int must_use idx_seal(struct idx *x, uint64_t seal, uint32_t mount_no,
 		      int64_t wall_ns, uint32_t count);
 int must_use idx_end(struct idx *x, uint64_t seals, const struct digest *root);
 void idx_abort(struct idx *x);
+
+/*
+ * A rebuild is an idx with name IDX_REBUILD_NAME, filled from the log and
+ * closed; idx_replace puts it in the place of index.db (both closed).  A
+ * crash meanwhile leaves the old one, the new one or none.
+ */
+int must_use idx_replace(struct vio *v, struct errmsg *em);
+/* Deletes an index with all its files; none there is no error. */
+int must_use idx_remove(struct vio *v, const char *name);
 
 /* Compares two index files row for row; differences in words to found(). */
 int must_use idx_compare(const char *dir, const char *name_a,
@@ -84,8 +102,8 @@ int must_use idx_inode(struct idx_reader *r, struct inode_row *out,
 int must_use idx_name(struct idx_reader *r, struct name_row *out,
 		      uint64_t parent, const char *name, uint16_t len);
 /* Names of `parent` with cookie > after, ascending, at most max. */
-typedef int idx_name_fn(void *ctx, const struct name_row *row,
-			const char *name, uint16_t len);
+typedef int idx_name_fn(void *ctx, const struct name_row *row, const char *name,
+			uint16_t len);
 int must_use idx_names(struct idx_reader *r, uint64_t parent, uint64_t after,
 		       uint32_t max, idx_name_fn *fn, void *ctx);
 typedef int idx_xattr_fn(void *ctx, const char *name, uint16_t len,

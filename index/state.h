@@ -24,7 +24,7 @@ enum { STATE_COOKIE_FIRST = 3 };
 enum { STATE_DEPTH_MAX = 65536 };
 
 /* Where the ACLs that CREATE carries are kept. */
-#define STATE_XATTR_ACL		"system.posix_acl_access"
+#define STATE_XATTR_ACL "system.posix_acl_access"
 #define STATE_XATTR_DEFAULT_ACL "system.posix_acl_default"
 
 enum inode_flags {
@@ -44,7 +44,7 @@ struct inode_row {
 	uint32_t flags; /* enum inode_flags */
 	uint64_t size;	/* files: bytes; symlinks: target length; dirs: 0 */
 	int64_t atime_ns, mtime_ns, ctime_ns, btime_ns;
-	uint64_t parent; /* directories: the parent (the root's: itself);
+	uint64_t parent;      /* directories: the parent (the root's: itself);
 			  * others: where it was last linked or moved */
 	uint64_t version;     /* 0: no version yet */
 	uint64_t version_no;  /* entry_no of that VERSION entry */
@@ -106,11 +106,11 @@ struct state_ops {
 	int (*extents_clear)(void *st, struct inode_row *row);
 };
 
-struct entry;	   /* ledger/entry.h: a decoded entry */
+struct entry; /* ledger/entry.h: a decoded entry */
 enum apply_answer { APPLY_REJECTED = 0, APPLY_APPLIED = 1 };
 
 struct apply_options {
-	uint64_t entry_no;	    /* 0: not committed yet */
+	uint64_t entry_no;	   /* 0: not committed yet */
 	const struct digest *leaf; /* NULL: not hashed yet; prev unchecked */
 };
 
@@ -154,8 +154,7 @@ struct apply_options {
  *  VERSION sets version_leaf and version_no to those of `o` (zero when it is
  *  not hashed yet), and removes the sha256 it does not carry itself.
  */
-int must_use apply(void *st, const struct state_ops *ops,
-		   const struct entry *e, const struct apply_options *o,
-		   const char **why);
+int must_use apply(void *st, const struct state_ops *ops, const struct entry *e,
+		   const struct apply_options *o, const char **why);
 
 #endif

@@ -1,0 +1,164 @@
+/*
+ * idx_internal.h - what the files of the applier share: the object, its
+ * statements, its row cache.
+ */
+#ifndef INDEX_IDX_INTERNAL_H
+#define INDEX_IDX_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "index/db.h"
+#include "index/idx.h"
+#include "index/leaves.h"
+#include "index/state.h"
+
+#define IDX_INODE_COLUMNS                                                 \
+	"ino,mode,uid,gid,rdev,nlink,flags,size,atime,mtime,ctime,btime," \
+	"parent,version,version_no,entry_no,next_cookie,nchild,nxattr,"   \
+	"last,version_leaf,tree_root,sha256,dir_salt,target"
+
+/* The applier's statements. */
+#define IDX_STATEMENTS(X)                                                    \
+	X(INODE_GET, "SELECT " IDX_INODE_COLUMNS " FROM inode WHERE ino=?")  \
+	X(INODE_PUT, "REPLACE INTO inode(" IDX_INODE_COLUMNS ") VALUES("     \
+		     "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")   \
+	X(INODE_DEL, "DELETE FROM inode WHERE ino=?")                        \
+	X(UNFINISHED_PUT, "REPLACE INTO unfinished VALUES(?,?)")             \
+	X(UNFINISHED_DEL, "DELETE FROM unfinished WHERE ino=?")              \
+	X(NAME_GET, "SELECT ino,cookie,since,mode FROM name"                 \
+		    " WHERE parent=? AND name=?")                            \
+	X(NAME_ADD, "INSERT INTO name(parent,name,ino,cookie,since,mode)"    \
+		    " VALUES(?,?,?,?,?,?)")                                  \
+	X(NAME_DEL, "DELETE FROM name WHERE parent=? AND name=?")            \
+	X(NAME_TO_PAST,                                                      \
+	  "INSERT INTO name_past(parent,name,until,ino,since,mode)"          \
+	  " SELECT parent,name,?3,ino,since,mode FROM name"                  \
+	  " WHERE parent=?1 AND name=?2")                                    \
+	X(XATTR_HAS, "SELECT 1 FROM xattr WHERE ino=? AND name=?")           \
+	X(XATTR_PUT, "REPLACE INTO xattr VALUES(?,?,?,?,?)")                 \
+	X(XATTR_DEL, "DELETE FROM xattr WHERE ino=? AND name=?")             \
+	X(XATTR_CLEAR, "DELETE FROM xattr WHERE ino=?")                      \
+	X(EXTENT_ADD, "INSERT INTO extent VALUES(?,?,?,?,?,?,?)")            \
+	X(EXTENT_CLEAR, "DELETE FROM extent WHERE ino=?")                    \
+	X(SEAL_ADD, "INSERT INTO seal VALUES(?,?,?,?,?)")                    \
+	X(ENTRY_ADD, "INSERT INTO entry VALUES(?,?,?,?,?,?,?,?,?)")          \
+	X(ENTRY_LEAF, "SELECT leaf,kind,inode,version,rejected FROM entry"   \
+		      " WHERE no=?")                                         \
+	X(ALSO_ADD, "INSERT OR IGNORE INTO entry_also VALUES(?,?)")          \
+	X(VERSION_ADD,                                                       \
+	  "INSERT INTO version VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)")           \
+	X(VERSION_SHA, "UPDATE version SET sha256=?3, sha256_no=?4"          \
+		       " WHERE ino=?1 AND version=?2 AND sha256 IS NULL")    \
+	X(ACTOR_ADD, "INSERT INTO actor VALUES"                              \
+		     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")                    \
+	X(ACTOR_EXE, "UPDATE actor SET exe_digest=?2, exe_digest_no=?3"      \
+		     " WHERE no=?1 AND exe_digest IS NULL")                  \
+	X(READS_ADD, "INSERT INTO reads VALUES(?,?,?,?)")                    \
+	X(READ_ITEM_ADD, "INSERT INTO read_item VALUES(?,?,?,?,?,?,?)")      \
+	X(READ_ITEM_CONTENT, "UPDATE read_item SET content=?3"               \
+			     " WHERE reads=?1 AND seq=?2"                    \
+			     " AND content IS NULL")                         \
+	X(PUBKEY_ADD, "INSERT INTO pubkey VALUES"                            \
+		      "(?,?,?,?,?,?,?,NULL,NULL,NULL)")                      \
+	X(PUBKEY_END, "UPDATE pubkey SET until=?2, reason=?3,"               \
+		      " suspect_since=?4 WHERE key_id=?1 AND until IS NULL") \
+	X(SNAPSHOT_PUT, "REPLACE INTO snapshot VALUES(?,?,?,?,?)")           \
+	X(SNAPSHOT_DEL, "DELETE FROM snapshot WHERE name=?")                 \
+	X(REPAIR_ADD, "INSERT INTO repair VALUES(?,?,?,?,?,?,?)")            \
+	X(REPLICA_ADD, "INSERT INTO replica VALUES(?,?,?,?,?,NULL)")         \
+	X(REPLICA_END, "UPDATE replica SET until=?2"                         \
+		       " WHERE number=?1 AND until IS NULL")                 \
+	X(PARAM_PUT, "REPLACE INTO param VALUES(?,?,?)")                     \
+	X(META_GET, "SELECT seals,root,wall_max,files,dirs,others,bytes,"    \
+		    "entries,rejected,versions,version_bytes FROM meta"      \
+		    " WHERE id=1")                                           \
+	X(META_PUT, "UPDATE meta SET seals=?,root=?,wall_max=?,files=?,"     \
+		    "dirs=?,others=?,bytes=?,entries=?,rejected=?,"          \
+		    "versions=?,version_bytes=? WHERE id=1")
+
+enum idx_statement {
+#define X(id, sql) IDX_S_##id,
+	IDX_STATEMENTS(X)
+#undef X
+		IDX_STATEMENTS_N
+};
+
+/* The meta row. */
+struct idx_meta {
+	uint64_t seals;
+	struct digest root;
+	int64_t wall_max;
+	/* files: regular; dirs; others; bytes: sum of the sizes of files */
+	int64_t files, dirs, others, bytes;
+	int64_t entries, rejected, versions, version_bytes;
+};
+
+/* An inode as the batch sees it, and as the table has it. */
+struct idx_row {
+	struct inode_row row; /* first: the keeper hands out &row */
+	bool live;	      /* exists for the batch */
+	bool dirty;	      /* differs from the table */
+	bool was_live;
+	uint32_t was_mode, was_flags;
+	uint64_t was_size;
+};
+
+/* Rows by inode number, open addressing; see idx_rows.c. */
+struct idx_rows {
+	struct idx_row **slot;
+	size_t cap, n; /* cap: power of two; n counts filled slots */
+	struct idx_row **dirty;
+	size_t n_dirty, cap_dirty;
+};
+
+enum { IDX_ACTORS = 256 };
+
+struct idx {
+	sqlite3 *db;
+	sqlite3_stmt *s[IDX_STATEMENTS_N];
+	struct leaves *leaves;
+	struct idx_rows rows;
+	struct idx_meta meta; /* as of now in the batch, else as stored */
+	bool read_only;
+	bool in_batch;
+	bool in_seal;
+	uint64_t seal;	     /* of the entries being applied */
+	uint32_t seal_mount; /* of that seal */
+	int64_t seal_wall;
+	uint32_t seal_count, seal_left;
+	uint64_t entry_no; /* being applied: where names end */
+	uint64_t puts;	   /* into leaves since its last flush */
+	/* Actors named lately: leaf -> entry_no. */
+	struct {
+		struct digest leaf;
+		uint64_t no;
+	} actors[IDX_ACTORS];
+};
+
+/* Fills *out from INODE_GET's columns; caller frees out->target. */
+int must_use idx_row_read(sqlite3_stmt *s, struct inode_row *out);
+
+extern const struct state_ops idx_rows_ops; /* st is a struct idx */
+int must_use idx_rows_flush(struct idx *x);
+void idx_rows_forget(struct idx *x); /* drops every row */
+/* Drops clean rows when there are many. */
+void idx_rows_trim(struct idx *x);
+
+/*
+ * Entry that a leaf hash names, among those applied: 1 found, 0 not.  Any of
+ * the outputs may be NULL.
+ */
+struct idx_ref {
+	uint64_t no, inode, version;
+	uint16_t kind;
+	bool rejected;
+};
+int must_use idx_ref_find(struct idx *x, const struct digest *leaf,
+			  struct idx_ref *out);
+
+/* What an applied entry adds beyond the namespace. */
+int must_use idx_record(struct idx *x, const struct entry *e, uint64_t entry_no,
+			uint64_t actor_no);
+
+#endif

@@ -1,0 +1,145 @@
+/*
+ * reader_internal.h - what the files of the reader share.
+ *
+ * Every query takes its statement out of the reader while it runs (db_take,
+ * db_give), so a callback may use the same reader for anything.
+ */
+#ifndef INDEX_READER_INTERNAL_H
+#define INDEX_READER_INTERNAL_H
+
+#include <stdint.h>
+
+#include "index/db.h"
+#include "index/idx.h"
+#include "index/idx_query.h"
+
+#define READER_INODE                                                       \
+	"SELECT ino,mode,uid,gid,rdev,nlink,flags,size,atime,mtime,ctime," \
+	"btime,parent,version,version_no,entry_no,next_cookie,nchild,"     \
+	"nxattr,last,version_leaf,tree_root,sha256,dir_salt,target"        \
+	" FROM inode"
+#define READER_ENTRY                                                         \
+	"SELECT no,kind,inode,parent,version,wall,actor,rejected,leaf FROM " \
+	"entry"
+#define READER_VERSION                                                      \
+	"SELECT ino,version,no,size,mtime,wall,tree_root,sha256,sha256_no," \
+	"actor,reads,reason,attribution FROM version"
+#define READER_READ_ITEM \
+	"SELECT reads,seq,target,ino,version,strength,content FROM read_item"
+
+/* index/idx_reader.c */
+#define READER_STATEMENTS_BASE(X)                                        \
+	X(INODE, READER_INODE " WHERE ino=?")                            \
+	X(NAME, "SELECT ino,cookie,since,mode FROM name"                 \
+		" WHERE parent=? AND name=?")                            \
+	X(NAMES, "SELECT ino,cookie,since,mode,name FROM name"           \
+		 " WHERE parent=? AND cookie>? ORDER BY cookie LIMIT ?") \
+	X(XATTRS, "SELECT name,size,value,chunk FROM xattr WHERE ino=?"  \
+		  " ORDER BY name")                                      \
+	X(EXTENTS, "SELECT off,len,chunk_off,chunk,no FROM extent"       \
+		   " WHERE ino=? ORDER BY no, seq")                      \
+	X(UNFINISHED, "SELECT ino,flags FROM unfinished ORDER BY ino")   \
+	X(LAST_INO, "SELECT max(inode) FROM entry"                       \
+		    " WHERE inode>=? AND inode<=?")                      \
+	X(POSITION, "SELECT seals,root FROM meta WHERE id=1")            \
+	X(LEAF_AT, "SELECT leaf FROM entry WHERE no=?")                  \
+	X(LEAF_SCAN, "SELECT no FROM entry WHERE leaf=? LIMIT 1")
+
+/* index/idx_query.c */
+#define READER_STATEMENTS_QUERY(X)                                            \
+	X(ENTRY, READER_ENTRY " WHERE no=?")                                  \
+	X(ENTRIES, READER_ENTRY " WHERE no>=? AND no<=? ORDER BY no LIMIT ?") \
+	X(HISTORY, "SELECT no FROM entry WHERE inode=?1 AND no>=?2"           \
+		   " AND no<=?3 AND kind>=?5 AND kind<=?6"                    \
+		   " UNION SELECT no FROM entry_also WHERE inode=?1"          \
+		   " AND no>=?2 AND no<=?3 ORDER BY no LIMIT ?4")             \
+	X(VERSION, READER_VERSION " WHERE ino=? AND version=?")               \
+	X(VERSIONS, READER_VERSION                                            \
+	  " WHERE ino=? AND version>=? ORDER BY version LIMIT ?")             \
+	X(VERSION_MAX, "SELECT max(version) FROM version WHERE ino=?")        \
+	X(VERSION_NO, "SELECT no FROM version WHERE ino=? AND version=?")     \
+	X(VERSIONS_BY_ACTOR,                                                  \
+	  READER_VERSION " WHERE actor=? AND no>=? ORDER BY no LIMIT ?")      \
+	X(ACTOR, "SELECT no,parent,uid,gid,tgid,start,ppid,exe,exe_digest,"   \
+		 "exe_digest_no,argv,cwd,host,run,git,dirty FROM actor"       \
+		 " WHERE no=?")                                               \
+	X(SEAL, "SELECT seal,mount,wall,wall_max,count FROM seal"             \
+		" WHERE seal=?")                                              \
+	X(SEAL_WALLS, "SELECT no,wall FROM entry WHERE no>=? AND no<=?"       \
+		      " ORDER BY no")                                         \
+	X(COUNTS, "SELECT seals,wall_max,files,dirs,others,bytes,entries,"    \
+		  "rejected,versions,version_bytes FROM meta WHERE id=1")     \
+	X(SNAPSHOT, "SELECT name,no,position,state,comment FROM snapshot"     \
+		    " WHERE name=?")                                          \
+	X(SNAPSHOTS, "SELECT name,no,position,state,comment FROM snapshot"    \
+		     " ORDER BY no")                                          \
+	X(KEYS, "SELECT no,mount,role,key_id,pub,name,until,reason,"          \
+		"suspect_since FROM pubkey ORDER BY no, seq")                 \
+	X(REPLICAS, "SELECT no,number,kind,id,location,until FROM replica"    \
+		    " ORDER BY no")                                           \
+	X(REPAIRS, "SELECT no,what,source,target,id,bytes,object"             \
+		   " FROM repair WHERE no>=? ORDER BY no LIMIT ?")            \
+	X(PARAM, "SELECT value FROM param WHERE name=?")
+
+/* index/idx_path.c */
+#define READER_STATEMENTS_PATH(X)                                            \
+	X(NAME_PAST_AT, "SELECT ino,since,mode FROM name_past"               \
+			" WHERE parent=? AND name=? AND until>?"             \
+			" ORDER BY until LIMIT 1")                           \
+	X(NAMES_AT, "SELECT name,ino,since,mode FROM name WHERE parent=?"    \
+		    " AND name>? AND since<=? ORDER BY name")                \
+	X(NAME_PAST_NEXT, "SELECT name FROM name_past WHERE parent=?"        \
+			  " AND name>? ORDER BY name LIMIT 1")               \
+	X(NAME_OF, "SELECT parent,name FROM name WHERE ino=? AND since<=?"   \
+		   " LIMIT 1")                                               \
+	X(NAMES_OF, "SELECT parent,name,since,cookie FROM name WHERE ino=?") \
+	X(NAME_PAST_OF, "SELECT parent,name FROM name_past WHERE ino=?1"     \
+			" AND until>?2 AND since<=?2 LIMIT 1")               \
+	X(NAME_PAST_LAST, "SELECT parent,name,until FROM name_past"          \
+			  " WHERE ino=? ORDER BY until DESC LIMIT 1")        \
+	X(NAME_PAST_INOS, "SELECT ino FROM name_past WHERE parent=?"         \
+			  " AND name=? ORDER BY until DESC LIMIT ?")
+
+/* index/idx_lineage.c */
+#define READER_STATEMENTS_LINEAGE(X)                                         \
+	X(READS, "SELECT no,prev,actor,count FROM reads WHERE no=?")         \
+	X(READ_ITEMS, READER_READ_ITEM " WHERE reads=? ORDER BY seq")        \
+	X(READ_BY,                                                           \
+	  READER_READ_ITEM " WHERE ino=? AND version=? ORDER BY reads, seq") \
+	X(READS_NEXT, "SELECT no FROM reads WHERE prev=? ORDER BY no")       \
+	X(VERSIONS_BY_READS, READER_VERSION " WHERE reads=? ORDER BY no")
+
+#define READER_STATEMENTS(X)       \
+	READER_STATEMENTS_BASE(X)  \
+	READER_STATEMENTS_QUERY(X) \
+	READER_STATEMENTS_PATH(X)  \
+	READER_STATEMENTS_LINEAGE(X)
+
+enum reader_statement {
+#define X(id, sql) READER_S_##id,
+	READER_STATEMENTS(X)
+#undef X
+		READER_STATEMENTS_N
+};
+
+struct idx_reader {
+	sqlite3 *db;
+	char *dir;
+	sqlite3_stmt *s[READER_STATEMENTS_N];
+};
+
+/* Takes statement i out of the reader; idx_reader_give puts it back. */
+int must_use idx_reader_take(struct idx_reader *r, enum reader_statement i,
+			     sqlite3_stmt **out);
+void idx_reader_give(struct idx_reader *r, enum reader_statement i,
+		     sqlite3_stmt *s);
+
+/* Largest number SQLite compares right. */
+static inline uint64_t idx_reader_cap(uint64_t no)
+{
+	return no > INT64_MAX ? INT64_MAX : no;
+}
+
+int must_use idx_reader_version(sqlite3_stmt *s, struct idx_version *out);
+
+#endif

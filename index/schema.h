@@ -1,0 +1,196 @@
+/*
+ * schema.h - the tables of index.db, as SQLite keeps them: text for text.
+ *
+ * At open the schema found is compared with this one word for word, so that
+ * a file somebody edited (a trigger, a view in a table's place) is refused.
+ * A change here is a new SCHEMA_VERSION and of man/vouchfs-index.5; older
+ * files are then rebuilt from the ledger.
+ *
+ * Conventions: integers of 64 bits without sign are stored as the signed
+ * integer with the same bits; times are nanoseconds since 1970; digests are
+ * blobs of 32 bytes; names, paths and arguments are blobs, for they are
+ * bytes; NULL stands for a zero digest and for "none".  `no` is an entry's
+ * number: seal << 12 | position.
+ *
+ * Tables have names in the singular, the views for people in the plural
+ * (schema_views.h).
+ */
+#ifndef INDEX_SCHEMA_H
+#define INDEX_SCHEMA_H
+
+enum { SCHEMA_VERSION = 1, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
+
+/* One row: how far the index is, and totals. */
+#define SCHEMA_META                                                         \
+	"CREATE TABLE meta(id INTEGER PRIMARY KEY, seals INTEGER NOT NULL," \
+	" root BLOB NOT NULL, wall_max INTEGER NOT NULL,"                   \
+	" files INTEGER NOT NULL, dirs INTEGER NOT NULL,"                   \
+	" others INTEGER NOT NULL, bytes INTEGER NOT NULL,"                 \
+	" entries INTEGER NOT NULL, rejected INTEGER NOT NULL,"             \
+	" versions INTEGER NOT NULL, version_bytes INTEGER NOT NULL)"
+
+#define SCHEMA_INODE                                                         \
+	"CREATE TABLE inode(ino INTEGER PRIMARY KEY, mode INTEGER NOT NULL," \
+	" uid INTEGER NOT NULL, gid INTEGER NOT NULL,"                       \
+	" rdev INTEGER NOT NULL, nlink INTEGER NOT NULL,"                    \
+	" flags INTEGER NOT NULL, size INTEGER NOT NULL,"                    \
+	" atime INTEGER NOT NULL, mtime INTEGER NOT NULL,"                   \
+	" ctime INTEGER NOT NULL, btime INTEGER NOT NULL,"                   \
+	" parent INTEGER NOT NULL, version INTEGER NOT NULL,"                \
+	" version_no INTEGER NOT NULL, entry_no INTEGER NOT NULL,"           \
+	" next_cookie INTEGER NOT NULL, nchild INTEGER NOT NULL,"            \
+	" nxattr INTEGER NOT NULL, last BLOB, version_leaf BLOB,"            \
+	" tree_root BLOB, sha256 BLOB, dir_salt BLOB, target BLOB)"
+
+/* Inodes that a start has to look at: orphans, and those with extents. */
+#define SCHEMA_UNFINISHED                                  \
+	"CREATE TABLE unfinished(ino INTEGER PRIMARY KEY," \
+	" flags INTEGER NOT NULL)"
+
+#define SCHEMA_NAME                                                      \
+	"CREATE TABLE name(parent INTEGER NOT NULL, name BLOB NOT NULL," \
+	" ino INTEGER NOT NULL, cookie INTEGER NOT NULL,"                \
+	" since INTEGER NOT NULL, mode INTEGER NOT NULL,"                \
+	" PRIMARY KEY(parent, name)) WITHOUT ROWID"
+/* Readdir reads this index alone. */
+#define SCHEMA_NAME_COOKIE \
+	"CREATE INDEX name_cookie ON name(parent, cookie, ino, mode, since)"
+#define SCHEMA_NAME_INO "CREATE INDEX name_ino ON name(ino)"
+
+/* Names that are no more: valid in entries since <= no < until. */
+#define SCHEMA_NAME_PAST                                                      \
+	"CREATE TABLE name_past(parent INTEGER NOT NULL, name BLOB NOT NULL," \
+	" until INTEGER NOT NULL, ino INTEGER NOT NULL,"                      \
+	" since INTEGER NOT NULL, mode INTEGER NOT NULL,"                     \
+	" PRIMARY KEY(parent, name, until)) WITHOUT ROWID"
+#define SCHEMA_NAME_PAST_INO \
+	"CREATE INDEX name_past_ino ON name_past(ino, until)"
+
+#define SCHEMA_XATTR                                                   \
+	"CREATE TABLE xattr(ino INTEGER NOT NULL, name BLOB NOT NULL," \
+	" size INTEGER NOT NULL, value BLOB, chunk BLOB,"              \
+	" PRIMARY KEY(ino, name)) WITHOUT ROWID"
+
+/* Durable writes that no version has absorbed, in the order of (no, seq). */
+#define SCHEMA_EXTENT                                                    \
+	"CREATE TABLE extent(ino INTEGER NOT NULL, no INTEGER NOT NULL," \
+	" seq INTEGER NOT NULL, off INTEGER NOT NULL,"                   \
+	" len INTEGER NOT NULL, chunk_off INTEGER NOT NULL, chunk BLOB," \
+	" PRIMARY KEY(ino, no, seq)) WITHOUT ROWID"
+
+#define SCHEMA_SEAL                                                           \
+	"CREATE TABLE seal(seal INTEGER PRIMARY KEY, mount INTEGER NOT NULL," \
+	" wall INTEGER NOT NULL, wall_max INTEGER NOT NULL,"                  \
+	" count INTEGER NOT NULL)"
+
+#define SCHEMA_ENTRY                                                        \
+	"CREATE TABLE entry(no INTEGER PRIMARY KEY, kind INTEGER NOT NULL," \
+	" inode INTEGER, parent INTEGER, version INTEGER NOT NULL,"         \
+	" wall INTEGER NOT NULL, actor INTEGER,"                            \
+	" rejected INTEGER NOT NULL, leaf BLOB NOT NULL)"
+#define SCHEMA_ENTRY_INODE                                   \
+	"CREATE INDEX entry_inode ON entry(inode, no, kind)" \
+	" WHERE inode IS NOT NULL"
+/* Entries that changed an inode which is not theirs: replaced by RENAME. */
+#define SCHEMA_ENTRY_ALSO                                 \
+	"CREATE TABLE entry_also(inode INTEGER NOT NULL," \
+	" no INTEGER NOT NULL, PRIMARY KEY(inode, no)) WITHOUT ROWID"
+
+#define SCHEMA_VERSION_TABLE                                      \
+	"CREATE TABLE version(ino INTEGER NOT NULL,"              \
+	" version INTEGER NOT NULL, no INTEGER NOT NULL,"         \
+	" size INTEGER NOT NULL, mtime INTEGER NOT NULL,"         \
+	" wall INTEGER NOT NULL, tree_root BLOB, sha256 BLOB,"    \
+	" sha256_no INTEGER, actor INTEGER, reads INTEGER,"       \
+	" reason INTEGER NOT NULL, attribution INTEGER NOT NULL," \
+	" PRIMARY KEY(ino, version)) WITHOUT ROWID"
+#define SCHEMA_VERSION_ACTOR                               \
+	"CREATE INDEX version_actor ON version(actor, no)" \
+	" WHERE actor IS NOT NULL"
+#define SCHEMA_VERSION_READS                               \
+	"CREATE INDEX version_reads ON version(reads, no)" \
+	" WHERE reads IS NOT NULL"
+
+#define SCHEMA_ACTOR                                                     \
+	"CREATE TABLE actor(no INTEGER PRIMARY KEY, parent INTEGER,"     \
+	" uid INTEGER NOT NULL, gid INTEGER NOT NULL,"                   \
+	" tgid INTEGER NOT NULL, start INTEGER NOT NULL,"                \
+	" ppid INTEGER NOT NULL, exe BLOB NOT NULL, exe_digest BLOB,"    \
+	" exe_digest_no INTEGER, argv BLOB NOT NULL, cwd BLOB NOT NULL," \
+	" host BLOB NOT NULL, run BLOB, git BLOB,"                       \
+	" dirty INTEGER NOT NULL)"
+
+/* Chains of what was opened for reading. */
+#define SCHEMA_READS                                               \
+	"CREATE TABLE reads(no INTEGER PRIMARY KEY, prev INTEGER," \
+	" actor INTEGER, count INTEGER NOT NULL)"
+#define SCHEMA_READS_PREV \
+	"CREATE INDEX reads_prev ON reads(prev) WHERE prev IS NOT NULL"
+#define SCHEMA_READ_ITEM                                             \
+	"CREATE TABLE read_item(reads INTEGER NOT NULL,"             \
+	" seq INTEGER NOT NULL, target INTEGER, ino INTEGER,"        \
+	" version INTEGER, strength INTEGER NOT NULL, content BLOB," \
+	" PRIMARY KEY(reads, seq)) WITHOUT ROWID"
+#define SCHEMA_READ_ITEM_INO                                    \
+	"CREATE INDEX read_item_ino ON read_item(ino, version)" \
+	" WHERE ino IS NOT NULL"
+
+/* until: the entry that revoked or replaced the key. */
+#define SCHEMA_PUBKEY                                                    \
+	"CREATE TABLE pubkey(no INTEGER NOT NULL, seq INTEGER NOT NULL," \
+	" mount INTEGER NOT NULL, role INTEGER NOT NULL,"                \
+	" key_id BLOB NOT NULL, pub BLOB NOT NULL, name BLOB NOT NULL,"  \
+	" until INTEGER, reason INTEGER, suspect_since INTEGER,"         \
+	" PRIMARY KEY(no, seq)) WITHOUT ROWID"
+
+/* position: leaf hash of the seal named, NULL: the entry's own place. */
+#define SCHEMA_SNAPSHOT                                         \
+	"CREATE TABLE snapshot(name BLOB PRIMARY KEY NOT NULL," \
+	" no INTEGER NOT NULL, position BLOB, state BLOB,"      \
+	" comment BLOB NOT NULL) WITHOUT ROWID"
+
+#define SCHEMA_REPAIR                                                        \
+	"CREATE TABLE repair(no INTEGER PRIMARY KEY, what INTEGER NOT NULL," \
+	" source INTEGER NOT NULL, target INTEGER NOT NULL, id BLOB,"        \
+	" bytes INTEGER NOT NULL, object BLOB NOT NULL)"
+
+#define SCHEMA_REPLICA                                     \
+	"CREATE TABLE replica(no INTEGER PRIMARY KEY,"     \
+	" number INTEGER NOT NULL, kind INTEGER NOT NULL," \
+	" id BLOB NOT NULL, location BLOB NOT NULL, until INTEGER)"
+
+#define SCHEMA_PARAM                                         \
+	"CREATE TABLE param(name BLOB PRIMARY KEY NOT NULL," \
+	" value BLOB NOT NULL, no INTEGER NOT NULL) WITHOUT ROWID"
+
+/* type, name, table it belongs to, text; in the order they are made */
+#define SCHEMA_TABLES(X)                                               \
+	X("table", "meta", "meta", SCHEMA_META)                        \
+	X("table", "inode", "inode", SCHEMA_INODE)                     \
+	X("table", "unfinished", "unfinished", SCHEMA_UNFINISHED)      \
+	X("table", "name", "name", SCHEMA_NAME)                        \
+	X("index", "name_cookie", "name", SCHEMA_NAME_COOKIE)          \
+	X("index", "name_ino", "name", SCHEMA_NAME_INO)                \
+	X("table", "name_past", "name_past", SCHEMA_NAME_PAST)         \
+	X("index", "name_past_ino", "name_past", SCHEMA_NAME_PAST_INO) \
+	X("table", "xattr", "xattr", SCHEMA_XATTR)                     \
+	X("table", "extent", "extent", SCHEMA_EXTENT)                  \
+	X("table", "seal", "seal", SCHEMA_SEAL)                        \
+	X("table", "entry", "entry", SCHEMA_ENTRY)                     \
+	X("index", "entry_inode", "entry", SCHEMA_ENTRY_INODE)         \
+	X("table", "entry_also", "entry_also", SCHEMA_ENTRY_ALSO)      \
+	X("table", "version", "version", SCHEMA_VERSION_TABLE)         \
+	X("index", "version_actor", "version", SCHEMA_VERSION_ACTOR)   \
+	X("index", "version_reads", "version", SCHEMA_VERSION_READS)   \
+	X("table", "actor", "actor", SCHEMA_ACTOR)                     \
+	X("table", "reads", "reads", SCHEMA_READS)                     \
+	X("index", "reads_prev", "reads", SCHEMA_READS_PREV)           \
+	X("table", "read_item", "read_item", SCHEMA_READ_ITEM)         \
+	X("index", "read_item_ino", "read_item", SCHEMA_READ_ITEM_INO) \
+	X("table", "pubkey", "pubkey", SCHEMA_PUBKEY)                  \
+	X("table", "snapshot", "snapshot", SCHEMA_SNAPSHOT)            \
+	X("table", "repair", "repair", SCHEMA_REPAIR)                  \
+	X("table", "replica", "replica", SCHEMA_REPLICA)               \
+	X("table", "param", "param", SCHEMA_PARAM)
+
+#endif
