@@ -138,7 +138,7 @@ locks() {
 			-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -iquote . \
 			-DVOUCHFS_VERSION='""' \
 			$(sed -n 's/^DEPS_CFLAGS := //p' build/deps/build.mk) \
-			-Wno-everything -Wthread-safety 2>&1 | grep -E 'error|warning'
+			-Wno-everything -Wthread-safety 2>&1 | grep -E '(error|warning):'
 }
 
 check 'include only what is to the left' includes
