@@ -18,7 +18,7 @@ CC = gcc
 CFLAGS = -O2 -g
 
 warnings = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-	-Wold-style-definition -Wvla -Wundef -Wpointer-arith -Wcast-qual \
+	-Wold-style-definition -Wvla -Wundef -Wpointer-arith \
 	-Wwrite-strings -Wformat=2 -Wmissing-declarations
 harden.release = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 harden.asan = -fsanitize=address,undefined -fno-sanitize-recover=all \
