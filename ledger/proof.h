@@ -5,10 +5,11 @@
  * hostile until proof_check() says otherwise; strings in a report are hostile
  * still and are escaped where they are printed (proof_text.h).
  *
- * The `extra` line carries TLVs (u16 tag, u32 len, little-endian; ascending,
- * tag 6 may repeat): 1 seal, 2 u32 position, 3 batch path, 4 entry in clear
- * (core || salt16 || body), 5 certificate of the mount key, 6 an entry that
- * it refers to: u32 len || entry (core || salt16 || body).
+ * The `extra` line carries TLVs (u16 tag, u32 len, little-endian; strictly
+ * ascending, from 0x8000 on ignored when unknown): 1 seal, 2 u32 position,
+ * 3 batch path (n * 32, leaf sibling first), 4 entry in clear (core || salt16
+ * || body), a VERSION or DIGEST, 5 certificate of the mount key, 6 entries
+ * that are referred to, each u32 len || entry.
  */
 #ifndef LEDGER_PROOF_H
 #define LEDGER_PROOF_H
