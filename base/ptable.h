@@ -48,8 +48,8 @@ int must_use ptable_put(struct ptable *t, uint64_t key, uint64_t value);
 /* Removes the pair; nothing happens when it is absent.  Expected: -ENOSPC. */
 int must_use ptable_del(struct ptable *t, uint64_t key, uint64_t value);
 /*
- * Gives the number of values of the key, newest first; the first `max` of
- * them are in out.  Expected error: -ERR_CORRUPT.
+ * Gives the number of values of the key, in no particular order; at most
+ * `max` of them are in out.  Expected error: -ERR_CORRUPT.
  */
 int must_use ptable_get(struct ptable *t, uint64_t key, uint64_t *out,
 			size_t max);
@@ -62,7 +62,10 @@ int must_use ptable_flush(struct ptable *t, const uint64_t mark[PTABLE_MARKS],
 			  struct errmsg *em);
 /* The mark of the last flush. */
 void ptable_mark(struct ptable *t, uint64_t out[PTABLE_MARKS]);
-/* Empties the table, mark zero, durable when it returns. */
+/*
+ * Empties the table, mark zero, durable when it returns 0.  Also after an
+ * error the table is empty, but not yet on disk: flush or reset again.
+ */
 int must_use ptable_reset(struct ptable *t, struct errmsg *em);
 /* Deletes the files of a table that is not open. */
 int must_use ptable_remove(struct vio *v, const char *path);
