@@ -128,6 +128,7 @@ static void free_inode(struct inode *i)
 	itable_free_xattrs(i);
 	leafcell_drop(i->version_cell);
 	free(i->row.target);
+	free(i->hint);
 	free(i);
 }
 

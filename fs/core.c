@@ -1,0 +1,432 @@
+/*
+ * core.c - one mounted volume: opening (the index catches up with the log,
+ * what a crash left is taken up), closing, and what analytics and the
+ * control socket ask for.
+ */
+#include "fs/core.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/vio.h"
+#include "fs/commit.h"
+#include "fs/core_internal.h"
+#include "fs/file.h"
+#include "fs/leafcell.h"
+#include "fs/store.h"
+#include "fs/trail.h"
+#include "index/idx.h"
+#include "index/idx_query.h"
+#include "index/rebuild.h"
+#include "ledger/ledger.h"
+
+/* --- opening --- */
+
+static int repair_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	struct pend *p = arg;
+
+	return core_submit(c, tx, p, NULL, NULL);
+}
+
+/* A chunk was found bad and read, or not, from another replica. */
+static void on_repair(void *ctx, const struct digest *id, const char *replica,
+		      bool ok)
+{
+	struct core *c = ctx;
+	char hex[DIGEST_HEX_SIZE];
+	struct pend *p;
+
+	digest_hex(hex, id);
+	log_event(ok ? LOG_WARN : LOG_ERROR, ok ? "repaired" : "bad_chunk",
+		  "chunk=%s from=\"%s\"", hex, replica ? replica : "");
+	if (!ok || !c->commit || c->o.read_only)
+		return;
+	p = pend_new(ENTRY_REPAIR, strlen(replica));
+	if (!p)
+		return;
+	p->e.body.repair.what = 1;
+	p->e.body.repair.id = *id;
+	p->e.body.repair.object = pend_str(p, replica, strlen(replica));
+	if (core_op(c, repair_op, p) < 0)
+		log_event(LOG_ERROR, "repair_not_entered", "chunk=%s", hex);
+}
+
+static int open_store(struct core *c, struct errmsg *em)
+{
+	struct store_options so = {
+		.vio = c->vio,
+		.read_only = c->o.read_only,
+		.on_repair = on_repair,
+		.ctx = c,
+	};
+
+	return c->store ? 0 : store_open(&c->store, &so, em);
+}
+
+/*
+ * A small chunk of a frame that was not settled.  The ledger holds the
+ * store's lock by now; nothing is changed before.
+ */
+static int on_chunk(void *ctx, const struct ledger_chunk *k)
+{
+	struct core *c = ctx;
+	struct chunk chunk = {
+		.id = k->id,
+		.type = k->type,
+		.codec = k->codec,
+		.raw_len = k->raw_len,
+		.stored_len = k->stored_len,
+		.stored = k->stored,
+	};
+	int rc = open_store(c, NULL);
+
+	return rc < 0 ? rc : store_recover(c->store, &chunk);
+}
+
+static int open_log(struct core *c, struct errmsg *em)
+{
+	struct ledger_options lo = {
+		.vio = c->vio,
+		.guard_vio = c->guard_vio,
+		.read_only = c->o.read_only,
+		.on_chunk = on_chunk,
+		.ctx = c,
+	};
+	struct content_pool_options po = {
+		.vio = c->vio,
+		.dirty_bytes_max = c->o.dirty_bytes_max,
+	};
+	int rc = ledger_open(&c->ledger, &lo, em);
+
+	if (rc >= 0)
+		rc = open_store(c, em);
+	if (rc < 0)
+		return rc;
+	po.store = c->store;
+	return content_pool_open(&c->pool, &po);
+}
+
+static int open_index(struct core *c, struct errmsg *em)
+{
+	struct rebuild_options ro = {
+		.vio = c->vio,
+		.dir = c->store_dir,
+		.ledger = c->ledger,
+		.read_only = c->o.read_only,
+	};
+
+	return rebuild_catch_up(&c->idx, &ro, em);
+}
+
+static int find_counter(struct core *c)
+{
+	struct idx_reader *r = NULL;
+	int rc = core_reader_take(c, &r);
+
+	if (rc >= 0)
+		rc = idx_last_ino(r, c->mount_no, &c->next_ino);
+	core_reader_give(c, r);
+	c->next_ino++;
+	return rc < 0 ? rc : 0;
+}
+
+struct unfinished {
+	uint64_t *v;
+	uint32_t *flags;
+	size_t n, cap;
+};
+
+static int add_unfinished(void *ctx, uint64_t ino, uint32_t flags)
+{
+	struct unfinished *u = ctx;
+
+	if (u->n == u->cap) {
+		size_t cap = u->cap ? 2 * u->cap : 64;
+		uint64_t *v = realloc(u->v, cap * sizeof(*v));
+		uint32_t *w;
+
+		if (!v)
+			return -ENOMEM;
+		u->v = v;
+		w = realloc(u->flags, cap * sizeof(*w));
+		if (!w)
+			return -ENOMEM;
+		u->flags = w;
+		u->cap = cap;
+	}
+	u->v[u->n] = ino;
+	u->flags[u->n++] = flags;
+	return 0;
+}
+
+static int reap_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	struct inode *i;
+	int rc = itable_get(tx, &i, *(uint64_t *)arg);
+
+	if (rc >= 0)
+		core_reap(c, i);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/* Orphans of the last mount are freed, its unversioned writes taken up. */
+static int take_up(struct core *c)
+{
+	struct unfinished u = {.v = NULL};
+	struct idx_reader *r = NULL;
+	int rc = core_reader_take(c, &r);
+
+	if (rc >= 0)
+		rc = idx_unfinished(r, add_unfinished, &u);
+	core_reader_give(c, r);
+	for (size_t i = 0; i < u.n && rc >= 0; i++) {
+		struct file *f = NULL;
+
+		if (u.flags[i] & INODE_ORPHAN) {
+			rc = core_op(c, reap_op, &u.v[i]);
+			continue;
+		}
+		rc = file_take(c, &f, u.v[i]);
+		if (rc >= 0)
+			file_give(c, f); /* stays: it is dirty */
+	}
+	free(u.v);
+	free(u.flags);
+	return rc < 0 ? rc : 0;
+}
+
+static void tick(void *ctx)
+{
+	file_tick(ctx);
+}
+
+static int mount_start_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	static const char program[] = "vouchfs 0.1";
+	struct pend *p = pend_new(ENTRY_MOUNT_START, 64 + 256);
+	char host[256] = "";
+	struct entry_mount_start *b;
+
+	(void)arg;
+	if (!p)
+		return -ENOMEM;
+	if (gethostname(host, sizeof(host) - 1))
+		host[0] = '\0';
+	b = &p->e.body.mount_start;
+	memcpy(b->incarnation, ledger_incarnation(c->ledger),
+	       sizeof(b->incarnation));
+	b->uid = getuid();
+	b->program = pend_str(p, program, strlen(program));
+	b->host = pend_str(p, host, strlen(host));
+	return core_submit(c, tx, p, NULL, NULL);
+}
+
+static int start(struct core *c)
+{
+	struct commit_options co = {
+		.t = &c->t,
+		.ledger = c->ledger,
+		.store = c->store,
+		.idx = c->idx,
+		.vio = c->vio,
+		.no_threads = c->o.no_threads,
+		.tick = tick,
+		.ctx = c,
+	};
+	struct actor_options ao = {
+		.on_digest = trail_digest,
+		.on_free = trail_free,
+		.ctx = c,
+	};
+	int rc = c->o.no_actors ? 0 : actor_table_open(&c->actors, &ao);
+
+	if (rc >= 0)
+		rc = commit_open(&c->commit, &co);
+	for (unsigned i = 0; i < CORE_JOB_THREADS && rc >= 0; i++)
+		if (!c->o.no_threads)
+			rc = thread_start(&c->job_threads[i], "save",
+					  file_job_main, c);
+	return rc;
+}
+
+static struct core *core_new(const struct core_options *o)
+{
+	struct core *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->o = *o;
+	c->dirty.prev = c->dirty.next = &c->dirty;
+	c->jobs_tail = &c->jobs;
+	mutex_init(&c->readers_mu);
+	mutex_init(&c->jobs_mu);
+	cond_init(&c->jobs_cond);
+	c->store_dir = strdup(o->store);
+	if (c->store_dir && itable_init(&c->t, o->inode_cache) >= 0)
+		return c;
+	free(c->store_dir);
+	free(c);
+	return NULL;
+}
+
+static int open_disk(struct core *c, struct errmsg *em)
+{
+	struct vio_stat st;
+	int rc = 0;
+
+	c->vio = c->o.vio;
+	if (!c->vio) {
+		rc = vio_posix_open(&c->own_vio, c->store_dir);
+		if (rc < 0)
+			return errmsg_set(em, rc, "%s: %s", c->store_dir,
+					  err_text(rc));
+		c->vio = c->own_vio;
+	}
+	if (c->o.guard_dir)
+		rc = vio_posix_open(&c->guard_vio, c->o.guard_dir);
+	if (rc < 0)
+		return errmsg_set(em, rc, "guard directory %s: %s",
+				  c->o.guard_dir, err_text(rc));
+	rc = vio_stat(c->vio, "volume.conf", &st);
+	if (rc < 0)
+		return errmsg_set(em, rc,
+				  "%s: no volume here (no volume.conf): make "
+				  "one with `vouch init %s`",
+				  c->store_dir, c->store_dir);
+	c->owner_uid = st.uid;
+	return 0;
+}
+
+static void core_free(struct core *c)
+{
+	mutex_lock(&c->jobs_mu);
+	c->jobs_stop = true;
+	cond_broadcast(&c->jobs_cond);
+	mutex_unlock(&c->jobs_mu);
+	for (unsigned i = 0; i < CORE_JOB_THREADS; i++)
+		thread_join(&c->job_threads[i]);
+	commit_abandon(c->commit);
+	while (c->dirty.next != &c->dirty) {
+		struct file *f = (struct file *)c->dirty.next;
+
+		mutex_lock(&c->t.mu);
+		f->users++;
+		file_forget(f);
+		f->inode->row.flags &= ~(uint32_t)INODE_ORPHAN;
+		mutex_unlock(&c->t.mu);
+		file_give(c, f);
+	}
+	actor_table_close(c->actors);
+	while (c->n_readers > 0)
+		idx_reader_close(c->readers[--c->n_readers]);
+	content_pool_close(c->pool);
+	idx_close(c->idx);
+	ledger_close(c->ledger);
+	store_close(c->store);
+	itable_release(&c->t);
+	vio_free(c->guard_vio);
+	vio_free(c->own_vio);
+	mutex_destroy(&c->readers_mu);
+	mutex_destroy(&c->jobs_mu);
+	cond_destroy(&c->jobs_cond);
+	free(c->store_dir);
+	free(c);
+}
+
+int core_open(struct core **out, const struct core_options *o,
+	      struct errmsg *em)
+{
+	struct core *c = core_new(o);
+	int rc;
+
+	if (!c)
+		return -ENOMEM;
+	rc = open_disk(c, em);
+	if (rc >= 0)
+		rc = open_log(c, em);
+	if (rc >= 0)
+		rc = open_index(c, em);
+	if (rc >= 0) {
+		c->mounted_wall_ns = vio_wall_ns(c->vio);
+		c->mount_no = ledger_mount_no(c->ledger);
+		rc = find_counter(c);
+	}
+	if (rc >= 0)
+		rc = start(c);
+	if (rc >= 0 && !o->read_only)
+		rc = core_op(c, mount_start_op, NULL);
+	if (rc >= 0 && !o->read_only)
+		rc = take_up(c);
+	if (rc < 0) {
+		errmsg_set(em, rc, "%s: %s", c->store_dir, err_text(rc));
+		core_free(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+/* --- closing --- */
+
+static int stop_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	struct pend *p = pend_new(ENTRY_MOUNT_STOP, 0);
+
+	(void)arg;
+	c->closing = true;
+	if (!p)
+		return -ENOMEM;
+	p->e.body.mount_stop.reason = 1;
+	return core_submit(c, tx, p, NULL, NULL);
+}
+
+int core_close(struct core *c, struct errmsg *em)
+{
+	int rc = 0, closed;
+
+	if (!c)
+		return 0;
+	if (!c->o.read_only) {
+		rc = file_version_all(c, ENTRY_REASON_UNMOUNT);
+		if (rc < 0)
+			errmsg_set(em, rc, "open files cannot be saved: %s",
+				   err_text(rc));
+		if (rc >= 0)
+			rc = core_op(c, stop_op, NULL);
+	}
+	/* job threads end before the queue does */
+	mutex_lock(&c->jobs_mu);
+	c->jobs_stop = true;
+	cond_broadcast(&c->jobs_cond);
+	mutex_unlock(&c->jobs_mu);
+	for (unsigned i = 0; i < CORE_JOB_THREADS; i++)
+		thread_join(&c->job_threads[i]);
+	if (c->o.read_only) {
+		core_free(c);
+		return 0;
+	}
+	closed = commit_close(take(c->commit), em);
+	if (rc >= 0)
+		rc = closed;
+	core_free(c);
+	return rc < 0 ? rc : 0;
+}
+
+void core_abandon(struct core *c)
+{
+	if (c)
+		core_free(c);
+}
+
+bool core_step(struct core *c)
+{
+	file_tick(c);
+	return commit_step(c->commit);
+}

@@ -1,0 +1,360 @@
+/*
+ * core_file.c - open files: open, read, write, flush, release, fsync.
+ *
+ * Threads: any; a handle may be used by several at once.
+ */
+#include <assert.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/vio.h"
+#include "fs/commit.h"
+#include "fs/core_internal.h"
+#include "fs/file.h"
+#include "fs/trail.h"
+
+uint64_t core_handle_ino(const struct handle *h)
+{
+	return h->inode->row.ino;
+}
+
+/* --- open --- */
+
+struct open_arg {
+	struct handle *h;
+	struct file *f; /* NULL: no regular file */
+	uint64_t ino;
+	bool others; /* out: dirty by another process */
+};
+
+static int open_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	struct open_arg *a = arg;
+	struct handle *h = a->h;
+	struct inode *i;
+	int rc = itable_get(tx, &i, a->ino);
+
+	if (rc < 0)
+		return rc;
+	h->inode = i;
+	h->stream = ++c->next_stream;
+	itable_hold(&c->t, i);
+	i->opens++;
+	c->n_handles++;
+	if (!a->f)
+		return 0;
+	if (h->writable)
+		a->f->writers++;
+	a->others = a->f->on_dirty && a->f->writer != h->actor;
+	return 0;
+}
+
+static int opened_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	struct handle *h = arg;
+
+	trail_opened(c, tx, h->actor, h->inode);
+	return 0;
+}
+
+/* setuid and setgid do not survive a change of content by others. */
+static int kill_suid(struct core *c, const struct cred *cr, uint64_t ino)
+{
+	struct stat st;
+
+	return core_setattr(c, cr, ino, NULL, CORE_KILL_SUIDGID, &st, &st);
+}
+
+static bool must_kill(struct core *c, struct inode *i)
+{
+	bool yes;
+
+	mutex_lock(&c->t.mu);
+	yes = i->row.mode & S_ISUID ||
+	      (i->row.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+	mutex_unlock(&c->t.mu);
+	return yes;
+}
+
+static int truncate_open(struct core *c, struct handle *h)
+{
+	int rc = content_truncate(h->file->content, 0);
+
+	if (rc < 0)
+		return rc;
+	mutex_lock(&c->t.mu);
+	file_dirtied(c, h->file, h->actor, ENTRY_EXACT, core_now(c));
+	mutex_unlock(&c->t.mu);
+	return 0;
+}
+
+int core_open_file(struct core *c, const struct cred *cr, uint64_t ino,
+		   int flags, bool kill_suidgid, struct handle **out,
+		   bool *out_keep)
+{
+	struct handle *h = calloc(1, sizeof(*h));
+	struct open_arg a = {.h = h, .ino = ino};
+	int rc = h ? 0 : -ENOMEM;
+
+	*out_keep = true;
+	if (rc < 0)
+		return rc;
+	h->flags = flags;
+	h->writable = (flags & O_ACCMODE) != O_RDONLY;
+	if (h->writable || flags & O_TRUNC)
+		rc = core_may_change(c, false);
+	if (rc >= 0) {
+		rc = file_take(c, &h->file, ino);
+		a.f = h->file;
+		h->actor = core_actor(c, cr);
+	}
+	if (rc >= 0)
+		rc = core_op(c, open_op, &a);
+	if (rc >= 0 && flags & O_TRUNC)
+		rc = truncate_open(c, h);
+	else if (rc >= 0 && a.others)
+		rc = file_version(c, h->file, ENTRY_REASON_DEMAND);
+	if (rc >= 0 && (flags & O_ACCMODE) != O_WRONLY && !(flags & O_TRUNC))
+		rc = core_op(c, opened_op, h);
+	if (rc >= 0 && kill_suidgid && must_kill(c, h->inode))
+		rc = kill_suid(c, cr, ino);
+	if (rc < 0) {
+		core_release(c, h);
+		return rc;
+	}
+	*out = h;
+	return 0;
+}
+
+/* --- release --- */
+
+static void owe_version(struct core *c, struct file *f)
+{
+	/* A failure stays on the dirty list: the tick tries again. */
+	if (file_is_small(f) && file_version(c, f, ENTRY_REASON_CLOSE) >= 0)
+		return;
+	file_job(c, f);
+}
+
+void core_release(struct core *c, struct handle *h)
+{
+	bool version = false;
+
+	if (!h)
+		return;
+	mutex_lock(&c->t.mu);
+	if (h->inode) {
+		h->inode->opens--;
+		c->n_handles--;
+		if (h->file && h->writable) {
+			version = --h->file->writers == 0 &&
+				  h->file->on_dirty &&
+				  !(h->inode->row.flags & INODE_ORPHAN);
+		}
+		if (!h->file)
+			core_reap(c, h->inode);
+	}
+	mutex_unlock(&c->t.mu);
+	if (version)
+		owe_version(c, h->file);
+	file_give(c, h->file);
+	mutex_lock(&c->t.mu);
+	if (h->inode) {
+		core_reap(c, h->inode);
+		itable_drop(&c->t, h->inode);
+	}
+	mutex_unlock(&c->t.mu);
+	actor_drop(c->actors, h->actor);
+	free(h);
+}
+
+/* --- read and write --- */
+
+ssize_t core_read(struct core *c, struct handle *h, void *p, size_t n,
+		  uint64_t off)
+{
+	(void)c;
+	if (!h->file)
+		return -EINVAL;
+	return content_read(h->file->content, p, n, off);
+}
+
+/* After bytes have changed: times, who, and what O_SYNC asks for. */
+static int wrote(struct core *c, struct handle *h, struct actor *a,
+		 uint8_t strength)
+{
+	uint64_t seq = 0;
+	int rc = 0;
+
+	mutex_lock(&c->t.mu);
+	file_dirtied(c, h->file, a, strength, core_now(c));
+	mutex_unlock(&c->t.mu);
+	if (c->o.entries_every_write)
+		rc = file_version(c, h->file, ENTRY_REASON_EVERY_WRITE);
+	if (rc >= 0 && h->flags & (O_SYNC | O_DSYNC)) {
+		rc = file_save(c, h->file, &seq);
+		if (rc >= 0)
+			rc = commit_flush(c->commit, seq);
+	}
+	return rc;
+}
+
+int core_write(struct core *c, const struct cred *cr, struct handle *h,
+	       const void *p, size_t n, uint64_t off, bool kill_suidgid,
+	       bool from_cache)
+{
+	/* mmap: the pages come late, from nobody; the handle says who */
+	struct actor *a = from_cache || !cr->pid ? actor_hold(h->actor)
+						 : core_actor(c, cr);
+	uint8_t strength = from_cache || !cr->pid ? ENTRY_HANDLE : ENTRY_EXACT;
+	uint64_t at = 0;
+	int rc = core_may_change(c, false);
+
+	if (rc >= 0 && !h->file)
+		rc = -EINVAL;
+	if (rc >= 0 && kill_suidgid && must_kill(c, h->inode))
+		rc = kill_suid(c, cr, h->inode->row.ino);
+	if (rc >= 0)
+		rc = content_write(h->file->content, p, n, off,
+				   h->flags & O_APPEND && !from_cache,
+				   h->stream, &at);
+	if (rc >= 0)
+		rc = wrote(c, h, a, strength);
+	actor_drop(c->actors, a);
+	return rc;
+}
+
+int core_flush(struct core *c, struct handle *h)
+{
+	int rc = 0;
+
+	if (!h->file || !h->writable)
+		return 0;
+	mutex_lock(&c->t.mu);
+	rc = h->file->deferred;
+	h->file->deferred = 0;
+	mutex_unlock(&c->t.mu);
+	if (!rc)
+		rc = commit_failed(c->commit);
+	return rc;
+}
+
+int core_fallocate(struct core *c, const struct cred *cr, struct handle *h,
+		   int mode, uint64_t off, uint64_t len)
+{
+	bool keep = mode & FALLOC_FL_KEEP_SIZE;
+	struct actor *a;
+	uint64_t end;
+	int rc = core_may_change(c, true);
+
+	if (rc < 0)
+		return rc;
+	if (!h->file || !h->writable)
+		return -EBADF;
+	if (!len || __builtin_add_overflow(off, len, &end) ||
+	    end > LIMIT_FILE_SIZE)
+		return len ? -EFBIG : -EINVAL;
+	switch (mode) {
+	case 0: /* what is not written reads as zeros: only the size counts */
+		if (end <= content_size(h->file->content))
+			return 0;
+		rc = content_truncate(h->file->content, end);
+		break;
+	case FALLOC_FL_KEEP_SIZE:
+		return 0;
+	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
+	case FALLOC_FL_ZERO_RANGE:
+	case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE:
+		rc = content_zero(h->file->content, off, len, keep);
+		break;
+	default:
+		return -EOPNOTSUPP;
+	}
+	if (rc < 0)
+		return rc;
+	a = core_actor(c, cr);
+	rc = wrote(c, h, a, ENTRY_EXACT);
+	actor_drop(c->actors, a);
+	return rc;
+}
+
+ssize_t core_copy_range(struct core *c, const struct cred *cr,
+			struct handle *from, uint64_t from_off,
+			struct handle *to, uint64_t to_off, uint64_t len)
+{
+	uint64_t done = 0;
+	struct actor *a;
+	int rc = core_may_change(c, true);
+
+	if (rc < 0)
+		return rc;
+	if (!from->file || !to->file || !to->writable)
+		return -EBADF;
+	if (to_off > LIMIT_FILE_SIZE || len > LIMIT_FILE_SIZE - to_off)
+		return -EFBIG;
+	if (len > 1ULL << 40)
+		len = 1ULL << 40;
+	rc = content_clone(to->file->content, to_off, from->file->content,
+			   from_off, len, &done);
+	if (rc < 0 || !done)
+		return rc;
+	a = core_actor(c, cr);
+	rc = wrote(c, to, a, ENTRY_EXACT);
+	actor_drop(c->actors, a);
+	return rc < 0 ? rc : (ssize_t)done;
+}
+
+int core_lseek(struct core *c, struct handle *h, uint64_t off, int whence,
+	       uint64_t *out)
+{
+	(void)c;
+	if (!h->file || (whence != SEEK_DATA && whence != SEEK_HOLE))
+		return -EINVAL;
+	return content_seek(h->file->content, off, whence == SEEK_HOLE, out);
+}
+
+/* --- fsync --- */
+
+void core_fsync(struct core *c, struct handle *h, uint64_t ino,
+		core_done_fn *done, void *ctx)
+{
+	uint64_t seq = 0;
+	int rc = 0;
+
+	(void)ino; /* a directory: everything queued so far is enough */
+	if (h && h->file) {
+		rc = file_save(c, h->file, &seq);
+		mutex_lock(&c->t.mu);
+		if (rc >= 0 && h->file->deferred)
+			rc = h->file->deferred;
+		h->file->deferred = 0;
+		mutex_unlock(&c->t.mu);
+	} else {
+		mutex_lock(&c->t.mu);
+		seq = commit_last_seq(c->commit);
+		mutex_unlock(&c->t.mu);
+	}
+	if (rc < 0 || c->o.read_only)
+		done(ctx, rc);
+	else
+		commit_wait(c->commit, seq, done, ctx);
+}
+
+int core_sync(struct core *c)
+{
+	uint64_t seq;
+	int rc;
+
+	if (c->o.read_only)
+		return 0;
+	rc = file_version_all(c, ENTRY_REASON_DEMAND);
+	mutex_lock(&c->t.mu);
+	seq = commit_last_seq(c->commit);
+	mutex_unlock(&c->t.mu);
+	if (rc >= 0)
+		rc = commit_flush(c->commit, seq);
+	return rc;
+}

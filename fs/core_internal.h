@@ -1,0 +1,136 @@
+/*
+ * core_internal.h - struct core and what the core_*.c files share.
+ *
+ * Locks, in order: file.save_mu, itable.mu (rows, queue, files, trails),
+ * then the leaves: readers_mu, jobs_mu and the locks inside store, content
+ * pool, ledger and actor table.  itable.mu is never held across I/O.
+ */
+#ifndef FS_CORE_INTERNAL_H
+#define FS_CORE_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/thread.h"
+#include "fs/actor.h"
+#include "fs/content.h"
+#include "fs/core.h"
+#include "fs/itable_internal.h"
+#include "fs/pend.h"
+#include "ledger/entry.h"
+
+struct commit;
+struct idx;
+
+enum { CORE_READERS = 16, CORE_JOB_THREADS = 2 };
+
+struct job {
+	struct job *next;
+	struct file *file; /* a user is held */
+};
+
+struct core {
+	struct core_options o;
+	char *store_dir;
+	struct vio *vio, *own_vio, *guard_vio;
+	struct ledger *ledger;
+	struct store *store;
+	struct idx *idx;
+	struct content_pool *pool;
+	struct itable t;
+	struct commit *commit;
+	struct actor_table *actors;
+	struct actor *self; /* this process: recovery, ticks */
+	uint32_t mount_no;
+	uint32_t owner_uid; /* of STORE: may read whole-ledger views */
+	uint64_t next_ino;	/* counter; guarded by t.mu */
+	struct link dirty;	/* files to save or version; guarded by t.mu */
+	uint64_t n_handles;	/* guarded by t.mu */
+	uint64_t next_stream;	/* guarded by t.mu */
+	int64_t mounted_wall_ns;
+	int64_t last_wall_ns; /* guarded by t.mu: times never go back here */
+	struct mutex readers_mu;
+	struct idx_reader *readers[CORE_READERS]; /* guarded by readers_mu */
+	unsigned n_readers;
+	struct mutex jobs_mu;
+	struct cond jobs_cond;
+	struct job *jobs, **jobs_tail; /* guarded by jobs_mu */
+	bool jobs_stop;
+	struct thread job_threads[CORE_JOB_THREADS];
+	bool closing; /* guarded by t.mu */
+};
+
+/* An open file description. */
+struct handle {
+	struct inode *inode; /* a reference is held */
+	struct file *file;   /* a user is held; NULL: not a regular file */
+	struct actor *actor; /* who opened it */
+	uint64_t stream;
+	int flags;
+	bool writable;
+};
+
+/* --- core_op.c: running an operation under the lock --- */
+
+/* Runs under itable.mu; -ERR_RELOCKED: fault what tx needs and run again. */
+typedef int core_op_fn(struct core *c, struct itable_tx *tx, void *arg);
+int must_use core_op(struct core *c, core_op_fn *fn, void *arg);
+
+/*
+ * Applies p and queues it; takes ownership of p in every case.  `i` is the
+ * inode of core.inode (NULL for CREATE and kinds without one).  Fills
+ * wall_ns where it is 0.  lock held; -ERR_RELOCKED as above.
+ */
+int must_use core_submit(struct core *c, struct itable_tx *tx, struct pend *p,
+			 struct inode *i, struct actor *a);
+int64_t core_now(struct core *c); /* lock held: never goes back */
+/* Wall clock without order, for a write's time. */
+int64_t core_clock(struct core *c);
+struct actor *core_actor(struct core *c, const struct cred *cr);
+/* -EROFS, a sticky error, or (when it adds data) -ENOSPC. */
+int must_use core_may_change(struct core *c, bool adds);
+void core_fill_stat(struct core *c, const struct inode *i, struct stat *out);
+static inline bool core_is_dir(const struct inode *i)
+{
+	return (i->row.mode & S_IFMT) == S_IFDIR;
+}
+static inline bool core_is_reg(const struct inode *i)
+{
+	return (i->row.mode & S_IFMT) == S_IFREG;
+}
+/* Name rules: 0, -ENAMETOOLONG, -EINVAL. */
+int must_use core_check_name(const char *name, size_t *out_len);
+
+/*
+ * The inode has no name, and nobody has it open: queues FREE_ORPHAN (lock
+ * held).  A failure leaves that to the next mount.
+ */
+void core_reap(struct core *c, struct inode *i);
+
+/* --- core_acl.c --- */
+struct core_acl_new {
+	uint32_t mode; /* in: requested; out: effective */
+	uint8_t *access, *dflt;
+	size_t access_n, dflt_n;
+};
+/* Mode and ACLs of a new node in dir.  -ERR_RELOCKED; frees nothing. */
+int must_use core_acl_inherit(struct core *c, struct itable_tx *tx,
+			      struct inode *dir, uint32_t umask,
+			      struct core_acl_new *io);
+void core_acl_release(struct core_acl_new *a);
+/* After chmod: the access ACL, if there is one, follows. */
+int must_use core_acl_chmod(struct core *c, struct itable_tx *tx,
+			    struct inode *i, uint32_t mode, struct actor *a);
+/*
+ * A new access ACL: *out_mode is the mode it gives; *out_drop when it says no
+ * more than the mode.  -EINVAL.
+ */
+int must_use core_acl_mode(const void *p, size_t n, uint32_t mode,
+			   uint32_t *out_mode, bool *out_drop);
+/* May cr do `want` (4 read, 2 write, 1 search) by this access ACL (acl(5))? */
+bool core_acl_allows(const void *acl, size_t n, const struct cred *cr,
+		     uint32_t gid, uint32_t want,
+		     bool (*in_group)(const struct cred *cr, uint32_t gid));
+
+#endif

@@ -1,0 +1,274 @@
+/*
+ * core_xattr.c - extended attributes: user, trusted, security and the POSIX
+ * ACLs.  Values up to 1 KiB live in the entry, longer ones are chunks.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include "base/err.h"
+#include "fs/core_internal.h"
+#include "fs/store.h"
+#include "index/state.h"
+
+static struct xattr *find(struct inode *i, const char *name)
+{
+	struct xattr *x = i->xattrs;
+
+	while (x && strcmp(x->name, name))
+		x = x->next;
+	return x;
+}
+
+struct get_arg {
+	uint64_t ino;
+	const char *name;
+	void *p;
+	size_t cap;
+	struct digest chunk;
+	uint32_t len;
+	bool in_chunk;
+};
+
+static int get_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	struct get_arg *a = arg;
+	struct inode *i;
+	struct xattr *x;
+	int rc = itable_get(tx, &i, a->ino);
+
+	(void)c;
+	if (rc >= 0)
+		rc = itable_xattrs(tx, i);
+	if (rc < 0)
+		return rc;
+	x = find(i, a->name);
+	if (!x)
+		return -ENODATA;
+	a->len = x->value_len;
+	a->in_chunk = x->in_chunk;
+	a->chunk = x->chunk;
+	if (a->cap == 0)
+		return 0;
+	if (a->cap < x->value_len)
+		return -ERANGE;
+	if (!x->in_chunk && x->value_len)
+		memcpy(a->p, x->value, x->value_len);
+	return 0;
+}
+
+ssize_t core_getxattr(struct core *c, uint64_t ino, const char *name, void *p,
+		      size_t cap)
+{
+	struct get_arg a = {.ino = ino, .name = name, .p = p, .cap = cap};
+	struct store_ref ref;
+	int rc = core_op(c, get_op, &a);
+
+	if (rc < 0)
+		return rc;
+	if (cap == 0 || !a.in_chunk)
+		return a.len;
+	rc = store_get(c->store, &ref, &a.chunk, CHUNK_DATA);
+	if (rc < 0)
+		return rc;
+	if (ref.n == a.len)
+		memcpy(p, ref.p, ref.n);
+	store_release(&ref);
+	return ref.n == a.len ? (ssize_t)a.len : -ERR_CORRUPT;
+}
+
+struct list_arg {
+	uint64_t ino;
+	char *p;
+	size_t cap, n;
+};
+
+static int list_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	struct list_arg *a = arg;
+	struct inode *i;
+	int rc = itable_get(tx, &i, a->ino);
+
+	(void)c;
+	a->n = 0;
+	if (rc >= 0)
+		rc = itable_xattrs(tx, i);
+	if (rc < 0)
+		return rc;
+	for (const struct xattr *x = i->xattrs; x; x = x->next) {
+		size_t n = (size_t)x->name_len + 1;
+
+		if (a->cap && a->n + n > a->cap)
+			return -ERANGE;
+		if (a->cap)
+			memcpy(a->p + a->n, x->name, n);
+		a->n += n;
+	}
+	return 0;
+}
+
+ssize_t core_listxattr(struct core *c, uint64_t ino, char *p, size_t cap)
+{
+	struct list_arg a = {ino, p, cap, 0};
+	int rc = core_op(c, list_op, &a);
+
+	return rc < 0 ? rc : (ssize_t)a.n;
+}
+
+struct set_arg {
+	struct actor *actor;
+	uint64_t ino;
+	const char *name;
+	const void *p;
+	size_t n;
+	int flags;
+	bool kill_sgid;
+	bool remove;
+	struct digest chunk; /* of a long value, staged */
+	bool staged;
+	bool mode_done;
+};
+
+/* An access ACL also sets the mode; *out_drop: it is no more than that. */
+static int acl_sets_mode(struct core *c, struct itable_tx *tx,
+			 struct set_arg *a, struct inode *i, bool *out_drop)
+{
+	struct pend *p;
+	uint32_t mode;
+	int rc;
+
+	*out_drop = false;
+	if (a->remove || strcmp(a->name, STATE_XATTR_ACL))
+		return 0;
+	rc = core_acl_mode(a->p, a->n, i->row.mode, &mode, out_drop);
+	if (rc < 0)
+		return rc;
+	if (a->kill_sgid)
+		mode &= ~(uint32_t)S_ISGID;
+	if (mode == i->row.mode || a->mode_done)
+		return 0;
+	p = pend_new(ENTRY_SETATTR, 0);
+	if (!p)
+		return -ENOMEM;
+	p->e.body.setattr.mask = ENTRY_ATTR_MODE;
+	p->e.body.setattr.mode = mode & 07777;
+	rc = core_submit(c, tx, p, i, a->actor);
+	if (rc >= 0)
+		a->mode_done = true;
+	return rc;
+}
+
+static struct pend *set_entry(struct set_arg *a)
+{
+	size_t name = strlen(a->name);
+	bool chunk = a->n > LIMIT_XATTR_INLINE;
+	struct pend *p = pend_new(a->remove ? ENTRY_RMXATTR : ENTRY_SETXATTR,
+				  name + (chunk || a->remove ? 0 : a->n));
+	struct entry_setxattr *b;
+
+	if (!p)
+		return NULL;
+	b = &p->e.body.setxattr;
+	b->name = pend_str(p, a->name, name);
+	if (a->remove)
+		return p;
+	b->value_n = (uint32_t)a->n;
+	if (!chunk) {
+		b->value = pend_bytes(p, a->p, a->n);
+		return p;
+	}
+	b->content = a->chunk;
+	if (a->staged) {
+		p->staged = malloc(sizeof(*p->staged));
+		if (!p->staged) {
+			pend_free(p);
+			return NULL;
+		}
+		p->staged[0] = a->chunk;
+		p->n_staged = 1;
+	}
+	return p;
+}
+
+static int set_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	struct set_arg *a = arg;
+	struct inode *i;
+	struct xattr *x;
+	bool drop = false;
+	int rc = itable_get(tx, &i, a->ino);
+
+	if (rc >= 0)
+		rc = itable_xattrs(tx, i);
+	if (rc < 0)
+		return rc;
+	x = find(i, a->name);
+	if ((a->remove || a->flags & XATTR_REPLACE) && !x)
+		return -ENODATA;
+	if (a->flags & XATTR_CREATE && x)
+		return -EEXIST;
+	rc = acl_sets_mode(c, tx, a, i, &drop);
+	if (rc < 0)
+		return rc;
+	if (drop && !x)
+		return 0;
+	a->remove = a->remove || drop;
+	return core_submit(c, tx, set_entry(a), i, a->actor);
+}
+
+static int set(struct core *c, const struct cred *cr, struct set_arg *a)
+{
+	size_t name = strlen(a->name);
+	int rc;
+
+	if (name == 0 || name > LIMIT_XATTR_NAME)
+		return -ERANGE;
+	if (a->n > LIMIT_XATTR_VALUE)
+		return -E2BIG;
+	if (!strncmp(a->name, "user.vouch.", 11))
+		return -EPERM; /* read-only, ours */
+	rc = core_may_change(c, !a->remove);
+	if (rc < 0)
+		return rc;
+	if (!a->remove && a->n > LIMIT_XATTR_INLINE) {
+		struct chunk_maker *m = chunk_maker_new();
+		struct chunk k;
+
+		rc = m ? chunk_make(&k, m, CHUNK_DATA, a->p, a->n) : -ENOMEM;
+		if (rc >= 0) {
+			a->chunk = k.id;
+			rc = store_stage(c->store, &k, &a->staged);
+		}
+		chunk_maker_free(m);
+		if (rc < 0)
+			return rc;
+	}
+	a->actor = core_actor(c, cr);
+	rc = core_op(c, set_op, a);
+	actor_drop(c->actors, a->actor);
+	return rc;
+}
+
+int core_setxattr(struct core *c, const struct cred *cr, uint64_t ino,
+		  const char *name, const void *p, size_t n, int flags,
+		  bool kill_sgid)
+{
+	struct set_arg a = {
+		.ino = ino,
+		.name = name,
+		.p = p,
+		.n = n,
+		.flags = flags,
+		.kill_sgid = kill_sgid,
+	};
+
+	return set(c, cr, &a);
+}
+
+int core_removexattr(struct core *c, const struct cred *cr, uint64_t ino,
+		     const char *name)
+{
+	struct set_arg a = {.ino = ino, .name = name, .remove = true};
+
+	return set(c, cr, &a);
+}
