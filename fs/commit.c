@@ -36,6 +36,7 @@ enum {
 /* --- failure --- */
 
 static void fail_locked(struct commit *c, int rc, const char *what)
+	requires_capability(&c->t->mu)
 {
 	if (c->failed)
 		return;
@@ -105,6 +106,7 @@ int commit_admit(struct commit *c)
 
 /* Takes the next batch's pends off the queue. */
 static uint32_t take_locked(struct commit *c, struct pend **out)
+	requires_capability(&c->t->mu)
 {
 	struct pend *p = c->head, **at = &c->head;
 	uint64_t bytes = 0;
@@ -134,6 +136,7 @@ static uint32_t take_locked(struct commit *c, struct pend **out)
 /* --- waiters --- */
 
 static struct waiter *ripe_locked(struct commit *c, int *rc)
+	requires_capability(&c->t->mu)
 {
 	struct waiter **at = &c->waiters, *ripe = NULL;
 
@@ -154,6 +157,7 @@ static struct waiter *ripe_locked(struct commit *c, int *rc)
 
 /* Calls the waiters that need not wait longer; gives up the lock. */
 static void tell_locked(struct commit *c)
+	requires_capability(&c->t->mu)
 {
 	int rc = 0;
 	uint64_t committed = c->committed_seq;
@@ -272,12 +276,13 @@ static int commit_batch(struct commit *c, struct batch *b)
 }
 
 static void committed_locked(struct commit *c, struct batch *b)
+	requires_capability(&c->t->mu)
 {
 	uint32_t pos = 0;
 
 	for (struct pend *p = b->pends; p; p = p->next)
 		atomic_store(&p->cell->entry_no, IDX_ENTRY_NO(b->seal, pos++));
-	batch_drop_pends(c, b);
+	commit_batch_drop_pends(c, b);
 	c->committed_seq = b->last_seq;
 	*c->to_apply_tail = b;
 	c->to_apply_tail = &b->next;
@@ -287,6 +292,7 @@ static void committed_locked(struct commit *c, struct batch *b)
 
 /* One batch; false when there was nothing to do. t->mu held, given up. */
 static bool commit_round_locked(struct commit *c)
+	requires_capability(&c->t->mu)
 {
 	struct batch *b = c->retry;
 	struct pend *pends = NULL;
@@ -301,7 +307,7 @@ static bool commit_round_locked(struct commit *c)
 		return false;
 	mutex_unlock(&c->t->mu);
 	if (!b)
-		rc = batch_build(&b, c, pends, n);
+		rc = commit_batch_build(&b, c, pends, n);
 	if (!rc)
 		rc = commit_batch(c, b);
 	mutex_lock(&c->t->mu);
@@ -318,8 +324,8 @@ static bool commit_round_locked(struct commit *c)
 		if (b) {
 			if (!b->pends)
 				b->pends = pends;
-			batch_drop_pends(c, b);
-			batch_free(b);
+			commit_batch_drop_pends(c, b);
+			commit_batch_free(b);
 		}
 	}
 	tell_locked(c);
@@ -327,6 +333,7 @@ static bool commit_round_locked(struct commit *c)
 }
 
 static int64_t linger_locked(struct commit *c)
+	requires_capability(&c->t->mu)
 {
 	int64_t now = vio_mono_ns(c->o.vio);
 
@@ -399,6 +406,7 @@ static int apply_batches(struct commit *c, struct batch *first)
 
 /* t->mu held, given up meanwhile; false when there was nothing to do. */
 static bool apply_round_locked(struct commit *c)
+	requires_capability(&c->t->mu)
 {
 	struct batch *first = c->to_apply, **at = &c->to_apply, *next;
 	uint32_t n = 0;
@@ -419,7 +427,7 @@ static bool apply_round_locked(struct commit *c)
 	rc = apply_batches(c, first);
 	for (; first; first = next) {
 		next = first->next;
-		batch_free(first);
+		commit_batch_free(first);
 	}
 	if (rc >= 0)
 		itable_applied(c->t, seq);
@@ -592,8 +600,8 @@ static void drop_batches(struct commit *c, struct batch *b)
 
 	for (; b; b = next) {
 		next = b->next;
-		batch_drop_pends(c, b);
-		batch_free(b);
+		commit_batch_drop_pends(c, b);
+		commit_batch_free(b);
 	}
 }
 
@@ -602,7 +610,7 @@ static void commit_free(struct commit *c)
 	struct batch rest = {.pends = c->head};
 
 	mutex_lock(&c->t->mu);
-	batch_drop_pends(c, &rest);
+	commit_batch_drop_pends(c, &rest);
 	drop_batches(c, c->retry);
 	drop_batches(c, c->to_apply);
 	if (!c->failed)

@@ -120,7 +120,7 @@ static int build_one(struct commit *c, struct batch *b, struct pend *p,
 	return 0;
 }
 
-int batch_build(struct batch **out, struct commit *c, struct pend *pends,
+int commit_batch_build(struct batch **out, struct commit *c, struct pend *pends,
 		uint32_t n)
 {
 	struct batch *b = calloc(1, sizeof(*b));
@@ -149,11 +149,11 @@ int batch_build(struct batch **out, struct commit *c, struct pend *pends,
 fail:
 	if (b)
 		b->pends = NULL; /* the caller's still */
-	batch_free(b);
+	commit_batch_free(b);
 	return rc;
 }
 
-void batch_drop_pends(struct commit *c, struct batch *b)
+void commit_batch_drop_pends(struct commit *c, struct batch *b)
 {
 	struct pend *p = b->pends, *next;
 
@@ -166,7 +166,7 @@ void batch_drop_pends(struct commit *c, struct batch *b)
 	b->pends = NULL;
 }
 
-void batch_free(struct batch *b)
+void commit_batch_free(struct batch *b)
 {
 	if (!b)
 		return;

@@ -59,10 +59,10 @@ struct commit {
 };
 
 /* Hashes and encodes pends (a list of n, taken over). NULL + *rc on error */
-int must_use batch_build(struct batch **out, struct commit *c,
+int must_use commit_batch_build(struct batch **out, struct commit *c,
 			 struct pend *pends, uint32_t n);
-void batch_free(struct batch *b);
+void commit_batch_free(struct batch *b);
 /* Frees the pends; t->mu held. */
-void batch_drop_pends(struct commit *c, struct batch *b);
+void commit_batch_drop_pends(struct commit *c, struct batch *b);
 
 #endif

@@ -116,23 +116,24 @@ void itable_release(struct itable *t);
 extern const struct state_ops itable_state_ops;
 
 /*
+ * itable.mu is held by the callers of all that follow but itable_fault,
+ * itable_applied and itable_check.  (Clang cannot follow: the same lock is
+ * reached as c->t.mu, tx->t->mu and through state_ops' void pointer.)
+ */
+
+/*
  * Finds an inode: 0 and *out, -ENOENT, or -ERR_RELOCKED with tx->need set.
  * Not a reference.
  */
-int must_use itable_get(struct itable_tx *tx, struct inode **out, uint64_t ino)
-	requires_capability(&tx->t->mu);
+int must_use itable_get(struct itable_tx *tx, struct inode **out, uint64_t ino);
 /* A name: 0 and *out (row.ino 0: there is none), or -ERR_RELOCKED. */
 int must_use itable_name(struct itable_tx *tx, struct name **out,
-			 uint64_t parent, const char *name, size_t len)
-	requires_capability(&tx->t->mu);
+			 uint64_t parent, const char *name, size_t len);
 /* The inode's extended attributes are loaded: 0 or -ERR_RELOCKED. */
-int must_use itable_xattrs(struct itable_tx *tx, struct inode *i)
-	requires_capability(&tx->t->mu);
+int must_use itable_xattrs(struct itable_tx *tx, struct inode *i);
 
-void itable_hold(struct itable *t, struct inode *i)
-	requires_capability(&t->mu);
-void itable_drop(struct itable *t, struct inode *i)
-	requires_capability(&t->mu);
+void itable_hold(struct itable *t, struct inode *i);
+void itable_drop(struct itable *t, struct inode *i);
 
 /*
  * Reads what tx needs from the index and puts it here.  No lock held.
