@@ -98,6 +98,8 @@ static int open_log(struct core *c, struct errmsg *em)
 		.read_only = c->o.read_only,
 		.on_chunk = on_chunk,
 		.ctx = c,
+		.wal_segment_bytes = c->o.wal_segment_bytes,
+		.journal_segment_bytes = c->o.journal_segment_bytes,
 	};
 	struct content_pool_options po = {
 		.vio = c->vio,
@@ -289,8 +291,11 @@ static int open_disk(struct core *c, struct errmsg *em)
 					  err_text(rc));
 		c->vio = c->own_vio;
 	}
-	if (c->o.guard_dir)
-		rc = vio_posix_open(&c->guard_vio, c->o.guard_dir);
+	c->guard_vio = c->o.guard_vio;
+	if (!c->guard_vio && c->o.guard_dir) {
+		rc = vio_posix_open(&c->own_guard, c->o.guard_dir);
+		c->guard_vio = c->own_guard;
+	}
 	if (rc < 0)
 		return errmsg_set(em, rc, "guard directory %s: %s",
 				  c->o.guard_dir, err_text(rc));
@@ -331,7 +336,7 @@ static void core_free(struct core *c)
 	ledger_close(c->ledger);
 	store_close(c->store);
 	itable_release(&c->t);
-	vio_free(c->guard_vio);
+	vio_free(c->own_guard);
 	vio_free(c->own_vio);
 	mutex_destroy(&c->readers_mu);
 	mutex_destroy(&c->jobs_mu);

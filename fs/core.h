@@ -46,7 +46,8 @@ struct cred {
 struct core_options {
 	const char *store;	 /* absolute path of STORE */
 	struct vio *vio;	 /* NULL: POSIX at `store` */
-	const char *guard_dir;	 /* NULL: the default place */
+	const char *guard_dir;	 /* NULL: no guard */
+	struct vio *guard_vio;	 /* tests: instead of guard_dir */
 	const char *virtual_name; /* NULL: virtual names lie in the root */
 	bool read_only;
 	bool entries_every_write; /* -o entries=every-write */
@@ -54,6 +55,8 @@ struct core_options {
 	bool no_actors;		 /* tests: do not look into /proc */
 	uint64_t dirty_bytes_max; /* 0: default */
 	size_t inode_cache;	 /* rows kept; 0: 65536 */
+	/* tests: small segments; 0: as in limits.h */
+	uint64_t wal_segment_bytes, journal_segment_bytes;
 	/* The kernel must forget what it caches of an inode; any thread. */
 	void (*invalidate)(void *ctx, uint64_t ino);
 	void *ctx;

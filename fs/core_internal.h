@@ -33,7 +33,8 @@ struct job {
 struct core {
 	struct core_options o;
 	char *store_dir;
-	struct vio *vio, *own_vio, *guard_vio;
+	struct vio *vio, *guard_vio;
+	struct vio *own_vio, *own_guard; /* opened here */
 	struct ledger *ledger;
 	struct store *store;
 	struct idx *idx;
