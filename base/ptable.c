@@ -365,14 +365,17 @@ static int add_to_writer(void *ctx, const struct ptable_rec *rec)
 	return ptable_writer_add(ctx, rec);
 }
 
-/* What filters of all but the runs from `first` to the end leave free. */
+/*
+ * How much a filter may take: three quarters of what those of the runs before
+ * `first` leave, for newer runs need theirs too.
+ */
 static uint64_t filter_left(const struct ptable *t, size_t first)
 {
 	uint64_t used = 0;
 
 	for (size_t i = 0; i < first; i++)
 		used += t->runs[i]->nblocks * PTABLE_FILTER_BLOCK;
-	return used < t->filter_max ? t->filter_max - used : 0;
+	return used < t->filter_max ? (t->filter_max - used) / 4 * 3 : 0;
 }
 
 /* Makes one run of the runs from number `first` to the newest. */

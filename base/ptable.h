@@ -15,8 +15,8 @@
  * Files: PATH, and beside it PATH.run-* and PATH.log-*.
  *
  * Threads: any.  Puts, deletes and flushes wait for each other, and now and
- * then one of them sorts and merges (for some 10 ms, up to a second beyond
- * 10^7 pairs); gets never wait for that.
+ * then one of them sorts and merges (some 10 ms; once in a long while, with
+ * 10^7 pairs, some seconds); gets never wait for that.
  */
 #ifndef BASE_PTABLE_H
 #define BASE_PTABLE_H
