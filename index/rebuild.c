@@ -88,7 +88,8 @@ static int catch_up(struct idx *x, const struct rebuild_options *o, uint64_t at,
 			o->progress(o->ctx, at, size);
 	}
 	if (rc < 0)
-		errmsg_set(em, rc, "index: entry batch %llu cannot be applied: %s",
+		errmsg_set(em, rc,
+			   "index: entry batch %llu cannot be applied: %s",
 			   (unsigned long long)at, err_text(rc));
 	return rc;
 }

@@ -19,7 +19,7 @@ struct rebuild_options {
 	struct vio *vio; /* rooted at STORE */
 	const char *dir; /* STORE's absolute path */
 	struct ledger *ledger;
-	bool read_only; /* catch up nothing; an index must be there */
+	bool read_only;	  /* catch up nothing; an index must be there */
 	const char *name; /* NULL: the index itself; a rebuild uses another */
 	void (*progress)(void *ctx, uint64_t done, uint64_t all);
 	void *ctx;
@@ -31,8 +31,7 @@ struct rebuild_options {
  * log (the root at its position differs) is deleted and made anew from the
  * journal.  Fails in words only when the journal or the disk does.
  */
-int must_use rebuild_catch_up(struct idx **out,
-			      const struct rebuild_options *o,
+int must_use rebuild_catch_up(struct idx **out, const struct rebuild_options *o,
 			      struct errmsg *em);
 /* The same from nothing. */
 int must_use rebuild_anew(struct idx **out, const struct rebuild_options *o,
