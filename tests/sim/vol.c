@@ -87,10 +87,11 @@ void vol_kill(struct vol *v)
 
 void vol_crash(struct vol *v, struct prng *p)
 {
-	core_abandon(v->core);
-	v->core = NULL;
+	/* first the disk: what the core does while it is torn down is lost */
 	vio_sim_crash(v->sim, p);
 	vio_sim_crash(v->guard, p);
+	core_abandon(v->core);
+	v->core = NULL;
 }
 
 void vol_release(struct vol *v)

@@ -1,0 +1,127 @@
+/*
+ * test_core.c - the filesystem core against the oracle, on the simulated disk.
+ */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "fs/core_internal.h"
+#include "tests/sim/drive.h"
+
+static void work(struct drive *d, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		int rc;
+
+		cr_assert(drive_op(d, &rc), "%s", d->what);
+		cr_assert(rc > -ERR_BASE_ && rc != -EIO, "%s: %s", d->what,
+			  err_text(rc));
+		if (prng_chance(d->rng, 10))
+			core_step(d->v->core);
+	}
+}
+
+Test(core, empty_volume_mounts_twice)
+{
+	struct vol v;
+	struct stat st;
+
+	vol_init(&v, 1);
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(vol_mount(&v), 0);
+		cr_assert_eq(core_getattr(v.core, 1, &st), 0);
+		cr_assert(S_ISDIR(st.st_mode));
+		cr_assert_eq(st.st_uid, 1000);
+		cr_assert_eq(vol_umount(&v), 0);
+	}
+	vol_release(&v);
+}
+
+Test(core, file_written_is_there_after_remount)
+{
+	struct vol v;
+	struct stat st;
+	struct handle *h;
+	char out[16] = "";
+	bool keep;
+
+	vol_init(&v, 2);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(core_create(v.core, &vol_cred, 1, "a", 0644, O_RDWR, &h,
+				 &st),
+		     0);
+	cr_assert_eq(core_write(v.core, &vol_cred, h, "hello", 5, 0, false,
+				false),
+		     0);
+	core_release(v.core, h);
+	cr_assert_eq(vol_umount(&v), 0);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(core_lookup(v.core, 1, "a", &st), 0);
+	cr_assert_eq(st.st_size, 5);
+	cr_assert_eq(core_open_file(v.core, &vol_cred, st.st_ino, O_RDONLY,
+				    false, &h, &keep),
+		     0);
+	cr_assert_eq(core_read(v.core, h, out, sizeof(out), 0), 5);
+	cr_assert_str_eq(out, "hello");
+	core_release(v.core, h);
+	cr_assert_eq(vol_umount(&v), 0);
+	vol_release(&v);
+}
+
+Test(core, random_work_agrees_with_the_oracle, .timeout = 120)
+{
+	uint64_t seed = prng_seed("core", 20261121);
+
+	for (unsigned round = 0; round < 6; round++) {
+		struct prng rng;
+		struct drive d;
+		struct vol v;
+
+		prng_init(&rng, seed + round);
+		vol_init(&v, seed + round);
+		cr_assert_eq(vol_mount(&v), 0);
+		drive_init(&d, &v, &rng, round % 2 ? 20000 : 1500000);
+		for (unsigned k = 0; k < 4; k++) {
+			work(&d, 250);
+			cr_assert(drive_compare(&d), "seed %llu: %s",
+				  (unsigned long long)(seed + round), d.what);
+			itable_check(&v.core->t);
+			drive_close(&d);
+			cr_assert_eq(vol_umount(&v), 0);
+			cr_assert_eq(vol_mount(&v), 0);
+			cr_assert(drive_compare(&d), "seed %llu, again: %s",
+				  (unsigned long long)(seed + round), d.what);
+		}
+		drive_release(&d);
+		cr_assert_eq(vol_umount(&v), 0);
+		vol_release(&v);
+	}
+}
+
+Test(core, unlinked_open_file_lives_until_its_last_close)
+{
+	struct vol v;
+	struct stat st;
+	struct handle *h;
+	char out[8] = "";
+
+	vol_init(&v, 3);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(core_create(v.core, &vol_cred, 1, "a", 0644, O_RDWR, &h,
+				 &st),
+		     0);
+	cr_assert_eq(core_write(v.core, &vol_cred, h, "abc", 3, 0, false,
+				false),
+		     0);
+	cr_assert_eq(core_unlink(v.core, &vol_cred, 1, "a"), 0);
+	cr_assert_eq(core_lookup(v.core, 1, "a", &st), -ENOENT);
+	cr_assert_eq(core_read(v.core, h, out, 3, 0), 3);
+	cr_assert_str_eq(out, "abc");
+	cr_assert_eq(core_getattr(v.core, core_handle_ino(h), &st), 0);
+	cr_assert_eq(st.st_nlink, 0);
+	core_release(v.core, h);
+	cr_assert_eq(core_getattr(v.core, st.st_ino, &st), -ENOENT);
+	cr_assert_eq(vol_umount(&v), 0);
+	vol_release(&v);
+}
