@@ -83,8 +83,8 @@ static bool looks_random(const uint8_t *p, size_t n)
 			counts[p[i * step + k]]++;
 	for (size_t i = 0; i < 256; i++)
 		squares += (uint64_t)counts[i] * counts[i];
-	return squares < (PROBE_BYTES + PROBE_BYTES * PROBE_BYTES / 256) * 9 /
-				 8;
+	return squares <
+	       (PROBE_BYTES + PROBE_BYTES * PROBE_BYTES / 256) * 9 / 8;
 }
 
 int chunk_make(struct chunk *out, struct chunk_maker *m, enum chunk_type type,

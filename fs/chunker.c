@@ -31,7 +31,8 @@ enum { CHUNKER_WINDOW = 64 };
 #define CHUNKER_MASK_LATE (~0ULL << (64 - 14))
 
 _Static_assert((int)CHUNKER_MAX <= (int)LIMIT_CHUNK, "a chunk fits the store");
-_Static_assert((int)CHUNKER_MIN > (int)CHUNKER_WINDOW, "the window can be warmed up");
+_Static_assert((int)CHUNKER_MIN > (int)CHUNKER_WINDOW,
+	       "the window can be warmed up");
 _Static_assert(CHUNKER_MIN < CHUNKER_AVG && CHUNKER_AVG < CHUNKER_MAX,
 	       "sizes ascend");
 

@@ -177,8 +177,8 @@ size_t pack_find_record(const uint8_t *p, size_t n, size_t from)
 	struct pack_record r = { 0 };
 
 	while (from < n && n - from >= PACK_RECORD_SIZE) {
-		const uint8_t *hit = memmem(p + from, n - from,
-					    PACK_RECORD_MAGIC, 4);
+		const uint8_t *hit =
+			memmem(p + from, n - from, PACK_RECORD_MAGIC, 4);
 
 		if (!hit)
 			return n;
@@ -231,8 +231,8 @@ void pack_footer_encode(struct buf *out, struct pack_entry *v, uint32_t n,
 	if (out->bad)
 		return;
 	trailer = out->n;
-	check = XXH64(n ? out->p + start : (const uint8_t *)"",
-		      trailer - start, 0);
+	check = XXH64(n ? out->p + start : (const uint8_t *)"", trailer - start,
+		      0);
 	buf_add(out, PACK_END_MAGIC, 8);
 	buf_u32(out, PACK_FORMAT);
 	buf_u32(out, n);
@@ -318,9 +318,8 @@ int pack_footer_decode(struct pack_entry *out, const struct pack_trailer *t,
 		raw += e->raw_len;
 		stored += e->stored_len;
 	}
-	return raw == t->raw_bytes && stored == t->stored_bytes ?
-		       0 :
-		       -ERR_NONCANON;
+	return raw == t->raw_bytes && stored == t->stored_bytes ? 0 :
+								  -ERR_NONCANON;
 }
 
 /* --- names --- */

@@ -205,8 +205,7 @@ uint32_t packfile_cost(uint32_t stored_len)
 static uint64_t sealed_size(const struct packfile *f, uint64_t more,
 			    uint32_t chunks)
 {
-	return f->end + more +
-	       ((uint64_t)f->count + chunks) * PACK_ENTRY_SIZE +
+	return f->end + more + ((uint64_t)f->count + chunks) * PACK_ENTRY_SIZE +
 	       PACK_TRAILER_SIZE;
 }
 
@@ -214,8 +213,8 @@ static bool fits_locked(const struct packfile *f, uint32_t stored_len)
 {
 	/* one close mark more than there may be, to be closed and reopened */
 	return f->state == PACK_OPEN && f->count < PACK_ENTRIES_MAX &&
-	       sealed_size(f, 2 * PACK_RECORD_SIZE + (uint64_t)stored_len,
-			   1) <= LIMIT_PACK;
+	       sealed_size(f, 2 * PACK_RECORD_SIZE + (uint64_t)stored_len, 1) <=
+		       LIMIT_PACK;
 }
 
 bool packfile_fits(struct packfile *f, uint32_t stored_len)
@@ -314,6 +313,17 @@ unlock:
 	return rc;
 }
 
+/*
+ * What a failed flush lost is not known, so it is never soft; room was asked
+ * for before the bytes were written.
+ */
+static int flush_file(struct vio_file *file)
+{
+	int rc = vio_fdatasync(file);
+
+	return rc == -ENOSPC || rc == -EDQUOT ? -EIO : rc;
+}
+
 int packfile_flush(struct packfile *f)
 {
 	struct vio_file *file = NULL;
@@ -328,7 +338,7 @@ int packfile_flush(struct packfile *f)
 	if (rc < 0)
 		goto unlock;
 	mutex_unlock(&f->mu);
-	rc = vio_fdatasync(file);
+	rc = flush_file(file);
 	packfile_unpin(f);
 	mutex_lock(&f->mu);
 	if (rc == 0 && f->durable < want)
@@ -348,6 +358,24 @@ uint64_t packfile_durable(struct packfile *f)
 	return n;
 }
 
+enum packfile_state packfile_state(struct packfile *f)
+{
+	enum packfile_state state = PACK_GONE;
+
+	mutex_lock(&f->mu);
+	state = f->state;
+	mutex_unlock(&f->mu);
+	return state;
+}
+
+void packfile_still(struct packfile *f)
+{
+	mutex_lock(&f->mu);
+	if (f->state == PACK_OPEN)
+		f->state = PACK_STILL;
+	mutex_unlock(&f->mu);
+}
+
 /* Writes bytes at the end, gives spare room back, flushes. */
 static int end_with_locked(struct packfile *f, const void *p, size_t n)
 {
@@ -360,7 +388,7 @@ static int end_with_locked(struct packfile *f, const void *p, size_t n)
 	if (rc == 0)
 		rc = vio_truncate(file, f->end + n);
 	if (rc == 0)
-		rc = vio_fdatasync(file);
+		rc = flush_file(file);
 	packfile_unpin(f);
 	if (rc < 0)
 		return rc;
@@ -474,7 +502,7 @@ int packfile_patch(struct packfile *f, uint64_t off, const void *p, size_t n)
 		return rc;
 	rc = vio_pwrite(file, p, n, off);
 	if (rc == 0)
-		rc = vio_fdatasync(file);
+		rc = flush_file(file);
 	packfile_unpin(f);
 	return rc;
 }

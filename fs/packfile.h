@@ -93,8 +93,7 @@ int must_use packfile_create(struct packfile **out,
  * in words.  A damaged header is no obstacle.  -ENOENT.
  */
 int must_use packfile_open(struct packfile **out,
-			   const struct packfile_options *o,
-			   struct errmsg *em);
+			   const struct packfile_options *o, struct errmsg *em);
 /* Forgets the file and looks at it again, after it was put back whole. */
 int must_use packfile_reopen(struct packfile *f, struct errmsg *em);
 void packfile_close(struct packfile *f); /* NULL is a no-op; no flush */
@@ -111,6 +110,9 @@ int must_use packfile_append(struct packfile *f, uint32_t *out_off,
 			     const struct chunk *c);
 int must_use packfile_flush(struct packfile *f);
 uint64_t packfile_durable(struct packfile *f);
+enum packfile_state packfile_state(struct packfile *f);
+/* Nothing is appended any more. */
+void packfile_still(struct packfile *f);
 /* Footer, flush; SEALED then.  -ENOSPC is soft: it stays OPEN. */
 int must_use packfile_seal(struct packfile *f);
 /* Close mark, flush; gives room not used back. */

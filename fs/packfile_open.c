@@ -147,8 +147,6 @@ static int settle_tail(struct packfile *f, uint64_t size)
 	struct vio_file *file = NULL;
 	int rc = 0;
 
-	f->durable = f->end;
-	f->allocated = f->end;
 	if (f->read_only)
 		return 0;
 	rc = packfile_pin(f, &file);
@@ -184,6 +182,8 @@ static int open_records(struct packfile *f, uint64_t size, bool adopt)
 		return 0;
 	}
 	rc = records_scan(f, p, (size_t)got, &marked);
+	f->durable = f->end;
+	f->allocated = f->end;
 	if (rc == 0 && adopt)
 		rc = settle_tail(f, size);
 	if (rc < 0 || !marked || !adopt || f->n_gaps > 0 || f->read_only)

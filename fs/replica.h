@@ -11,19 +11,24 @@
 #ifndef FS_REPLICA_H
 #define FS_REPLICA_H
 
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 #include "base/auto.h"
 
 struct errmsg;
 struct replica;
+struct vio;
 
 typedef int replica_list_fn(void *ctx, const char *name, uint64_t size);
 
 struct replica_ops {
 	const char *kind; /* "dir" */
-	/* Extends object `name`, which has exactly `off` bytes, by n bytes. */
+	/*
+	 * Extends object `name`, which has exactly `off` bytes, by n bytes;
+	 * -ESTALE when it has not.
+	 */
 	int (*append)(struct replica *r, const char *name, uint64_t off,
 		      const void *p, size_t n);
 	/* Full read of a range; short at the end: bytes read or -errno. */
@@ -31,9 +36,13 @@ struct replica_ops {
 		       void *p, size_t n);
 	/* -ENOENT when missing. */
 	int (*size)(struct replica *r, const char *name, uint64_t *out);
+	/* Objects whose names start with the folder `prefix` ("packs/"). */
 	int (*list)(struct replica *r, const char *prefix, replica_list_fn *fn,
 		    void *ctx);
 	int (*remove)(struct replica *r, const char *name);
+	/* Writes lost bytes of an object back in place (repair). */
+	int (*patch)(struct replica *r, const char *name, uint64_t off,
+		     const void *p, size_t n);
 	/* Replaces a small object whole, atomically (identity, checkpoint). */
 	int (*put)(struct replica *r, const char *name, const void *p,
 		   size_t n);
@@ -44,7 +53,7 @@ struct replica_ops {
 
 struct replica {
 	const struct replica_ops *ops;
-	char name[256];	      /* as `vouch replica list` shows it */
+	char name[256];	       /* as `vouch replica list` shows it */
 	uint8_t volume_id[16]; /* whose copy this is (identify) */
 };
 
@@ -56,6 +65,15 @@ struct replica {
 int must_use replica_dir_open(struct replica **out, const char *dir,
 			      const uint8_t volume_id[16], int create,
 			      struct errmsg *em);
+/* The same over a borrowed vio; `name` is what people see. */
+int must_use replica_dir_open_vio(struct replica **out, struct vio *vio,
+				  const char *name, const uint8_t volume_id[16],
+				  int create, struct errmsg *em);
+/*
+ * Whose replica a directory is.  -ENOENT: no replica at all.
+ */
+int must_use replica_dir_identify(const char *dir, uint8_t out_volume_id[16],
+				  struct errmsg *em);
 void replica_close(struct replica *r); /* NULL is a no-op */
 
 #endif

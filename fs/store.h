@@ -27,44 +27,19 @@
 
 #include "base/auto.h"
 #include "base/digest.h"
+#include "fs/chunk.h"
 
 struct errmsg;
+struct replica;
 struct store;
 struct store_writer;
 struct vio;
 
-enum chunk_type { CHUNK_DATA = 1, CHUNK_NODE = 2 };
-enum chunk_codec { CHUNK_RAW = 0, CHUNK_ZSTD = 1 };
-
-/* A chunk ready to be stored. */
-struct chunk {
-	struct digest id;
-	uint8_t type;  /* enum chunk_type */
-	uint8_t codec; /* enum chunk_codec */
-	uint32_t raw_len;
-	uint32_t stored_len;
-	const uint8_t *stored; /* borrowed */
-};
-
-/* Per-thread scratch for chunk_make; opaque. */
-struct chunk_maker;
-struct chunk_maker *chunk_maker_new(void); /* NULL: no memory */
-void chunk_maker_free(struct chunk_maker *m);
-
-/* The id alone. */
-void chunk_hash(struct digest *out, enum chunk_type type, const void *p,
-		size_t n);
-/*
- * Hashes, and compresses where that pays (out->stored then points into the
- * maker's scratch until the next call, else at p).  n <= LIMIT_CHUNK.
- */
-int must_use chunk_make(struct chunk *out, struct chunk_maker *m,
-			enum chunk_type type, const void *p, size_t n);
-
 struct store_options {
-	struct vio *vio;	   /* rooted at STORE */
-	size_t cache_bytes;	   /* decoded chunks; 0: 64 MiB */
-	size_t table_cache_bytes;  /* 0: 32 MiB */
+	struct vio *vio;	  /* rooted at STORE */
+	uint8_t volume_id[16];	  /* zeros: not compared with the packs' */
+	size_t cache_bytes;	  /* decoded chunks; 0: 64 MiB */
+	size_t table_cache_bytes; /* 0: 32 MiB */
 	bool read_only;
 	/*
 	 * Told of every repair and every chunk that could not be repaired
@@ -90,13 +65,15 @@ void store_close(struct store *s);
 struct store_ref {
 	const uint8_t *p;
 	uint32_t n;
-	void *pin;
+	void *pin;	     /* private */
+	struct store *store; /* private */
 };
 
 /*
  * Gets a chunk, hash verified over the very bytes returned (also when they
- * come from the cache).  -ERR_MISSING_CHUNK: known nowhere;
- * -ERR_CORRUPT: every copy is bad.
+ * come from the cache).  CHUNK_ANY takes either type and returns which it is;
+ * otherwise 0.  -ERR_MISSING_CHUNK: known nowhere; -ERR_CORRUPT: every copy is
+ * bad, or the chunk is of the other type.
  */
 int must_use store_get(struct store *s, struct store_ref *out,
 		       const struct digest *id, enum chunk_type type);
@@ -123,12 +100,16 @@ int must_use store_stage(struct store *s, const struct chunk *c,
  */
 const struct chunk *store_frame(struct store *s, const struct digest *id);
 /*
+ * Takes one store_stage back, when no entry will name the chunk; does nothing
+ * once it is framed.
+ */
+void store_unstage(struct store *s, const struct digest *id);
+/*
  * Appends staged chunks to the settling pack and forgets the staged copies.
  * Called by the settler after their frame is durable; not durable itself
  * until store_settle_flush.
  */
-int must_use store_settle(struct store *s, const struct digest *ids,
-			  size_t n);
+int must_use store_settle(struct store *s, const struct digest *ids, size_t n);
 /* Makes everything settled so far durable. */
 int must_use store_settle_flush(struct store *s);
 /* Recovery: puts a chunk found in a WAL frame (verifies it first). */
@@ -156,9 +137,9 @@ void store_unreserve(struct store *s, uint64_t bytes);
 
 struct store_stat {
 	uint64_t packs, chunks;
-	uint64_t stored_bytes;	 /* in packs */
-	uint64_t raw_bytes;	 /* of distinct chunks */
-	uint64_t dedup_bytes;	 /* raw bytes not stored again, since open */
+	uint64_t stored_bytes; /* in packs */
+	uint64_t raw_bytes;    /* of distinct chunks */
+	uint64_t dedup_bytes;  /* raw bytes not stored again, since open */
 	uint64_t staged_bytes;
 	uint64_t repaired, unrepaired;
 };
@@ -166,6 +147,13 @@ void store_stat(struct store *s, struct store_stat *out);
 
 /* First failed write below us, 0 while healthy; sticky. */
 int store_failed(struct store *s);
+
+/* --- replicas to read and repair from (replicate.h fills them) --- */
+
+/* Takes ownership of r, on success only.  -EEXIST: that name is there. */
+int must_use store_replica_add(struct store *s, struct replica *r);
+/* Closes it once nobody uses it.  -ENOENT. */
+int must_use store_replica_remove(struct store *s, const char *name);
 
 /* --- checking (vouch verify --deep, fsck, scrub) --- */
 

@@ -76,9 +76,9 @@ static void cut_naive(struct cuts *out, const uint8_t *p, size_t n)
 			at = end;
 			continue;
 		}
-		while (end < n && (end % CHUNKER_BLOCK ||
-				   end + CHUNKER_BLOCK > n ||
-				   !chunker_is_zero(p + end, CHUNKER_BLOCK)))
+		while (end < n &&
+		       (end % CHUNKER_BLOCK || end + CHUNKER_BLOCK > n ||
+			!chunker_is_zero(p + end, CHUNKER_BLOCK)))
 			end++;
 		while (at < end) {
 			cut.off = at;

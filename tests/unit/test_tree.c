@@ -111,8 +111,7 @@ static void refs_add(struct refs *r, const struct tree_ref *ref)
 }
 
 /* A reference fit for offset off. */
-static struct tree_ref ref_random(struct prng *p, uint64_t off,
-				  unsigned holes)
+static struct tree_ref ref_random(struct prng *p, uint64_t off, unsigned holes)
 {
 	struct tree_ref r = { 0 };
 

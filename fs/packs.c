@@ -1,0 +1,316 @@
+/*
+ * packs.c - the set of packs of a store.  See packs.h.
+ */
+#include "fs/packs.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/vio.h"
+
+/* --- opening --- */
+
+struct numbers {
+	uint64_t *v;
+	size_t n, cap;
+};
+
+static int number_add(void *ctx, const char *name)
+{
+	struct numbers *s = ctx;
+	uint64_t number = pack_number(name);
+
+	if (number == 0)
+		return 0;
+	if (s->n == s->cap) {
+		size_t cap = s->cap ? 2 * s->cap : 64;
+		void *p = realloc(s->v, cap * sizeof(*s->v));
+
+		if (!p)
+			return -ENOMEM;
+		s->v = p;
+		s->cap = cap;
+	}
+	s->v[s->n++] = number;
+	return 0;
+}
+
+static int number_order(const void *a, const void *b)
+{
+	const uint64_t *x = a;
+	const uint64_t *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static int grow(struct packfile ***v, uint32_t n, uint32_t *cap)
+{
+	uint32_t more = *cap ? 2 * *cap : 16;
+	void *p = NULL;
+
+	if (n < *cap)
+		return 0;
+	p = realloc(*v, more * sizeof(struct packfile *));
+	if (!p)
+		return -ENOMEM;
+	*v = p;
+	*cap = more;
+	return 0;
+}
+
+static uint32_t place_locked(const struct packs *p, uint64_t number)
+{
+	uint32_t lo = 0;
+	uint32_t hi = p->n;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (p->v[mid]->number < number)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static int insert_locked(struct packs *p, struct packfile *f)
+{
+	uint32_t i = place_locked(p, f->number);
+	int rc = grow(&p->v, p->n, &p->cap);
+
+	if (rc < 0)
+		return rc;
+	assert(i == p->n || p->v[i]->number != f->number);
+	memmove(p->v + i + 1, p->v + i, (p->n - i) * sizeof(struct packfile *));
+	p->v[i] = f;
+	p->n++;
+	if (p->next <= f->number)
+		p->next = f->number + 1;
+	return 0;
+}
+
+static struct packfile_options options(struct packs *p, uint64_t number)
+{
+	return (struct packfile_options){
+		.vio = p->vio,
+		.handles = &p->handles,
+		.volume_id = p->volume_id,
+		.number = number,
+		.read_only = p->read_only,
+	};
+}
+
+/* `still`: nothing is to be appended to it. */
+static int open_one(struct packs *p, uint64_t number, bool still,
+		    struct errmsg *em)
+{
+	struct packfile_options o = options(p, number);
+	struct packfile *f = NULL;
+	int rc = packfile_open(&f, &o, em);
+
+	if (rc < 0)
+		return rc;
+	if (still)
+		packfile_still(f);
+	mutex_lock(&p->mu);
+	rc = grow(&p->idle, p->n_idle, &p->cap_idle);
+	if (rc == 0)
+		rc = insert_locked(p, f);
+	if (rc == 0 && packfile_state(f) == PACK_OPEN)
+		p->idle[p->n_idle++] = f;
+	mutex_unlock(&p->mu);
+	if (rc < 0)
+		packfile_close(f);
+	return rc;
+}
+
+int packs_open(struct packs *p, struct vio *vio, const uint8_t volume_id[16],
+	       bool read_only, uint64_t next_min, struct errmsg *em)
+{
+	struct numbers all = { 0 };
+	int rc = 0;
+
+	*p = (struct packs){ .vio = vio, .read_only = read_only };
+	memcpy(p->volume_id, volume_id, sizeof(p->volume_id));
+	p->next = next_min ? next_min : 1;
+	mutex_init(&p->mu);
+	packfile_handles_init(&p->handles, PACKS_HANDLES);
+	if (!read_only)
+		rc = vio_mkdirs(vio, "packs");
+	if (rc == 0)
+		rc = vio_list(vio, "packs", number_add, &all);
+	if (rc == -ENOENT && read_only)
+		rc = 0;
+	if (rc < 0)
+		errmsg_set(em, rc, "packs: %s", err_text(rc));
+	if (all.n > 1)
+		qsort(all.v, all.n, sizeof(*all.v), number_order);
+	for (size_t i = 0; rc == 0 && i < all.n; i++)
+		rc = open_one(p, all.v[i], false, em);
+	free(all.v);
+	return rc;
+}
+
+int packs_close(struct packs *p, bool mark)
+{
+	int rc = 0;
+
+	if (!p->vio)
+		return 0;
+	for (uint32_t i = 0; i < p->n; i++) {
+		if (mark && rc == 0 && !p->read_only)
+			rc = packfile_mark(p->v[i]);
+		packfile_close(p->v[i]);
+	}
+	free(p->v);
+	free(p->idle);
+	packfile_handles_release(&p->handles);
+	mutex_destroy(&p->mu);
+	*p = (struct packs){ 0 };
+	return rc;
+}
+
+/* --- finding --- */
+
+struct packfile *packs_find(struct packs *p, uint64_t number)
+{
+	struct packfile *f = packs_after(p, number - 1);
+
+	return f && f->number == number ? f : NULL;
+}
+
+struct packfile *packs_after(struct packs *p, uint64_t number)
+{
+	struct packfile *f = NULL;
+	uint32_t i = 0;
+
+	mutex_lock(&p->mu);
+	i = place_locked(p, number + 1);
+	if (i < p->n)
+		f = p->v[i];
+	mutex_unlock(&p->mu);
+	return f;
+}
+
+void packs_mark(struct packs *p, uint64_t *out_first, uint64_t *out_next)
+{
+	mutex_lock(&p->mu);
+	*out_next = p->next;
+	*out_first = p->next;
+	for (uint32_t i = p->n; i-- > 0;)
+		if (packfile_state(p->v[i]) == PACK_OPEN)
+			*out_first = p->v[i]->number;
+	if (p->n_creating > 0 && p->creating < *out_first)
+		*out_first = p->creating;
+	mutex_unlock(&p->mu);
+}
+
+bool packs_lags(struct packs *p, const struct packfile *f)
+{
+	bool lags = false;
+
+	mutex_lock(&p->mu);
+	lags = f->number + PACKS_SPREAD < p->next;
+	mutex_unlock(&p->mu);
+	return lags;
+}
+
+/* --- appending --- */
+
+static int create(struct packs *p, struct packfile **out, uint64_t number)
+{
+	struct packfile_options o = options(p, number);
+	struct packfile *f = NULL;
+	int rc = packfile_create(&f, &o);
+
+	mutex_lock(&p->mu);
+	p->n_creating--;
+	if (rc == 0)
+		rc = insert_locked(p, f);
+	mutex_unlock(&p->mu);
+	if (rc < 0) {
+		packfile_close(f);
+		return rc;
+	}
+	*out = f;
+	return 0;
+}
+
+int packs_take(struct packs *p, struct packfile **out)
+{
+	struct packfile *f = NULL;
+	uint64_t number = 0;
+
+	mutex_lock(&p->mu);
+	if (p->n_idle > 0) {
+		f = p->idle[--p->n_idle];
+	} else {
+		number = p->next++;
+		if (p->n_creating++ == 0)
+			p->creating = number;
+	}
+	mutex_unlock(&p->mu);
+	if (!f)
+		return create(p, out, number);
+	*out = f;
+	return 0;
+}
+
+int packs_give_back(struct packs *p, struct packfile *f)
+{
+	int rc = packfile_flush(f);
+
+	if (rc < 0)
+		return rc;
+	mutex_lock(&p->mu);
+	if (packfile_state(f) == PACK_OPEN) {
+		rc = grow(&p->idle, p->n_idle, &p->cap_idle);
+		if (rc == 0)
+			p->idle[p->n_idle++] = f;
+	}
+	mutex_unlock(&p->mu);
+	return rc;
+}
+
+int packs_tidy(struct packs *p)
+{
+	for (;;) {
+		struct packfile *f = NULL;
+		int rc = 0;
+
+		mutex_lock(&p->mu);
+		for (uint32_t i = 0; i < p->n_idle && !f; i++) {
+			if (p->idle[i]->number + PACKS_SPREAD >= p->next)
+				continue;
+			f = p->idle[i];
+			p->idle[i] = p->idle[--p->n_idle];
+		}
+		mutex_unlock(&p->mu);
+		if (!f)
+			return 0;
+		rc = packfile_seal(f);
+		if (rc == -ENOSPC) {
+			rc = packs_give_back(p, f);
+			return rc < 0 ? rc : -ENOSPC;
+		}
+		if (rc < 0)
+			return rc;
+	}
+}
+
+int packs_adopt(struct packs *p, struct packfile **out, uint64_t number,
+		struct errmsg *em)
+{
+	int rc = 0;
+
+	*out = packs_find(p, number);
+	if (*out)
+		return packfile_reopen(*out, em);
+	rc = open_one(p, number, true, em);
+	*out = rc == 0 ? packs_find(p, number) : NULL;
+	return rc;
+}

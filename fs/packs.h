@@ -1,0 +1,67 @@
+/*
+ * packs.h - all packs of a store: numbers, files, which may be appended to.
+ *
+ * Invariants: (1) packs are never taken out of the set before it is closed, so
+ * a pointer to one stays good.  (2) A number is never used twice.
+ *
+ * Threads: any; an OPEN pack belongs to whoever took it until given back.
+ */
+#ifndef FS_PACKS_H
+#define FS_PACKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/thread.h"
+#include "fs/packfile.h"
+
+struct errmsg;
+struct vio;
+
+enum { PACKS_HANDLES = 128, PACKS_SPREAD = 64 };
+
+struct packs {
+	struct vio *vio;
+	uint8_t volume_id[16];
+	bool read_only;
+	struct packfile_handles handles;
+	struct mutex mu; /* order: before packfile.mu; guards what follows */
+	struct packfile **v; /* ascending by number */
+	uint32_t n, cap;
+	uint64_t next;		/* number of the next pack */
+	uint32_t n_creating;	/* packs that have a number and no file yet */
+	uint64_t creating;	/* none of them has a lower number */
+	struct packfile **idle; /* OPEN and nobody's */
+	uint32_t n_idle, cap_idle;
+};
+
+/* Opens every pack there is; `next` is at least next_min. */
+int must_use packs_open(struct packs *p, struct vio *vio,
+			const uint8_t volume_id[16], bool read_only,
+			uint64_t next_min, struct errmsg *em);
+/* Marks OPEN packs as closed in order when `mark`. */
+int packs_close(struct packs *p, bool mark);
+
+/* NULL when there is none of that number. */
+struct packfile *packs_find(struct packs *p, uint64_t number);
+/* The first pack whose number is above `number`; NULL at the end. */
+struct packfile *packs_after(struct packs *p, uint64_t number);
+/* Takes an idle OPEN pack, or makes one. */
+int must_use packs_take(struct packs *p, struct packfile **out);
+/* Gives it back, flushed. */
+int must_use packs_give_back(struct packs *p, struct packfile *f);
+/* Looks at a file that was put into packs/: a new one or one put back. */
+int must_use packs_adopt(struct packs *p, struct packfile **out,
+			 uint64_t number, struct errmsg *em);
+/*
+ * Seals idle packs that lie far behind the newest number, so that a mark
+ * below all OPEN packs stays near the end.
+ */
+int must_use packs_tidy(struct packs *p);
+/* Lowest number of an OPEN pack, `next` when there is none; and next. */
+void packs_mark(struct packs *p, uint64_t *out_first, uint64_t *out_next);
+/* True when the pack lies so far behind that its owner should seal it. */
+bool packs_lags(struct packs *p, const struct packfile *f);
+
+#endif

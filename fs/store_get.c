@@ -1,0 +1,217 @@
+/*
+ * store_get.c - reading chunks: cache, staging, packs, replicas.
+ *
+ * A chunk is hashed in the very buffer that is handed out, at every serving:
+ * the cache may have gone bad too.  The places the table lists are tried in
+ * turn; a place whose record is damaged is repaired from a replica.  When the
+ * table knows nothing, the packs are listed anew (once), and then packs that
+ * only a replica has are fetched, before the chunk is called missing.
+ *
+ * Any thread; no lock is held while hashing or on disk I/O.
+ */
+#include "fs/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "fs/store_int.h"
+
+/* Places that should hold the chunk and do not. */
+struct bad_places {
+	struct location v[LOCATIONS_MAX];
+	int n;
+};
+
+static bool bytes_match(const struct cached *e)
+{
+	struct digest id = { 0 };
+
+	chunk_hash(&id, e->type, e->bytes, e->n);
+	return digest_eq(&id, &e->id);
+}
+
+/* Unpacks a stored chunk into a new entry and hashes it there. */
+static int unpack_entry(struct store_slot *slot, struct cached **out,
+			const struct chunk *c)
+{
+	struct cached *e = chunk_cache_new(&c->id, c->type, c->raw_len);
+	int rc = 0;
+
+	if (!e)
+		return -ENOMEM;
+	rc = chunk_unpack(e->bytes, slot->unpacker, c);
+	if (rc == 0 && !bytes_match(e))
+		rc = -ERR_HASH;
+	if (rc < 0)
+		free(e);
+	else
+		*out = e;
+	return rc;
+}
+
+/* 0: found; 1: another chunk lies there; < 0: damaged or unreadable. */
+static int get_place(struct store *s, struct store_slot *slot,
+		     struct cached **out, const struct digest *id,
+		     const struct location *at)
+{
+	struct packfile *f = packs_find(&s->packs, at->pack);
+	struct pack_record r = { 0 };
+	struct chunk c = { 0 };
+	int rc = f ? packfile_read(f, &r, slot->record, at->off, at->len_hint) :
+		     -ENOENT;
+
+	if (rc == 0 && !digest_eq(&r.id, id))
+		return 1;
+	if (rc < 0)
+		return rc;
+	pack_record_chunk(&c, &r, slot->record + PACK_RECORD_SIZE);
+	return unpack_entry(slot, out, &c);
+}
+
+static int get_places(struct store *s, struct store_slot *slot,
+		      struct cached **out, const struct digest *id,
+		      struct bad_places *bad)
+{
+	struct location at[LOCATIONS_MAX];
+	int n = locations_get(s->locations, at, id);
+
+	bad->n = 0;
+	if (n == -ERR_CORRUPT) {
+		atomic_store(&s->table_bad, true);
+		n = 0;
+	}
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n; i++) {
+		int rc = get_place(s, slot, out, id, &at[i]);
+
+		if (rc == 0 || rc == -ENOMEM)
+			return rc;
+		if (rc < 0)
+			bad->v[bad->n++] = at[i];
+	}
+	return bad->n > 0 ? -ERR_CORRUPT : -ERR_MISSING_CHUNK;
+}
+
+static int get_repaired(struct store *s, struct store_slot *slot,
+			struct cached **out, const struct digest *id,
+			const struct bad_places *bad)
+{
+	for (int i = 0; i < bad->n; i++) {
+		struct pack_record r = { 0 };
+		struct chunk c = { 0 };
+		int rc = store_repair(s, slot, &r, id, &bad->v[i]);
+
+		if (rc == -ENOMEM)
+			return rc;
+		if (rc < 0)
+			continue;
+		pack_record_chunk(&c, &r, slot->record + PACK_RECORD_SIZE);
+		rc = unpack_entry(slot, out, &c);
+		if (rc == 0 || rc == -ENOMEM)
+			return rc;
+	}
+	return bad->n > 0 ? -ERR_CORRUPT : -ERR_MISSING_CHUNK;
+}
+
+/* The table may be wrong: look at every footer, then at the replicas. */
+static int get_relisted(struct store *s, struct store_slot *slot,
+			struct cached **out, const struct digest *id)
+{
+	struct bad_places bad = { .n = 0 };
+	int rc = -ERR_MISSING_CHUNK;
+
+	if (!s->read_only && !atomic_exchange(&s->relisted, true) &&
+	    store_list_all(s, 0) == 0)
+		rc = get_places(s, slot, out, id, &bad);
+	if (rc == -ERR_MISSING_CHUNK && store_restore_missing(s, false) > 0)
+		rc = get_places(s, slot, out, id, &bad);
+	if (rc == -ERR_CORRUPT)
+		rc = get_repaired(s, slot, out, id, &bad);
+	return rc;
+}
+
+static int load(struct store *s, struct cached **out, const struct digest *id)
+{
+	struct store_slot *slot = store_slot_take(s);
+	struct bad_places bad = { .n = 0 };
+	struct chunk c = { 0 };
+	int rc = 0;
+
+	if (!slot)
+		return -ENOMEM;
+	if (staging_copy(&s->staging, &c, slot->record, id)) {
+		rc = unpack_entry(slot, out, &c);
+	} else {
+		rc = get_places(s, slot, out, id, &bad);
+		if (rc == -ERR_CORRUPT)
+			rc = get_repaired(s, slot, out, id, &bad);
+		if (rc == -ERR_MISSING_CHUNK)
+			rc = get_relisted(s, slot, out, id);
+		if (rc == -ERR_CORRUPT)
+			store_told_repair(s, id, "", false);
+	}
+	store_slot_give(s, slot);
+	return rc;
+}
+
+int store_get(struct store *s, struct store_ref *out, const struct digest *id,
+	      enum chunk_type type)
+{
+	struct cached *e = chunk_cache_get(&s->cache, id);
+	int rc = 0;
+
+	*out = (struct store_ref){ .p = NULL };
+	if (e && !bytes_match(e)) {
+		chunk_cache_drop(&s->cache, e);
+		chunk_cache_unpin(&s->cache, e);
+		e = NULL;
+	}
+	if (!e) {
+		rc = load(s, &e, id);
+		if (rc < 0)
+			return rc;
+		verified_add(&s->verified, id);
+		chunk_cache_put(&s->cache, e);
+	}
+	if (type != CHUNK_ANY && e->type != type) {
+		chunk_cache_unpin(&s->cache, e);
+		return -ERR_CORRUPT;
+	}
+	*out = (struct store_ref){
+		.p = e->bytes,
+		.n = e->n,
+		.pin = e,
+		.store = s,
+	};
+	return type == CHUNK_ANY ? e->type : 0;
+}
+
+void store_release(struct store_ref *ref)
+{
+	if (ref->pin)
+		chunk_cache_unpin(&ref->store->cache, ref->pin);
+	*ref = (struct store_ref){ .p = NULL };
+}
+
+bool store_has(struct store *s, const struct digest *id)
+{
+	struct location at[LOCATIONS_MAX];
+	struct pack_record r = { 0 };
+	int n = 0;
+
+	if (staging_has(&s->staging, id))
+		return true;
+	n = locations_get(s->locations, at, id);
+	for (int i = 0; i < n; i++) {
+		struct packfile *f = packs_find(&s->packs, at[i].pack);
+
+		if (f && packfile_header(f, &r, at[i].off) == 0 &&
+		    digest_eq(&r.id, id))
+			return true;
+	}
+	return false;
+}

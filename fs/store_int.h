@@ -1,0 +1,126 @@
+/*
+ * store_int.h - the inside of a store, for store*.c and replicate.c alone.
+ *
+ * Lock order: settle_mu, restore_mu, replica_mu, store_replica.mu, packs.mu,
+ * packfile.mu, handles.mu; the mutexes of cache, staging, verified, space and
+ * slots are leaves.  Disk I/O happens under settle_mu, restore_mu,
+ * store_replica.mu, packfile.mu (appends of its owner) and no other.
+ */
+#ifndef FS_STORE_INT_H
+#define FS_STORE_INT_H
+
+#include <stdatomic.h>
+
+#include "base/thread.h"
+#include "fs/chunk_cache.h"
+#include "fs/locations.h"
+#include "fs/packs.h"
+#include "fs/space.h"
+#include "fs/staging.h"
+#include "fs/store.h"
+#include "fs/verified.h"
+
+/* Scratch to read one record; taken from a pool. */
+struct store_slot {
+	struct store_slot *next;
+	struct chunk_unpacker *unpacker;
+	uint8_t record[PACK_RECORD_SIZE + LIMIT_CHUNK];
+	uint8_t raw[LIMIT_CHUNK];
+};
+
+/* One replica beside the store itself. */
+struct store_replica {
+	struct store_replica *next;
+	struct replica *replica;
+	struct mutex mu; /* serialises calls on the replica */
+	uint32_t users;	 /* guarded by store.replica_mu */
+	bool removed;	 /* guarded by store.replica_mu */
+};
+
+struct store {
+	struct vio *vio;
+	bool read_only;
+	void (*on_repair)(void *ctx, const struct digest *id,
+			  const char *replica, bool ok);
+	void *ctx;
+
+	struct packs packs;
+	struct locations *locations;
+	struct verified verified;
+	struct chunk_cache cache;
+	struct staging staging;
+	struct space space;
+
+	struct mutex settle_mu;
+	struct packfile *settle; /* guarded by settle_mu */
+
+	struct mutex slot_mu;
+	struct store_slot *slots; /* guarded by slot_mu */
+
+	struct mutex restore_mu; /* one restorer at a time */
+	struct mutex replica_mu;
+	struct store_replica *replicas; /* guarded by replica_mu */
+	int64_t restored_ns;		/* guarded by restore_mu */
+
+	atomic_int failed;		     /* first error that was not soft */
+	atomic_bool relisted;		     /* all packs were listed again */
+	atomic_bool table_bad;		     /* forget the table at close */
+	atomic_uint_least64_t settle_number; /* of the settling pack, or 0 */
+	atomic_uint_least64_t puts; /* into the table since its flush */
+	atomic_uint_least64_t chunks, stored_bytes, raw_bytes;
+	atomic_uint_least64_t dedup_bytes, repaired, unrepaired;
+};
+
+/* NULL: no memory. */
+struct store_slot *store_slot_take(struct store *s);
+void store_slot_give(struct store *s, struct store_slot *slot);
+
+/* Remembers the first error that is not soft; returns rc. */
+int store_fail(struct store *s, int rc);
+/* Lists a chunk of a pack in the table. */
+int must_use store_list_entry(struct store *s, uint64_t pack,
+			      const struct pack_entry *e);
+/* Lists every chunk of a pack, by its records if its footer is damaged. */
+int must_use store_list_pack(struct store *s, struct packfile *f);
+/* Lists every chunk of every pack. */
+int must_use store_list_all(struct store *s, uint64_t first);
+int must_use store_table_flush(struct store *s, struct errmsg *em);
+/* Tells whoever asked, and counts. */
+void store_told_repair(struct store *s, const struct digest *id,
+		       const char *replica, bool ok);
+
+/* --- store_replica.c --- */
+
+void store_replicas_release(struct store *s);
+/* Replicas one after the other, held while in use; NULL starts and ends. */
+struct store_replica *store_replica_next(struct store *s,
+					 struct store_replica *r);
+/* Lets go of one before the end of the round. */
+void store_replica_put(struct store *s, struct store_replica *r);
+/*
+ * Reads a good record of the chunk at this place of any replica into slot, and
+ * puts it back into the store's own pack.  The chunk's raw bytes are in
+ * slot->raw then.  -ERR_MISSING_CHUNK when no replica has it.
+ */
+int must_use store_repair(struct store *s, struct store_slot *slot,
+			  struct pack_record *out, const struct digest *id,
+			  const struct location *at);
+/*
+ * Fetches packs, tails and gaps that the store lacks and a replica has, at
+ * most every 10 s unless `now`.  Returns how many packs got better.
+ */
+int must_use store_restore_missing(struct store *s, bool now);
+/* The same for what one replica has of one pack. */
+int must_use store_restore_pack(struct store *s, struct store_replica *r,
+				uint64_t number, uint64_t size);
+/*
+ * A good record of the chunk at this place of this replica, in slot->record,
+ * its raw bytes in slot->raw.
+ */
+int must_use store_replica_read(struct store_replica *r,
+				struct store_slot *slot,
+				struct pack_record *out,
+				const struct digest *id,
+				const struct location *at);
+
+#endif
