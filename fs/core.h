@@ -55,6 +55,8 @@ struct core_options {
 	bool no_actors;		 /* tests: do not look into /proc */
 	uint64_t dirty_bytes_max; /* 0: default */
 	size_t inode_cache;	 /* rows kept; 0: 65536 */
+	bool has_audit_gid; /* members of audit_gid see whole-ledger views */
+	uint32_t audit_gid;
 	/* tests: small segments; 0: as in limits.h */
 	uint64_t wal_segment_bytes, journal_segment_bytes;
 	/* The kernel must forget what it caches of an inode; any thread. */

@@ -102,7 +102,7 @@ int core_resolve(struct core *c, const char *path, uint64_t *out_ino)
 
 /* --- permissions the kernel cannot check for us --- */
 
-bool core_is_owner(struct core *c, const struct cred *cr)
+static bool is_owner(const struct core *c, const struct cred *cr)
 {
 	return cr->uid == 0 || cr->uid == c->owner_uid;
 }
@@ -137,6 +137,12 @@ static bool in_group(const struct cred *cr, uint32_t gid)
 	return yes;
 }
 
+bool core_is_owner(struct core *c, const struct cred *cr)
+{
+	return is_owner(c, cr) ||
+	       (c->o.has_audit_gid && in_group(cr, c->o.audit_gid));
+}
+
 /* Mode bits, and the access ACL where there is one, as acl(5) has them. */
 static bool allowed(struct core *c, const struct cred *cr,
 		    const struct stat *st, uint32_t want)
@@ -164,7 +170,7 @@ int core_may_read(struct core *c, const struct cred *cr, uint64_t ino)
 	uint64_t parent = 0;
 	int rc = core_getattr(c, ino, &st);
 
-	if (core_is_owner(c, cr))
+	if (is_owner(c, cr))
 		return 0;
 	if (rc < 0)
 		return rc == -ENOENT ? -EACCES : rc;

@@ -1,0 +1,149 @@
+/*
+ * mount_verbs.c - the control verbs that every mounted volume answers.
+ *
+ *   ping      -> pid, dir, store
+ *   sync      makes versions of everything dirty and commits
+ *   status    -> the numbers of core_status()
+ *   version   path -> inode: makes the version of one file now
+ *   snapshot  name -> entry
+ *   stop      unmounts and ends
+ *   wait      (control.c) answers when the volume is closed
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "fs/control.h"
+#include "fs/core.h"
+#include "fs/mount_impl.h"
+#include "ledger/entry.h"
+
+static int verb_ping(void *ctx, const struct json *request,
+		     const struct cred *peer, struct buf *out,
+		     struct errmsg *em)
+{
+	struct mount *m = ctx;
+
+	(void)request;
+	(void)peer;
+	(void)em;
+	control_add_u64(out, "pid", (unsigned long long)getpid());
+	control_add_str(out, "dir", m->dir);
+	control_add_str(out, "store", m->store);
+	control_add_str(out, "version", VOUCHFS_VERSION);
+	return 0;
+}
+
+static int verb_sync(void *ctx, const struct json *request,
+		     const struct cred *peer, struct buf *out,
+		     struct errmsg *em)
+{
+	struct mount *m = ctx;
+	int rc = m->opt.read_only ? 0 : core_sync(m->core);
+
+	(void)request;
+	(void)peer;
+	(void)out;
+	return rc < 0 ? errmsg_wrap(em, rc, "sync") : 0;
+}
+
+static int verb_status(void *ctx, const struct json *request,
+		       const struct cred *peer, struct buf *out,
+		       struct errmsg *em)
+{
+	struct mount *m = ctx;
+	struct core_status s;
+
+	(void)request;
+	(void)peer;
+	(void)em;
+	core_status(m->core, &s);
+	control_add_str(out, "dir", m->dir);
+	control_add_str(out, "store", m->store);
+	control_add_u64(out, "pid", (unsigned long long)getpid());
+	control_add_bool(out, "read_only", m->opt.read_only || s.failed < 0);
+	control_add_i64(out, "mounted_ns", s.mounted_wall_ns);
+	control_add_u64(out, "seals", s.seals);
+	control_add_u64(out, "checkpointed", s.checkpointed);
+	control_add_u64(out, "applied", s.applied);
+	control_add_u64(out, "unapplied", s.unapplied);
+	control_add_u64(out, "queued", s.queued);
+	control_add_u64(out, "dirty_bytes", s.dirty_bytes);
+	control_add_u64(out, "open_handles", s.open_handles);
+	control_add_u64(out, "cached_inodes", s.cached_inodes);
+	control_add_u64(out, "unsettled_bytes", s.unsettled_bytes);
+	control_add_i64(out, "failed", s.failed);
+	control_add_str(out, "failed_words", s.failed_words);
+	return 0;
+}
+
+static int verb_version(void *ctx, const struct json *request,
+			const struct cred *peer, struct buf *out,
+			struct errmsg *em)
+{
+	struct mount *m = ctx;
+	const char *path = json_get_str(request, "path");
+	uint64_t ino = 0;
+	int rc;
+
+	(void)peer;
+	if (!path)
+		return errmsg_set(em, -ERR_USAGE, "version: no path");
+	rc = core_resolve(m->core, path, &ino);
+	if (rc == 0)
+		rc = core_make_version(m->core, ino, ENTRY_REASON_DEMAND);
+	if (rc < 0)
+		return errmsg_set(em, rc, "%s: %s", path, err_text(rc));
+	control_add_u64(out, "inode", ino);
+	return 0;
+}
+
+static int verb_snapshot(void *ctx, const struct json *request,
+			 const struct cred *peer, struct buf *out,
+			 struct errmsg *em)
+{
+	struct mount *m = ctx;
+	const char *name = json_get_str(request, "name");
+	uint64_t no = 0;
+	int rc;
+
+	if (!name)
+		return errmsg_set(em, -ERR_USAGE, "snapshot: no name");
+	rc = core_snapshot(m->core, peer, name, &no);
+	if (rc == -EEXIST)
+		return errmsg_set(em, rc, "snapshot %s exists already", name);
+	if (rc < 0)
+		return errmsg_set(em, rc, "snapshot %s: %s", name,
+				  err_text(rc));
+	control_add_u64(out, "seal", ENTRY_NO_SEAL(no));
+	control_add_u64(out, "position", ENTRY_NO_POS(no));
+	return 0;
+}
+
+static int verb_stop(void *ctx, const struct json *request,
+		     const struct cred *peer, struct buf *out,
+		     struct errmsg *em)
+{
+	(void)request;
+	(void)peer;
+	(void)out;
+	(void)em;
+	mount_ask_stop(ctx);
+	return 0;
+}
+
+void mount_verbs_register(struct mount *m)
+{
+	static const struct {
+		const char *name;
+		control_fn *fn;
+	} verbs[] = {
+		{ "ping", verb_ping },	       { "sync", verb_sync },
+		{ "status", verb_status },     { "version", verb_version },
+		{ "snapshot", verb_snapshot }, { "stop", verb_stop },
+	};
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		control_register(m->control, verbs[i].name, verbs[i].fn, m);
+}
