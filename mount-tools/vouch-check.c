@@ -19,7 +19,6 @@
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "base/vio.h"
 #include "ledger/mirror.h"
@@ -80,7 +79,7 @@ static int no(const struct options *o, const struct errmsg *em, int rc)
 	}
 	if (!b.bad)
 		fwrite(b.p, 1, b.n, o->json ? stdout : stderr);
-	return EXIT_NO;
+	return rc == -ERR_USAGE ? EXIT_MISUSE : EXIT_NO;
 }
 
 static int put(const struct options *o, const struct buf *b)
