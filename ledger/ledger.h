@@ -14,9 +14,10 @@
  * -ERR_STICKY until the ledger is opened again.  ENOSPC before a frame is
  * written is soft.
  *
- * Threads: one writer calls seal/commit/settle/checkpoint (ledger_append_lock
- * is inside); readers may call ledger_read_*, ledger_size, ledger_prove at
- * any time.
+ * Threads: any thread may call anything but ledger_close; what has to be one
+ * after the other is serialised inside.  seal, commit, settle and checkpoint
+ * run beside each other; so do all readers.  Frames are committed in the order
+ * in which they were sealed, by one thread at a time.
  */
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
@@ -52,6 +53,8 @@ struct ledger_options {
 	 */
 	int (*on_chunk)(void *ctx, const struct ledger_chunk *c);
 	void *ctx;
+	/* 0: LIMIT_WAL_SEGMENT, LIMIT_JOURNAL_SEGMENT; small in tests. */
+	uint64_t wal_segment_bytes, journal_segment_bytes;
 };
 
 /* --- life --- */
@@ -61,11 +64,15 @@ struct ledger_create_options {
 	const char *origin;
 	const char *keys_dir; /* relative to vio: "keys" */
 	uint32_t root_uid, root_gid, root_mode;
+	uint64_t wal_segment_bytes, journal_segment_bytes; /* as above */
 };
 
 /*
- * Makes a new log: keys, GENESIS, KEY_ADD of mount 1 and of the log, the
- * root's SETATTR, PARAMS; one seal, first checkpoint, guard.
+ * Makes a new log: keys, GENESIS, KEY_ADD of mount 1 and of the log, CREATE
+ * of the root (it carries the directory's salt), PARAMS; one seal, first
+ * checkpoint, guard, and volume.conf last: without it there is no volume.
+ * -EEXIST in words when anything of a volume is there.  Without guard_vio the
+ * volume is made unguarded, and so it stays: rollback protection none.
  */
 int must_use ledger_create(const struct ledger_create_options *o,
 			   struct errmsg *em);
@@ -79,6 +86,16 @@ int must_use ledger_create(const struct ledger_create_options *o,
 int must_use ledger_open(struct ledger **out, const struct ledger_options *o,
 			 struct errmsg *em);
 void ledger_close(struct ledger *l); /* no checkpoint; NULL ok */
+
+/*
+ * What ledger_open found to be wrong and could put right (damaged tiles, a
+ * damaged checkpoint), one line each; "" when nothing.  Borrowed.
+ */
+const char *ledger_notes(const struct ledger *l);
+/* True when a torn tail was cut at open. */
+bool ledger_was_torn(const struct ledger *l);
+/* True when a guard watches over this store. */
+bool ledger_guarded(const struct ledger *l);
 
 uint32_t ledger_mount_no(const struct ledger *l);
 const uint8_t *ledger_volume_id(const struct ledger *l); /* 16 bytes */
@@ -106,7 +123,9 @@ int must_use ledger_seal(struct ledger *l, struct ledger_frame **out,
 			 uint32_t m);
 /*
  * Writes the frame and flushes it: the commit point.  Takes ownership of the
- * frame.  -ENOSPC only when nothing was written.
+ * frame, also on failure.  -ENOSPC only when nothing was written: seal again
+ * later.  -ERR_AGAIN: the frame was sealed behind one that was not committed
+ * (or freed); seal again.
  */
 int must_use ledger_commit(struct ledger *l, struct ledger_frame *f);
 void ledger_frame_free(struct ledger_frame *f);
@@ -125,7 +144,9 @@ int must_use ledger_root_at(struct ledger *l, uint64_t size,
 /*
  * Moves durable frames from the WAL to the journal (up to `max` of them);
  * calls settle() with each frame's chunk ids first, and settle_flush() before
- * a WAL segment is given back.  Answers the number moved.
+ * a WAL segment is given back, once a second, and when there is nothing left
+ * to move.  Answers the number moved.  -ENOSPC is soft: call again later
+ * (settle() is not called again for the same frame).
  */
 struct ledger_settle_ops {
 	int (*settle)(void *ctx, const struct digest *ids, size_t n);
@@ -145,6 +166,16 @@ int must_use ledger_checkpoint(struct ledger *l, struct errmsg *em);
 uint64_t ledger_checkpointed(struct ledger *l); /* last signed size */
 
 int ledger_failed(struct ledger *l); /* sticky error, 0 while healthy */
+
+/*
+ * Journal segments from number `from` (1 is the first) on: path below the
+ * store, name in a replica, bytes that are durable and never change again.
+ * The last one grows.
+ */
+typedef int ledger_object_fn(void *ctx, uint32_t number, const char *path,
+			     const char *name, uint64_t size);
+int must_use ledger_durable_objects(struct ledger *l, uint32_t from,
+				    ledger_object_fn *fn, void *ctx);
 
 /* --- reading --- */
 
@@ -189,6 +220,28 @@ int must_use ledger_tile_read(struct ledger *l, struct buf *out,
 			      const char *path);
 /* Lines of the trust file: log and admin vkeys. */
 int must_use ledger_trust(struct ledger *l, struct buf *out);
+/*
+ * Writes the C2SP log as plain files into target: all full and partial tiles
+ * and bundles of the last checkpoint, the checkpoint itself last.
+ */
+int must_use ledger_export(struct ledger *l, struct vio *target,
+			   struct errmsg *em);
+
+/* --- keys (words in ledger/rotate.h change them) --- */
+
+/* One key of the log, as `vouch key show` lists it. */
+struct ledger_key_info {
+	uint8_t id[16], pub[32];
+	uint8_t role;	   /* enum key_role */
+	uint32_t mount_no; /* 0 unless a mount's */
+	uint64_t from, until; /* first and last leaf; UINT64_MAX: active */
+	uint8_t revoked;   /* 0 no, 1 retired, 2 lost, 3 stolen, 255 rotated */
+	int64_t suspect_since_ns;
+	char name[64];
+};
+typedef int ledger_key_fn(void *ctx, const struct ledger_key_info *k);
+/* Every key in the log, in the order of their entries. */
+int must_use ledger_keys(struct ledger *l, ledger_key_fn *fn, void *ctx);
 
 /* --- checking --- */
 

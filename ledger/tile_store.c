@@ -367,6 +367,20 @@ static void drop_full(struct tile_store *t, const struct tile *tile, size_t n)
 	mutex_unlock(&t->mu);
 }
 
+void tile_store_forget_bundles(struct tile_store *t)
+{
+	mutex_lock(&t->mu);
+	while (t->size - t->bundle_first >= TILE_WIDTH) {
+		size_t n = bundle_bytes(t->bundle.p, t->bundle.n, TILE_WIDTH);
+
+		assert(n > 0);
+		t->bundle.n -= n;
+		memmove(t->bundle.p, t->bundle.p + n, t->bundle.n);
+		t->bundle_first += TILE_WIDTH;
+	}
+	mutex_unlock(&t->mu);
+}
+
 int tile_store_write(struct tile_store *t, unsigned *changed)
 {
 	struct buf bytes = BUF_INIT;

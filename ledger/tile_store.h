@@ -52,6 +52,9 @@ bool tile_store_pending(struct tile_store *t);
  */
 int must_use tile_store_write(struct tile_store *t, unsigned *changed);
 
+/* Forgets full bundles that are only in memory; the hashes stay. */
+void tile_store_forget_bundles(struct tile_store *t);
+
 /* A tile_load_fn: appends the bytes of a hash tile; ctx is the store. */
 int tile_store_get(void *ctx, struct buf *out, const struct tile *t);
 /* Appends an entry bundle.  -ENOENT: its file is missing. */
