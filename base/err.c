@@ -1,8 +1,8 @@
 /*
  * err.c - the one table of error codes.  Pure, any thread.
  *
- * Private codes lie above every errno of Linux (<= 4095 is reserved there,
- * but the highest in use is 133), so one int tells the two kinds apart.
+ * Private codes lie above every errno of Linux (those that reach users are
+ * below 512), so one int tells the two kinds apart.
  */
 #include "base/err.h"
 
@@ -32,7 +32,8 @@ int err_class(int rc)
 		return 0;
 	if (is_private(rc))
 		return table[-rc - ERR_BASE_ - 1].class;
-	if (rc < -(int)ERR_BASE_)
+	/* No errno: the kernel would refuse such a reply. */
+	if (rc <= -512)
 		return EIO;
 	return -rc;
 }
