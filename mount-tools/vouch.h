@@ -1,0 +1,32 @@
+/*
+ * vouch.h - the table of verbs.
+ *
+ * To add one: write mount-tools/cmd_NAME.c with `int cmd_name(int argc,
+ * char **argv)` (argv[0] is the verb's name), declare it below, and add its
+ * line to the table in vouch.c, which is sorted by name.  A verb returns its
+ * exit status: 0 yes or done, 1 no or failure (words on stderr), 2 misuse.
+ */
+#ifndef MOUNT_TOOLS_VOUCH_H
+#define MOUNT_TOOLS_VOUCH_H
+
+struct vouch_verb {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *synopsis; /* what follows "vouch " */
+	const char *summary;  /* one line, lower case, no full stop */
+};
+
+/* NULL when there is no such verb. */
+const struct vouch_verb *vouch_find(const char *name);
+
+int cmd_init(int argc, char **argv);
+int cmd_mount(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_sync(int argc, char **argv);
+int cmd_umount(int argc, char **argv);
+
+/* mount.fuse.vouchfs and umount.fuse.vouchfs, as mount(8) calls them. */
+int cmd_mount_helper(int argc, char **argv);
+int cmd_umount_helper(int argc, char **argv);
+
+#endif
