@@ -156,6 +156,17 @@ void digest_sha256_reset(struct digest_sha256_ctx *c)
 		die("EVP_DigestInit");
 }
 
+struct digest_sha256_ctx *digest_sha256_dup(const struct digest_sha256_ctx *c)
+{
+	struct digest_sha256_ctx *d = digest_sha256_new();
+
+	if (d != NULL && EVP_MD_CTX_copy_ex(d->evp, c->evp) != 1) {
+		digest_sha256_free(d);
+		d = NULL;
+	}
+	return d;
+}
+
 void digest_sha256_free(struct digest_sha256_ctx *c)
 {
 	if (c == NULL)

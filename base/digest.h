@@ -38,6 +38,8 @@ struct digest_sha256_ctx *digest_sha256_new(void); /* NULL: no memory */
 void digest_sha256_update(struct digest_sha256_ctx *c, const void *p, size_t n);
 void digest_sha256_final(struct digest_sha256_ctx *c, struct digest *out);
 void digest_sha256_reset(struct digest_sha256_ctx *c);
+/* A second context in the same state; NULL: no memory. */
+struct digest_sha256_ctx *digest_sha256_dup(const struct digest_sha256_ctx *c);
 void digest_sha256_free(struct digest_sha256_ctx *c);
 
 /* Constant time. */
