@@ -1,0 +1,211 @@
+/*
+ * content_pool.c - what all contents of a volume share: worker threads, the
+ * bound on dirty bytes, scratch memory, bulk writers.
+ *
+ * The pool lists the contents that hold buffered bytes, oldest first; when
+ * the room is nearly gone a worker turns their bytes into chunks in that
+ * order (content_press_work).
+ *
+ * Threads: all calls are thread-safe; pool->mu is a leaf.
+ */
+#include "fs/content_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+
+/* A writer waits for room: cut streams first, then whatever is oldest. */
+static void press(void *ctx)
+{
+	struct content_pool *p = ctx;
+
+	workers_push(p->workers, &p->press);
+}
+
+int content_pool_open(struct content_pool **out,
+		      const struct content_pool_options *o)
+{
+	struct content_pool *p = calloc(1, sizeof(*p));
+	uint64_t max = o->dirty_bytes_max;
+	int rc = 0;
+
+	*out = NULL;
+	if (!p)
+		return -ENOMEM;
+	p->store = o->store;
+	p->vio = o->vio;
+	p->press.fn = content_press_work;
+	mutex_init(&p->mu);
+	cond_init(&p->unpinned);
+	dirty_init(&p->dirty, p->store, max ? max : LIMIT_DIRTY_BYTES, press,
+		   p);
+	rc = workers_open(&p->workers, o->workers ? o->workers : 2);
+	if (rc < 0)
+		goto fail;
+	*out = p;
+	return 0;
+fail:
+	content_pool_close(p);
+	return rc;
+}
+
+void content_pool_close(struct content_pool *p)
+{
+	if (!p)
+		return;
+	assert(p->contents == 0 && !p->head);
+	workers_close(p->workers);
+	while (p->scratch) {
+		struct scratch *s = p->scratch;
+
+		p->scratch = s->next;
+		chunk_maker_free(s->maker);
+		free(s->window);
+		free(s);
+	}
+	while (p->writer) {
+		struct writer *w = p->writer;
+
+		p->writer = w->next;
+		store_writer_close(w->w);
+		free(w);
+	}
+	dirty_release(&p->dirty);
+	cond_destroy(&p->unpinned);
+	mutex_destroy(&p->mu);
+	free(p);
+}
+
+uint64_t content_pool_dirty(struct content_pool *p)
+{
+	return dirty_bytes(&p->dirty);
+}
+
+static void scratch_free(struct scratch *s)
+{
+	if (!s)
+		return;
+	chunk_maker_free(s->maker);
+	free(s->window);
+	free(s);
+}
+
+int content_pool_scratch(struct content_pool *p, struct scratch **out)
+{
+	struct scratch *s = NULL;
+
+	mutex_lock(&p->mu);
+	s = p->scratch;
+	if (s) {
+		p->scratch = s->next;
+		p->n_scratch--;
+	}
+	mutex_unlock(&p->mu);
+	*out = s;
+	if (s)
+		return 0;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->maker = chunk_maker_new();
+	s->window = malloc(CONTENT_WINDOW);
+	if (!s->maker || !s->window) {
+		scratch_free(s);
+		return -ENOMEM;
+	}
+	*out = s;
+	return 0;
+}
+
+void content_pool_unscratch(struct content_pool *p, struct scratch *s)
+{
+	if (!s)
+		return;
+	mutex_lock(&p->mu);
+	if (p->n_scratch < CONTENT_SCRATCHES) {
+		s->next = p->scratch;
+		p->scratch = s;
+		p->n_scratch++;
+		s = NULL;
+	}
+	mutex_unlock(&p->mu);
+	scratch_free(s);
+}
+
+int content_pool_writer(struct content_pool *p, struct writer **out)
+{
+	struct writer *w = NULL;
+	int rc = 0;
+
+	mutex_lock(&p->mu);
+	w = p->writer;
+	if (w) {
+		p->writer = w->next;
+		p->n_writer--;
+	}
+	mutex_unlock(&p->mu);
+	*out = w;
+	if (w)
+		return 0;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	rc = store_writer_open(p->store, &w->w);
+	if (rc < 0) {
+		free(w);
+		return rc;
+	}
+	*out = w;
+	return 0;
+}
+
+void content_pool_unwriter(struct content_pool *p, struct writer *w)
+{
+	if (!w)
+		return;
+	mutex_lock(&p->mu);
+	if (p->n_writer < CONTENT_WRITERS) {
+		w->next = p->writer;
+		p->writer = w;
+		p->n_writer++;
+		w = NULL;
+	}
+	mutex_unlock(&p->mu);
+	if (w)
+		store_writer_close(w->w);
+	free(w);
+}
+
+/* --- the bulk writer of one content --- */
+
+int content_bulk_put(struct content *c, const struct chunk *k)
+{
+	int rc = 0;
+
+	mutex_lock(&c->wmu);
+	if (!c->writer)
+		rc = content_pool_writer(c->pool, &c->writer);
+	if (rc == 0) {
+		c->unflushed = true;
+		rc = store_writer_put(c->writer->w, k);
+	}
+	mutex_unlock(&c->wmu);
+	return rc;
+}
+
+int content_bulk_flush(struct content *c)
+{
+	int rc = 0;
+
+	mutex_lock(&c->wmu);
+	if (c->unflushed)
+		rc = store_writer_flush(c->writer->w);
+	if (rc == 0) {
+		c->unflushed = false;
+		content_pool_unwriter(c->pool, c->writer);
+		c->writer = NULL;
+	}
+	mutex_unlock(&c->wmu);
+	return rc;
+}

@@ -1,0 +1,303 @@
+/*
+ * content_read.c - reading: bytes, holes, digests of whole versions.
+ *
+ * A read looks at the layers once, under the lock: buffered bytes are copied
+ * there and then, chunks are only noted and fetched afterwards, since what an
+ * id names never changes.  So a read that fits READ_PIECES pieces is a
+ * picture of one moment.
+ *
+ * Threads: any.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "fs/content.h"
+#include "fs/content_internal.h"
+
+enum { READ_PIECES = 32, SHA_SLICE = 256 << 10, COUNT_REFS = 100000,
+       COUNT_EXTENTS = 512 };
+
+/* Takes the spare reader of the base, or none. */
+static struct reader *take_reader_locked(struct content *c)
+{
+	return take(c->reader);
+}
+
+/* Keeps a reader for the next one, if it is still of the base. */
+static void give_reader(struct content *c, struct reader *r)
+{
+	if (!r)
+		return;
+	mutex_lock(&c->mu);
+	if (!c->reader && r->size == c->root_size &&
+	    digest_eq(&r->root, &c->root)) {
+		c->reader = r;
+		r = NULL;
+	}
+	mutex_unlock(&c->mu);
+	content_reader_close(r);
+}
+
+/*
+ * Copies what is at hand from off on and notes the rest; returns how far it
+ * came.  *out_base is set when a piece of the base is among the rest.
+ */
+static uint64_t look_locked(struct content *c, struct piece *v, size_t *out_n,
+			    uint8_t *p, uint64_t off, uint64_t end,
+			    bool *out_base)
+{
+	struct view view = { .top = NULL };
+	uint64_t at = off;
+
+	content_view_locked(c, &view);
+	*out_n = 0;
+	while (at < end && *out_n < READ_PIECES) {
+		struct piece *piece = &v[*out_n];
+		uint8_t *to = p + (at - off);
+
+		content_view_piece(&view, piece, at, end);
+		at += piece->len;
+		if (piece->kind == PIECE_ZERO)
+			memset(to, 0, piece->len);
+		else if (piece->kind == PIECE_MEM)
+			memcpy(to, piece->buf->p + piece->at, piece->len);
+		else
+			(*out_n)++;
+		*out_base = *out_base || piece->kind == PIECE_BASE;
+	}
+	return at;
+}
+
+ssize_t content_read(struct content *c, void *p, size_t n, uint64_t off)
+{
+	struct piece piece[READ_PIECES];
+	size_t done = 0;
+	int rc = 0;
+
+	if (n > SSIZE_MAX)
+		n = SSIZE_MAX;
+	while (rc == 0 && done < n) {
+		struct reader *r = NULL;
+		struct digest root = { 0 };
+		uint64_t root_size = 0;
+		uint64_t from = off + done;
+		uint64_t to = from;
+		size_t k = 0;
+		bool base = false;
+
+		mutex_lock(&c->mu);
+		if (from < c->size) {
+			if (n - done > c->size - from)
+				n = done + (size_t)(c->size - from);
+			to = look_locked(c, piece, &k, (uint8_t *)p + done,
+					 from, off + n, &base);
+		}
+		if (base) {
+			r = take_reader_locked(c);
+			root = c->root;
+			root_size = c->root_size;
+		}
+		mutex_unlock(&c->mu);
+		if (to == from)
+			break;
+		if (base && !r)
+			rc = content_reader_open(&r, c->pool, &root, root_size);
+		for (size_t i = 0; rc == 0 && i < k; i++)
+			rc = content_piece_read(
+				c->pool, r, &piece[i],
+				(uint8_t *)p + (piece[i].off - off),
+				(size_t)piece[i].len, piece[i].off);
+		give_reader(c, r);
+		done += (size_t)(to - from);
+	}
+	return rc < 0 ? rc : (ssize_t)done;
+}
+
+/* --- holes --- */
+
+/* Where the reference of the base that covers off ends, and what it is. */
+static int base_at(struct content *c, struct tree_at *out, uint64_t off)
+{
+	struct reader *r = NULL;
+	struct digest root = { 0 };
+	uint64_t size = 0;
+	int rc = 0;
+
+	mutex_lock(&c->mu);
+	r = take_reader_locked(c);
+	root = c->root;
+	size = c->root_size;
+	mutex_unlock(&c->mu);
+	if (!r)
+		rc = content_reader_open(&r, c->pool, &root, size);
+	if (rc == 0)
+		rc = content_reader_at(r, out, off);
+	give_reader(c, r);
+	return rc;
+}
+
+int content_seek(struct content *c, uint64_t off, bool hole, uint64_t *out_off)
+{
+	*out_off = off;
+	for (bool first = true;; first = false) {
+		struct view view = { .top = NULL };
+		struct piece piece = { .off = 0 };
+		bool zero = false;
+		int rc = 0;
+
+		mutex_lock(&c->mu);
+		content_view_locked(c, &view);
+		if (off < view.size)
+			content_view_piece(&view, &piece, off, view.size);
+		mutex_unlock(&c->mu);
+		if (off >= view.size) {
+			*out_off = view.size;
+			return hole && !first ? 0 : -ENXIO;
+		}
+		zero = piece.kind == PIECE_ZERO;
+		if (piece.kind == PIECE_BASE) {
+			struct tree_at at = { .off = 0 };
+
+			rc = base_at(c, &at, off);
+			if (rc < 0)
+				return rc;
+			if (rc == 0) /* the base was changed meanwhile */
+				continue;
+			zero = at.ref.hole;
+			if (at.off + at.ref.len < off + piece.len)
+				piece.len = at.off + at.ref.len - off;
+		}
+		if (zero == hole) {
+			*out_off = off;
+			return 0;
+		}
+		off += piece.len;
+	}
+}
+
+/* Bytes of the base that are no holes; what is beyond COUNT_REFS counts. */
+static int base_count(struct content *c, uint64_t *out)
+{
+	struct reader *r = NULL;
+	struct digest root = { 0 };
+	struct tree_at at = { .off = 0 };
+	uint64_t size = 0;
+	uint64_t off = 0;
+	uint64_t data = 0;
+	int rc = 0;
+
+	mutex_lock(&c->mu);
+	root = c->root;
+	size = c->root_size;
+	mutex_unlock(&c->mu);
+	rc = content_reader_open(&r, c->pool, &root, size);
+	for (int i = 0; rc == 0 && off < size && i < COUNT_REFS; i++) {
+		rc = content_reader_at(r, &at, off);
+		if (rc <= 0)
+			break;
+		rc = 0;
+		off = at.off + at.ref.len;
+		data += at.ref.hole ? 0 : at.ref.len;
+	}
+	content_reader_close(r);
+	if (rc < 0)
+		return rc;
+	*out = data + (size - off);
+	mutex_lock(&c->mu);
+	if (c->root_size == size && digest_eq(&c->root, &root))
+		c->base_data = *out;
+	mutex_unlock(&c->mu);
+	return 0;
+}
+
+uint64_t content_allocated(struct content *c)
+{
+	struct view view = { .top = NULL };
+	struct piece piece = { .off = 0 };
+	uint64_t base = 0;
+	uint64_t sum = 0;
+	uint64_t shown = 0;
+	uint64_t root_size = 0;
+	bool count = false;
+
+	mutex_lock(&c->mu);
+	base = c->base_data;
+	count = base == ~0ULL;
+	mutex_unlock(&c->mu);
+	if (count && base_count(c, &base) < 0)
+		base = ~0ULL; /* told by read, not by stat */
+
+	mutex_lock(&c->mu);
+	content_view_locked(c, &view);
+	root_size = c->root_size;
+	sum = c->top->ext.data + (c->low ? c->low->ext.data : 0);
+	shown = c->low ? c->low->limit : c->top->limit;
+	if (c->top->ext.n <= COUNT_EXTENTS && !c->low) {
+		sum = 0;
+		shown = 0;
+		for (uint64_t off = 0; off < view.size; off += piece.len) {
+			content_view_piece(&view, &piece, off, view.size);
+			if (piece.kind == PIECE_BASE)
+				shown += piece.len;
+			else if (piece.kind != PIECE_ZERO)
+				sum += piece.len;
+		}
+	}
+	mutex_unlock(&c->mu);
+	if (base > root_size)
+		base = root_size;
+	sum += shown < base ? shown : base;
+	return sum < view.size ? sum : view.size;
+}
+
+/* --- versions without a content --- */
+
+ssize_t content_read_version(struct content_pool *p, void *buf, size_t n,
+			     uint64_t off, const struct digest *root,
+			     uint64_t size)
+{
+	struct reader *r = NULL;
+	int rc = 0;
+
+	if (off >= size)
+		return 0;
+	if (n > size - off)
+		n = (size_t)(size - off);
+	if (n > SSIZE_MAX)
+		n = SSIZE_MAX;
+	rc = content_reader_open(&r, p, root, size);
+	if (rc == 0)
+		rc = content_reader_read(r, buf, n, off);
+	content_reader_close(r);
+	return rc < 0 ? rc : (ssize_t)n;
+}
+
+int content_sha256(struct content_pool *p, struct digest *out,
+		   const struct digest *root, uint64_t size)
+{
+	struct reader *r = NULL;
+	struct digest_sha256_ctx *sha = digest_sha256_new();
+	autofree uint8_t *buf = malloc(SHA_SLICE);
+	int rc = content_reader_open(&r, p, root, size);
+
+	if (rc == 0 && (!buf || !sha))
+		rc = -ENOMEM;
+	for (uint64_t off = 0; rc == 0 && off < size;) {
+		size_t n = size - off < SHA_SLICE ? (size_t)(size - off) :
+						    SHA_SLICE;
+
+		rc = content_reader_read(r, buf, n, off);
+		if (rc == 0)
+			digest_sha256_update(sha, buf, n);
+		off += n;
+	}
+	if (rc == 0)
+		digest_sha256_final(sha, out);
+	digest_sha256_free(sha);
+	content_reader_close(r);
+	return rc;
+}

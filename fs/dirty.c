@@ -1,0 +1,176 @@
+/*
+ * dirty.c - see dirty.h.
+ *
+ * A writer that waits is woken by every buffer that goes, and looks again on
+ * its own every 100 ms, so that a lost race costs time and never a hang.
+ * `failed` is soft: it is taken back as soon as bytes can be stored again.
+ */
+#include "fs/dirty.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "fs/store.h"
+
+/* What is reserved beyond the bytes: record headers, nodes, the frame. */
+static uint64_t with_overhead(uint64_t cap)
+{
+	return cap + cap / 16 + 512;
+}
+
+void dirty_init(struct dirty *d, struct store *store, uint64_t max,
+		void (*press)(void *ctx), void *ctx)
+{
+	*d = (struct dirty){
+		.max = max, .store = store, .press = press, .ctx = ctx
+	};
+	mutex_init(&d->mu);
+	cond_init(&d->room);
+}
+
+void dirty_release(struct dirty *d)
+{
+	assert(d->bytes == 0 && d->waiting == 0);
+	while (d->kept) {
+		struct dirty_buf *b = d->kept;
+
+		d->kept = b->next;
+		free(b);
+	}
+	cond_destroy(&d->room);
+	mutex_destroy(&d->mu);
+}
+
+/* Waits until `cap` bytes fit below the limit, and counts them. */
+static int charge(struct dirty *d, struct dirty_buf **out, size_t cap,
+		  uint64_t held)
+{
+	uint64_t max = held > d->max / 8 ? d->max - d->max / 4 : d->max;
+	int rc = 0;
+
+	*out = NULL;
+	mutex_lock(&d->mu);
+	while (d->bytes > 0 && d->bytes + cap > max) {
+		rc = d->failed;
+		d->waiting++;
+		mutex_unlock(&d->mu);
+		d->press(d->ctx); /* after a failure too: tries again */
+		mutex_lock(&d->mu);
+		if (rc == 0 && d->bytes > 0 && d->bytes + cap > max)
+			cond_timedwait_ns(&d->room, &d->mu, 100000000);
+		d->waiting--;
+		if (rc < 0)
+			break;
+	}
+	if (rc == 0)
+		d->bytes += cap;
+	if (rc == 0 && cap == DIRTY_STREAM && d->kept) {
+		*out = d->kept;
+		d->kept = (*out)->next;
+		d->n_kept--;
+	}
+	mutex_unlock(&d->mu);
+	return rc;
+}
+
+static void uncharge(struct dirty *d, struct dirty_buf *b, size_t cap)
+{
+	mutex_lock(&d->mu);
+	assert(d->bytes >= cap);
+	d->bytes -= cap;
+	if (b && cap == DIRTY_STREAM && d->n_kept < DIRTY_KEPT) {
+		b->next = d->kept;
+		d->kept = b;
+		d->n_kept++;
+		b = NULL;
+	}
+	if (d->waiting > 0)
+		cond_broadcast(&d->room);
+	mutex_unlock(&d->mu);
+	free(b);
+}
+
+int dirty_get(struct dirty *d, struct dirty_buf **out, size_t cap,
+	      uint64_t held)
+{
+	struct dirty_buf *b = NULL;
+	int rc = 0;
+
+	*out = NULL;
+	assert(cap > 0 && cap <= UINT32_MAX);
+	rc = store_reserve(d->store, with_overhead(cap));
+	if (rc < 0)
+		return rc;
+	rc = charge(d, &b, cap, held);
+	if (rc < 0)
+		goto fail;
+	if (!b)
+		b = malloc(sizeof(*b) + cap);
+	if (!b) {
+		uncharge(d, NULL, cap);
+		rc = -ENOMEM;
+		goto fail;
+	}
+	*b = (struct dirty_buf){
+		.owner = d, .refs = 1, .cap = (uint32_t)cap
+	};
+	*out = b;
+	return 0;
+fail:
+	store_unreserve(d->store, with_overhead(cap));
+	return rc;
+}
+
+void dirty_ref(struct dirty_buf *b)
+{
+	assert(b->refs > 0);
+	b->refs++;
+}
+
+void dirty_put(struct dirty_buf *b)
+{
+	struct dirty *d = NULL;
+	size_t cap = 0;
+
+	if (!b)
+		return;
+	assert(b->refs > 0);
+	if (--b->refs > 0)
+		return;
+	assert(b->pins == 0);
+	d = b->owner;
+	cap = b->cap;
+	uncharge(d, b, cap);
+	store_unreserve(d->store, with_overhead(cap));
+}
+
+uint64_t dirty_bytes(struct dirty *d)
+{
+	uint64_t n = 0;
+
+	mutex_lock(&d->mu);
+	n = d->bytes;
+	mutex_unlock(&d->mu);
+	return n;
+}
+
+bool dirty_pressed(struct dirty *d)
+{
+	bool yes = false;
+
+	mutex_lock(&d->mu);
+	yes = d->bytes > d->max / 2 || (d->waiting > 0 && d->bytes > 0);
+	mutex_unlock(&d->mu);
+	return yes;
+}
+
+void dirty_fail(struct dirty *d, int rc)
+{
+	mutex_lock(&d->mu);
+	if (d->failed != rc) {
+		d->failed = rc;
+		cond_broadcast(&d->room);
+	}
+	mutex_unlock(&d->mu);
+}

@@ -1,0 +1,76 @@
+/*
+ * dirty.h - buffers for bytes that are written and not yet chunks, and the
+ * bound on all of them together.
+ *
+ * A buffer counts with its whole capacity, against the limit and as space
+ * reserved in the store, until the last reference is gone.  A content's
+ * buffers are filled and referenced under that content's lock; `pins` say
+ * that somebody reads the bytes without the lock, so that they must not be
+ * changed in place.
+ *
+ * Threads: dirty_get and the accounting of dirty_put are thread-safe; refs,
+ * pins and used of one buffer are guarded by its content's lock.  The lock
+ * inside is a leaf.
+ */
+#ifndef FS_DIRTY_H
+#define FS_DIRTY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/thread.h"
+
+struct store;
+
+enum {
+	DIRTY_STREAM = 1 << 20, /* buffers of a stream; recycled */
+	DIRTY_KEPT = 16,	/* recycled buffers kept for the next */
+};
+
+struct dirty {
+	struct mutex mu;
+	struct cond room;
+	uint64_t bytes;	   /* capacity of all buffers; guarded by mu */
+	uint64_t max;
+	unsigned waiting;  /* writers; guarded by mu */
+	int failed;	   /* why nothing can be freed now; guarded by mu */
+	unsigned n_kept;   /* guarded by mu */
+	struct dirty_buf *kept;
+	struct store *store;
+	/* Somebody waits for room: start to free some.  No locks held. */
+	void (*press)(void *ctx);
+	void *ctx;
+};
+
+struct dirty_buf {
+	struct dirty *owner;
+	struct dirty_buf *next; /* in the kept list */
+	uint32_t refs;
+	uint32_t pins;
+	uint32_t used;
+	uint32_t cap;
+	uint8_t p[];
+};
+
+void dirty_init(struct dirty *d, struct store *store, uint64_t max,
+		void (*press)(void *ctx), void *ctx);
+void dirty_release(struct dirty *d);
+
+/*
+ * A buffer with one reference.  Waits for room, holding nothing; who holds
+ * much already (`held` bytes) leaves a quarter of the room to others.
+ * -ENOSPC (the store has no space), or why waiting is vain.
+ */
+int must_use dirty_get(struct dirty *d, struct dirty_buf **out, size_t cap,
+		       uint64_t held);
+void dirty_ref(struct dirty_buf *b);
+void dirty_put(struct dirty_buf *b); /* NULL is a no-op */
+uint64_t dirty_bytes(struct dirty *d);
+/* True when somebody waits for room, or more than half of it is taken. */
+bool dirty_pressed(struct dirty *d);
+/* Tells waiters that nothing gets free (rc < 0), or that it does again (0). */
+void dirty_fail(struct dirty *d, int rc);
+
+#endif
