@@ -99,9 +99,12 @@ static int64_t now_ns(void)
 
 struct actor *actor_hold(struct actor *a)
 {
-	uint32_t before = __atomic_fetch_add(&a->refs_, 1, __ATOMIC_RELAXED);
+	if (a) {
+		uint32_t before =
+			__atomic_fetch_add(&a->refs_, 1, __ATOMIC_RELAXED);
 
-	assert(before > 0);
+		assert(before > 0);
+	}
 	return a;
 }
 

@@ -135,7 +135,9 @@ int core_submit(struct core *c, struct itable_tx *tx, struct pend *p,
 		itable_hold(&c->t, i); /* apply may free it */
 	}
 	c->t.seq = commit_next_seq(c->commit);
+	c->t.creating = p->e.core.kind == ENTRY_CREATE ? p->e.core.inode : 0;
 	rc = apply(tx, &itable_state_ops, &p->e, &o, &why);
+	c->t.creating = 0;
 	if (rc == APPLY_APPLIED) {
 		if (!i && p->e.core.inode) {
 			i = itable_find_inode(&c->t, p->e.core.inode);

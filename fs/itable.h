@@ -94,6 +94,7 @@ struct itable {
 	size_t n_inode_lru, n_name_lru;
 	uint32_t gens[ITABLE_GENS]; /* evictions per bucket, (2) */
 	uint64_t seq;		    /* of the entry being applied */
+	uint64_t creating;	    /* its new inode: no use to look for it */
 	uint64_t applied;	    /* by the index */
 };
 

@@ -49,8 +49,9 @@ void itable_free_xattr(struct xattr *x)
 
 static int inode_get(void *st, struct inode_row **out, uint64_t ino)
 {
+	struct itable_tx *tx = st;
 	struct inode *i = NULL;
-	int rc = itable_get(st, &i, ino);
+	int rc = ino == tx->t->creating ? -ENOENT : itable_get(tx, &i, ino);
 
 	if (rc == -ENOENT)
 		return 0;
