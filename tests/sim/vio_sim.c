@@ -46,7 +46,7 @@ static struct handle *handle_of(struct vio_file *f)
  * the call fails by injection, so that it may do a part).
  */
 static int enter(struct vio_sim *s, enum vio_sim_class class, const char *path,
-		 int *out_err)
+		 int *out_err) acquire_capability(&s->mu)
 {
 	vio_sim_hook_fn *hook;
 	void *ctx;
@@ -85,9 +85,10 @@ static int enter(struct vio_sim *s, enum vio_sim_class class, const char *path,
 }
 
 /* The same for a file; also refuses handles of an earlier boot. */
-static int enter_file(struct handle *h, enum vio_sim_class class, int *out_err)
+static int enter_file(struct vio_sim *s, struct handle *h,
+		      enum vio_sim_class class, int *out_err)
+	acquire_capability(&s->mu)
 {
-	struct vio_sim *s = sim_of(h->file.vio);
 	int what = enter(s, class, h->path, out_err);
 
 	if (h->boot != s->boot) {
@@ -97,7 +98,7 @@ static int enter_file(struct handle *h, enum vio_sim_class class, int *out_err)
 	return what;
 }
 
-static int leave(struct vio_sim *s, int rc)
+static int leave(struct vio_sim *s, int rc) release_capability(&s->mu)
 {
 	mutex_unlock(&s->mu);
 	return rc;
@@ -181,7 +182,7 @@ static ssize_t sim_pread(struct vio_file *f, void *p, size_t n, uint64_t off)
 	ssize_t got;
 	int err = 0;
 
-	if (enter_file(h, VIO_SIM_READ, &err) != DO)
+	if (enter_file(s, h, VIO_SIM_READ, &err) != DO)
 		return leave(s, err);
 	got = (ssize_t)sim_image_read(&h->node->now, p, n, off);
 	mutex_unlock(&s->mu);
@@ -193,7 +194,7 @@ static int sim_pwrite(struct vio_file *f, const void *p, size_t n, uint64_t off)
 	struct handle *h = handle_of(f);
 	struct vio_sim *s = sim_of(f->vio);
 	int err = 0;
-	int what = enter_file(h, VIO_SIM_WRITE, &err);
+	int what = enter_file(s, h, VIO_SIM_WRITE, &err);
 	int rc = err;
 
 	if (h->boot != s->boot)
@@ -219,7 +220,7 @@ static int sim_fdatasync(struct vio_file *f)
 	struct handle *h = handle_of(f);
 	struct vio_sim *s = sim_of(f->vio);
 	int err = 0;
-	int what = enter_file(h, VIO_SIM_SYNC, &err);
+	int what = enter_file(s, h, VIO_SIM_SYNC, &err);
 
 	if (what == DO)
 		sim_disk_sync(&s->disk, h->node);
@@ -235,7 +236,7 @@ static int sim_truncate(struct vio_file *f, uint64_t size)
 	int err = 0;
 	int rc = 0;
 
-	if (enter_file(h, VIO_SIM_TRUNCATE, &err) == REFUSE)
+	if (enter_file(s, h, VIO_SIM_TRUNCATE, &err) == REFUSE)
 		return leave(s, err);
 	rc = h->writable ?
 		     sim_disk_truncate(&s->disk, h->node, size, s->wall_ns) :
@@ -250,7 +251,7 @@ static int sim_allocate(struct vio_file *f, uint64_t off, uint64_t n)
 	int err = 0;
 	int rc = 0;
 
-	if (enter_file(h, VIO_SIM_ALLOCATE, &err) == REFUSE)
+	if (enter_file(s, h, VIO_SIM_ALLOCATE, &err) == REFUSE)
 		return leave(s, err);
 	if (!h->writable)
 		rc = -EBADF;
@@ -278,7 +279,7 @@ static int sim_fstat(struct vio_file *f, struct vio_stat *out)
 	struct vio_sim *s = sim_of(f->vio);
 	int err = 0;
 
-	if (enter_file(h, VIO_SIM_STAT, &err) == DO)
+	if (enter_file(s, h, VIO_SIM_STAT, &err) == DO)
 		stat_fill(s, h->node, out);
 	return leave(s, err);
 }
@@ -289,7 +290,7 @@ static int sim_lock(struct vio_file *f)
 	struct vio_sim *s = sim_of(f->vio);
 	int err = 0;
 
-	if (enter_file(h, VIO_SIM_LOCK, &err) != DO)
+	if (enter_file(s, h, VIO_SIM_LOCK, &err) != DO)
 		return leave(s, err);
 	if (!h->writable)
 		return leave(s, -EBADF);

@@ -9,7 +9,7 @@
 
 #include "tests/sim/vio_sim_internal.h"
 
-static int leave(struct vio_sim *s, int rc)
+static int leave(struct vio_sim *s, int rc) release_capability(&s->mu)
 {
 	mutex_unlock(&s->mu);
 	return rc;
