@@ -1,0 +1,67 @@
+/*
+ * replicate_int.h - one follower, shared by replicate.c and follower.c.
+ */
+#ifndef FS_REPLICATE_INT_H
+#define FS_REPLICATE_INT_H
+
+#include "base/thread.h"
+#include "fs/replicate.h"
+
+struct store_replica;
+
+enum { FOLLOWER_NAME = 96, FOLLOWER_WORDS = 320 };
+
+/* What the replica has of one object. */
+struct follower_object {
+	char name[FOLLOWER_NAME];
+	uint64_t size;	   /* bytes that are the store's */
+	uint64_t physical; /* bytes that are there, >= size */
+	uint64_t synced;   /* of a growing one: below it nothing is in doubt */
+	bool open;	   /* on the list of those in doubt beyond `synced` */
+	bool whole;
+	uint64_t sum; /* of a whole one, as last written; 0: not known */
+};
+
+struct follower {
+	struct follower *next;
+	struct replicate *owner;
+	struct store_replica *replica; /* held */
+	struct thread thread;
+
+	/* of the thread alone */
+	bool known;			 /* the table below is right */
+	struct follower_object *objects; /* by name */
+	uint32_t n, cap;
+	uint64_t packs_below; /* packs below are sealed and copied */
+	bool progress_dirty;
+	uint64_t saved_position;
+
+	/* guarded by owner.mu */
+	bool stop, busy;
+	uint64_t position;
+	uint64_t behind_bytes, bytes;
+	uint64_t count;
+	int64_t round_ns;
+	int error;
+	uint32_t failures; /* in a row */
+	char words[FOLLOWER_WORDS];
+};
+
+struct replicate {
+	struct replicate_options o;
+	struct mutex mu;
+	struct cond changed;
+	struct follower *followers; /* guarded by mu */
+	uint64_t mark;		    /* guarded by mu */
+	uint64_t kicks;		    /* guarded by mu */
+};
+
+/*
+ * Copies everything durable to the replica and syncs it.  *out_behind: bytes
+ * that were left to copy when it ended.
+ */
+int must_use follower_round(struct follower *f, uint64_t position,
+			    uint64_t *out_behind, struct errmsg *em);
+void follower_free(struct follower *f); /* gives the replica back */
+
+#endif

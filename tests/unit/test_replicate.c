@@ -1,0 +1,524 @@
+/*
+ * test_replicate.c - replicas follow, and give back what the store lost.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/vio.h"
+#include "fs/pack.h"
+#include "fs/replica.h"
+#include "fs/replicate.h"
+#include "fs/store.h"
+#include "tests/sim/prng.h"
+#include "tests/sim/tmp.h"
+#include "tests/sim/vio_sim.h"
+
+static const uint8_t volume[16] = "a volume's id 01";
+
+/* A store and two replicas, each on a disk of its own. */
+struct site {
+	struct vio_sim *home;
+	struct vio_sim *away[2];
+	struct store *store;
+	struct replicate *follow;
+	unsigned repairs, failures;
+	uint64_t journal; /* durable bytes of the journal */
+};
+
+static int objects(void *ctx, replicate_fn *fn, void *fn_ctx)
+{
+	struct site *x = ctx;
+	int rc = fn(fn_ctx, "ledger/journal/00000001.vj", x->journal,
+		    REPLICATE_GROWS);
+
+	if (rc == 0)
+		rc = fn(fn_ctx, "volume.conf", 0, REPLICATE_WHOLE);
+	if (rc == 0)
+		rc = fn(fn_ctx, "keys/nothing", 0, REPLICATE_WHOLE);
+	return rc;
+}
+
+static void on_repair(void *ctx, const struct digest *id, const char *replica,
+		      bool ok)
+{
+	struct site *x = ctx;
+
+	(void)id;
+	(void)replica;
+	if (ok)
+		x->repairs++;
+	else
+		x->failures++;
+}
+
+static void add(struct site *x, int i)
+{
+	struct replica *r = NULL;
+	struct errmsg em = ERRMSG_INIT;
+
+	cr_assert_eq(replica_dir_open_vio(&r, vio_sim_vio(x->away[i]),
+					  i ? "second" : "first", volume, 1,
+					  &em),
+		     0, "%s", em.text);
+	cr_assert_eq(replicate_add(x->follow, r, &em), 0, "%s", em.text);
+}
+
+static void site_open(struct site *x, int replicas)
+{
+	struct store_options o = {
+		.vio = vio_sim_vio(x->home),
+		.on_repair = on_repair,
+		.ctx = x,
+	};
+	struct replicate_options fo = {
+		.vio = o.vio,
+		.objects = objects,
+		.ctx = x,
+		.no_threads = true,
+	};
+	struct errmsg em = ERRMSG_INIT;
+
+	memcpy(o.volume_id, volume, 16);
+	cr_assert_eq(store_open(&x->store, &o, &em), 0, "%s", em.text);
+	fo.store = x->store;
+	cr_assert_eq(replicate_open(&x->follow, &fo), 0);
+	for (int i = 0; i < replicas; i++)
+		add(x, i);
+}
+
+static void site_close(struct site *x)
+{
+	replicate_close(x->follow);
+	store_close(x->store);
+	x->follow = NULL;
+	x->store = NULL;
+}
+
+static void journal_append(struct site *x, const char *text)
+{
+	struct vio *v = vio_sim_vio(x->home);
+	struct vio_file *f = NULL;
+
+	cr_assert_eq(vio_mkdirs(v, "ledger/journal"), 0);
+	cr_assert_eq(vio_open(v, &f, "ledger/journal/00000001.vj",
+			      VIO_WRITE | VIO_CREATE),
+		     0);
+	cr_assert_eq(vio_pwrite(f, text, strlen(text), x->journal), 0);
+	cr_assert_eq(vio_fdatasync(f), 0);
+	vio_close(f);
+	x->journal += strlen(text);
+}
+
+static void site_new(struct site *x, int replicas)
+{
+	struct vio_file *f = NULL;
+
+	*x = (struct site){ .home = vio_sim_new(NULL) };
+	for (int i = 0; i < 2; i++)
+		x->away[i] = vio_sim_new(NULL);
+	cr_assert_eq(vio_open(vio_sim_vio(x->home), &f, "volume.conf",
+			      VIO_WRITE | VIO_CREATE),
+		     0);
+	cr_assert_eq(vio_pwrite(f, "conf\n", 5, 0), 0);
+	cr_assert_eq(vio_fdatasync(f), 0);
+	vio_close(f);
+	journal_append(x, "first record\n");
+	site_open(x, replicas);
+}
+
+static void site_free(struct site *x)
+{
+	site_close(x);
+	vio_sim_free(x->home);
+	for (int i = 0; i < 2; i++)
+		vio_sim_free(x->away[i]);
+}
+
+static size_t content(uint8_t *p, uint64_t k)
+{
+	struct prng r = { 0 };
+	size_t n = 0;
+
+	prng_init(&r, k + 1);
+	n = 1 + prng_below(&r, 30000);
+	prng_bytes(&r, p, n);
+	return n;
+}
+
+static void put_range(struct store *s, uint64_t from, uint64_t to)
+{
+	struct chunk_maker *m = chunk_maker_new();
+	autofree uint8_t *p = malloc(LIMIT_CHUNK);
+	struct store_writer *w = NULL;
+	struct chunk c = { 0 };
+
+	cr_assert_eq(store_writer_open(s, &w), 0);
+	for (uint64_t k = from; k < to; k++) {
+		size_t n = content(p, k);
+
+		cr_assert_eq(chunk_make(&c, m, CHUNK_DATA, p, n), 0);
+		cr_assert_eq(store_writer_put(w, &c), 0);
+	}
+	cr_assert_eq(store_writer_flush(w), 0);
+	store_writer_close(w);
+	chunk_maker_free(m);
+}
+
+static int check(struct store *s, uint64_t k)
+{
+	autofree uint8_t *p = malloc(LIMIT_CHUNK);
+	size_t n = content(p, k);
+	struct store_ref ref = { .p = NULL };
+	struct digest id = { 0 };
+	int rc = 0;
+
+	chunk_hash(&id, CHUNK_DATA, p, n);
+	rc = store_get(s, &ref, &id, CHUNK_DATA);
+	if (rc < 0)
+		return rc;
+	cr_assert(ref.n == n && memcmp(ref.p, p, n) == 0);
+	store_release(&ref);
+	return 0;
+}
+
+/* True when a file is the same on both disks. */
+static bool same_file(struct vio_sim *a, struct vio_sim *b, const char *name)
+{
+	struct buf x = BUF_INIT;
+	struct buf y = BUF_INIT;
+	bool same = vio_read_file(vio_sim_vio(a), &x, name, LIMIT_PACK) == 0 &&
+		    vio_read_file(vio_sim_vio(b), &y, name, LIMIT_PACK) == 0 &&
+		    y.n <= x.n && y.n > 0 && memcmp(x.p, y.p, y.n) == 0;
+
+	buf_release(&x);
+	buf_release(&y);
+	return same;
+}
+
+static void have(struct site *x, uint64_t position, uint32_t want)
+{
+	uint32_t n = 0;
+	uint32_t all = 0;
+
+	replicate_have(x->follow, position, &n, &all);
+	cr_assert_eq(n, want);
+}
+
+Test(replicate, replicas_follow_and_tell_their_position)
+{
+	struct site x;
+
+	site_new(&x, 2);
+	put_range(x.store, 0, 30);
+	replicate_mark(x.follow, 5);
+	have(&x, 5, 0);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	have(&x, 5, 2);
+	have(&x, 6, 0);
+	cr_assert_eq(replicate_wait(x.follow, 5, 1), 0);
+	cr_assert_eq(replicate_wait(x.follow, 6, 1), -ERR_AGAIN);
+	for (int i = 0; i < 2; i++) {
+		cr_assert(same_file(x.home, x.away[i], "packs/00000001.pack"));
+		cr_assert(same_file(x.home, x.away[i],
+				    "ledger/journal/00000001.vj"));
+		cr_assert(same_file(x.home, x.away[i], "volume.conf"));
+	}
+	put_range(x.store, 30, 60);
+	journal_append(&x, "second record\n");
+	replicate_mark(x.follow, 9);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	have(&x, 9, 2);
+	cr_assert(same_file(x.home, x.away[1], "ledger/journal/00000001.vj"));
+	site_free(&x);
+}
+
+Test(replicate, a_bad_chunk_is_read_from_a_replica_and_repaired)
+{
+	struct site x;
+	uint64_t off = PACK_HEADER_SIZE;
+
+	site_new(&x, 2);
+	put_range(x.store, 0, 10);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	site_close(&x);
+	/* the header of the first record, and the end of the pack's records */
+	cr_assert_eq(vio_sim_flip(x.home, "packs/00000001.pack", off + 20, 0),
+		     0);
+	site_open(&x, 2);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	for (uint64_t k = 0; k < 10; k++)
+		cr_assert_eq(check(x.store, k), 0);
+	site_close(&x);
+	site_open(&x, 0); /* and without replicas, it was repaired for good */
+	for (uint64_t k = 0; k < 10; k++)
+		cr_assert_eq(check(x.store, k), 0);
+	site_free(&x);
+}
+
+Test(replicate, every_flipped_byte_of_a_pack_is_repaired_or_an_error,
+     .timeout = 120)
+{
+	struct site x;
+	struct vio_stat st = { 0 };
+	struct prng r = { 0 };
+
+	site_new(&x, 1);
+	put_range(x.store, 0, 12);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	site_close(&x);
+	cr_assert_eq(vio_stat(vio_sim_vio(x.home), "packs/00000001.pack", &st),
+		     0);
+	prng_init(&r, prng_seed("replicate_flip", 3));
+	for (int k = 0; k < 150; k++) {
+		uint64_t off = prng_below(&r, st.size);
+		int replicas = k % 3 ? 1 : 0;
+		struct vio_sim *keep = x.home;
+
+		x.home = vio_sim_clone(keep);
+		cr_assert_eq(
+			vio_sim_flip(x.home, "packs/00000001.pack", off, k % 8),
+			0);
+		site_open(&x, replicas);
+		if (replicas)
+			cr_assert_eq(replicate_step(x.follow), 0);
+		for (uint64_t c = 0; c < 12; c++) {
+			int rc = check(x.store, c); /* never wrong bytes */
+
+			if (replicas)
+				cr_assert_eq(rc, 0, "off %lu chunk %lu", off,
+					     c);
+		}
+		site_close(&x);
+		vio_sim_free(x.home);
+		x.home = keep;
+	}
+	site_open(&x, 0);
+	site_free(&x);
+}
+
+Test(replicate, a_missing_pack_is_made_again)
+{
+	struct site x;
+
+	site_new(&x, 1);
+	put_range(x.store, 0, 20);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	site_close(&x);
+	cr_assert_eq(vio_unlink(vio_sim_vio(x.home), "packs/00000001.pack"), 0);
+	site_open(&x, 1);
+	/* nobody made a round: the read itself asks the replica */
+	for (uint64_t k = 0; k < 20; k++)
+		cr_assert_eq(check(x.store, k), 0);
+	site_close(&x);
+	site_open(&x, 0);
+	for (uint64_t k = 0; k < 20; k++)
+		cr_assert_eq(check(x.store, k), 0);
+	site_free(&x);
+}
+
+Test(replicate, a_pack_cut_short_gets_its_tail_back)
+{
+	struct site x;
+	struct vio_file *f = NULL;
+	struct vio_stat st = { 0 };
+
+	site_new(&x, 1);
+	put_range(x.store, 0, 20);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	site_close(&x);
+	cr_assert_eq(vio_open(vio_sim_vio(x.home), &f, "packs/00000001.pack",
+			      VIO_WRITE),
+		     0);
+	cr_assert_eq(vio_fstat(f, &st), 0);
+	cr_assert_eq(vio_truncate(f, st.size / 2), 0);
+	vio_close(f);
+	vio_sim_sync_all(x.home);
+	site_open(&x, 1);
+	put_range(x.store, 100, 110); /* new chunks go elsewhere */
+	cr_assert_eq(replicate_step(x.follow), 0);
+	for (uint64_t k = 0; k < 20; k++)
+		cr_assert_eq(check(x.store, k), 0);
+	for (uint64_t k = 100; k < 110; k++)
+		cr_assert_eq(check(x.store, k), 0);
+	cr_assert(same_file(x.home, x.away[0], "packs/00000001.pack"));
+	site_free(&x);
+}
+
+Test(replicate, a_lost_store_is_made_again)
+{
+	struct site x;
+	struct replica *r = NULL;
+	struct vio_sim *fresh = vio_sim_new(NULL);
+	struct errmsg em = ERRMSG_INIT;
+
+	site_new(&x, 1);
+	put_range(x.store, 0, 20);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	site_close(&x);
+	cr_assert_eq(replica_dir_open_vio(&r, vio_sim_vio(x.away[0]), "first",
+					  volume, 0, &em),
+		     0);
+	cr_assert_eq(replicate_restore(vio_sim_vio(fresh), r, NULL, NULL, &em),
+		     0, "%s", em.text);
+	cr_assert_eq(replicate_restore(vio_sim_vio(fresh), r, NULL, NULL, &em),
+		     -EEXIST);
+	replica_close(r);
+	cr_assert(same_file(x.home, fresh, "ledger/journal/00000001.vj"));
+	cr_assert(same_file(x.home, fresh, "volume.conf"));
+	vio_sim_free(x.home);
+	x.home = fresh;
+	site_open(&x, 0);
+	for (uint64_t k = 0; k < 20; k++)
+		cr_assert_eq(check(x.store, k), 0);
+	site_free(&x);
+}
+
+static int status_words(void *ctx, const struct replicate_status *s)
+{
+	unsigned *lagging = ctx;
+
+	if (s->error) {
+		*lagging += 1;
+		cr_assert_neq(s->words[0], '\0');
+	}
+	return 0;
+}
+
+Test(replicate, a_failing_replica_lags_and_catches_up)
+{
+	struct site x;
+	unsigned lagging = 0;
+
+	site_new(&x, 2);
+	put_range(x.store, 0, 10);
+	vio_sim_set_space(x.away[0], 10000);
+	replicate_mark(x.follow, 1);
+	cr_assert_eq(replicate_step(x.follow), -ENOSPC);
+	have(&x, 1, 1);
+	cr_assert_eq(replicate_each(x.follow, status_words, &lagging), 0);
+	cr_assert_eq(lagging, 1);
+	cr_assert_eq(store_failed(x.store), 0);
+	vio_sim_set_space(x.away[0], UINT64_MAX);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	have(&x, 1, 2);
+	cr_assert(same_file(x.home, x.away[0], "packs/00000001.pack"));
+	site_free(&x);
+}
+
+Test(replicate, a_replica_that_crashes_ends_up_with_the_same_bytes,
+     .timeout = 120)
+{
+	bool reached_end = false;
+	unsigned cut = 0;
+	uint64_t seed = prng_seed("replicate_crash", 5);
+
+	for (uint64_t n = 1; !reached_end; n++) {
+		struct site x;
+		struct prng r = { 0 };
+		struct errmsg em = ERRMSG_INIT;
+		struct replica *probe = NULL;
+		int rc = 0;
+
+		prng_init(&r, n + seed);
+		site_new(&x, 0);
+		vio_sim_stop_at(x.away[0], n);
+		rc = replica_dir_open_vio(&probe, vio_sim_vio(x.away[0]),
+					  "first", volume, 1, &em);
+		if (rc == 0) {
+			cr_assert_eq(replicate_add(x.follow, probe, &em), 0);
+			for (uint64_t k = 0; rc == 0 && k < 4; k++) {
+				put_range(x.store, 10 * k, 10 * k + 4);
+				journal_append(&x, "one more record\n");
+				replicate_mark(x.follow, k + 1);
+				rc = replicate_step(x.follow);
+			}
+		}
+		reached_end = !vio_sim_stopped(x.away[0]);
+		cut += rc < 0;
+		(void)!replicate_remove(x.follow, "first");
+		vio_sim_crash(x.away[0], &r);
+		add(&x, 0);
+		put_range(x.store, 100, 103);
+		replicate_mark(x.follow, 9);
+		rc = replicate_step(x.follow);
+		cr_assert_eq(rc, 0, "n=%lu: %s", n, err_text(rc));
+		cr_assert(same_file(x.home, x.away[0], "packs/00000001.pack"),
+			  "n=%lu", n);
+		cr_assert(same_file(x.home, x.away[0],
+				    "ledger/journal/00000001.vj"));
+		site_free(&x);
+	}
+	cr_assert_gt(cut, 10);
+}
+
+Test(replica_dir, foreign_directories_are_refused_in_words)
+{
+	struct tmp t;
+	struct replica *r = NULL;
+	struct errmsg em = ERRMSG_INIT;
+	struct errmsg em2 = ERRMSG_INIT;
+	struct errmsg em3 = ERRMSG_INIT;
+	uint8_t other[16] = "another volume!";
+	uint8_t id[16] = { 0 };
+	char path[PATH_MAX + 16];
+	FILE *f = NULL;
+
+	tmp_init(&t);
+	snprintf(path, sizeof(path), "%s/new", t.path);
+	cr_assert_eq(replica_dir_open(&r, path, volume, 0, &em), -ENOENT);
+	cr_assert_eq(replica_dir_open(&r, path, volume, 1, &em), 0);
+	cr_assert_eq(r->ops->append(r, "packs/00000001.pack", 0, "abc", 3), 0);
+	cr_assert_eq(r->ops->append(r, "packs/00000001.pack", 0, "abc", 3),
+		     -ESTALE);
+	cr_assert_eq(r->ops->append(r, "../x", 0, "abc", 3), -EINVAL);
+	cr_assert_eq(r->ops->sync(r), 0);
+	replica_close(r);
+	cr_assert_eq(replica_dir_open(&r, path, other, 1, &em2), -EEXIST);
+	cr_assert_not_null(strstr(em2.text, "another volume"));
+	cr_assert_eq(replica_dir_identify(path, id, NULL), 0);
+	cr_assert_eq(memcmp(id, volume, 16), 0);
+	snprintf(path, sizeof(path), "%s/file", t.path);
+	f = fopen(path, "w");
+	fclose(f);
+	cr_assert_eq(replica_dir_open(&r, t.path, volume, 1, &em3), -EEXIST);
+	tmp_release(&t);
+}
+
+Test(replicate, threads_follow_by_themselves)
+{
+	struct tmp t;
+	struct vio *home = NULL;
+	struct store_options so = { .cache_bytes = 1 << 20 };
+	struct replicate_options fo = { .interval_ms = 20 };
+	struct store *s = NULL;
+	struct replicate *follow = NULL;
+	struct replica *r = NULL;
+	char path[PATH_MAX + 16];
+
+	tmp_init(&t);
+	cr_assert_eq(vio_posix_open(&home, t.path), 0);
+	cr_assert_eq(vio_mkdirs(home, "store"), 0);
+	vio_free(home);
+	snprintf(path, sizeof(path), "%s/store", t.path);
+	cr_assert_eq(vio_posix_open(&home, path), 0);
+	so.vio = home;
+	cr_assert_eq(store_open(&s, &so, NULL), 0);
+	fo.store = s;
+	fo.vio = home;
+	cr_assert_eq(replicate_open(&follow, &fo), 0);
+	snprintf(path, sizeof(path), "%s/replica", t.path);
+	cr_assert_eq(replica_dir_open(&r, path, volume, 1, NULL), 0);
+	cr_assert_eq(replicate_add(follow, r, NULL), 0);
+	put_range(s, 0, 50);
+	replicate_mark(follow, 3);
+	cr_assert_eq(replicate_wait(follow, 3, 20LL * 1000 * 1000 * 1000), 0);
+	replicate_close(follow);
+	store_close(s);
+	vio_free(home);
+	tmp_release(&t);
+}
