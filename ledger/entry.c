@@ -51,9 +51,9 @@ const char *entry_strength_word(unsigned strength)
 
 const char *entry_reason_word(unsigned reason)
 {
-	static const char *const words[] = { NULL,	 "close",
-					     "idle",	 "demand",
-					     "snapshot", "unmount",
+	static const char *const words[] = { NULL,	    "close",
+					     "idle",	    "demand",
+					     "snapshot",    "unmount",
 					     "every-write", "extents" };
 
 	return reason < 8 ? words[reason] : NULL;
@@ -99,8 +99,7 @@ void entry_reads_at(struct entry_read *out, const struct entry_reads *b,
 		*out = b->v[i];
 		return;
 	}
-	breader_init(&r, b->raw + (size_t)i * ENTRY_READ_SIZE,
-		     ENTRY_READ_SIZE);
+	breader_init(&r, b->raw + (size_t)i * ENTRY_READ_SIZE, ENTRY_READ_SIZE);
 	out->strength = breader_u8(&r);
 	breader_copy(&r, out->version.b, sizeof(out->version.b));
 	breader_copy(&r, out->content.b, sizeof(out->content.b));
@@ -309,8 +308,8 @@ int entry_open(struct entry *out, struct entry_view *out_view, const void *p,
 	return entry_check(&out->core, &out->body, em);
 }
 
-int entry_store(struct buf *out, struct digest *out_leaf,
-		const struct entry *e, const uint8_t salt[16])
+int entry_store(struct buf *out, struct digest *out_leaf, const struct entry *e,
+		const uint8_t salt[16])
 {
 	size_t start = out->n;
 	uint8_t core[ENTRY_CORE_SIZE];

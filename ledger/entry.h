@@ -23,69 +23,70 @@ struct buf;
 struct errmsg;
 
 /* number, identifier, name in views; numbered as in vouchfs-ledger(5) */
-#define ENTRY_KINDS(X)                             \
-	X(0x0001, GENESIS, "genesis")              \
-	X(0x0002, KEY_ADD, "key-add")              \
-	X(0x0003, ROTATE, "rotate")                \
-	X(0x0004, REVOKE, "revoke")                \
-	X(0x0005, MOUNT_START, "mount-start")      \
-	X(0x0006, MOUNT_STOP, "mount-stop")        \
-	X(0x0007, NEW_ORIGIN, "new-origin")        \
-	X(0x0008, STATE, "state")                  \
-	X(0x0009, ANCHOR, "anchor")                \
-	X(0x000a, POLICY, "policy")                \
-	X(0x000b, REDACT, "redact")                \
-	X(0x000c, GC, "gc")                        \
-	X(0x000d, HOLD, "hold")                    \
-	X(0x000e, CONVICTION, "conviction")        \
-	X(0x000f, PARAMS, "params")                \
-	X(0x0101, CREATE, "create")                \
-	X(0x0102, LINK, "link")                    \
-	X(0x0103, UNLINK, "unlink")                \
-	X(0x0104, RENAME, "rename")                \
-	X(0x0105, SETATTR, "setattr")              \
-	X(0x0106, SETXATTR, "setxattr")            \
-	X(0x0107, RMXATTR, "rmxattr")              \
-	X(0x0108, FREE_ORPHAN, "free-orphan")      \
-	X(0x0201, VERSION, "version")              \
-	X(0x0202, DIGEST, "digest")                \
-	X(0x0203, SNAPSHOT, "snapshot")            \
-	X(0x0204, RESTORE, "restore")              \
-	X(0x0205, STREAM_COMMIT, "stream-commit")  \
-	X(0x0206, CLONE, "clone")                  \
-	X(0x0207, EXTENTS, "extents")              \
-	X(0x0301, ACTOR, "actor")                  \
-	X(0x0302, READS, "reads")                  \
-	X(0x0303, RUN_START, "run-start")          \
-	X(0x0304, RUN_END, "run-end")              \
-	X(0x0305, ATTEST, "attest")                \
-	X(0x0306, IMPORT, "import")                \
-	X(0x0401, SCRUB, "scrub")                  \
-	X(0x0402, REPAIR, "repair")                \
-	X(0x0403, REPLICA_ADD, "replica-add")      \
-	X(0x0404, REPLICA_REMOVE, "replica-remove")\
-	X(0x0405, KEY_DESTROY, "key-destroy")      \
-	X(0x0501, DERIVATION, "derivation")        \
-	X(0x0502, MODEL, "model")                  \
-	X(0x0503, ALIAS, "alias")                  \
-	X(0x0504, PREDICTION, "prediction")        \
-	X(0x0505, JOB, "job")                      \
-	X(0x0506, ALERT, "alert")                  \
-	X(0x0507, FEEDBACK, "feedback")            \
-	X(0x0601, GRANT, "grant")                  \
-	X(0x0602, GRANT_REVOKE, "grant-revoke")    \
-	X(0x0603, CONTRACT, "contract")            \
-	X(0x0604, ASSET, "asset")                  \
-	X(0x0605, PUBLISH, "publish")              \
-	X(0x0606, ACCESS, "access")                \
-	X(0x0607, FED_ROUND, "fed-round")          \
+#define ENTRY_KINDS(X)                              \
+	X(0x0001, GENESIS, "genesis")               \
+	X(0x0002, KEY_ADD, "key-add")               \
+	X(0x0003, ROTATE, "rotate")                 \
+	X(0x0004, REVOKE, "revoke")                 \
+	X(0x0005, MOUNT_START, "mount-start")       \
+	X(0x0006, MOUNT_STOP, "mount-stop")         \
+	X(0x0007, NEW_ORIGIN, "new-origin")         \
+	X(0x0008, STATE, "state")                   \
+	X(0x0009, ANCHOR, "anchor")                 \
+	X(0x000a, POLICY, "policy")                 \
+	X(0x000b, REDACT, "redact")                 \
+	X(0x000c, GC, "gc")                         \
+	X(0x000d, HOLD, "hold")                     \
+	X(0x000e, CONVICTION, "conviction")         \
+	X(0x000f, PARAMS, "params")                 \
+	X(0x0101, CREATE, "create")                 \
+	X(0x0102, LINK, "link")                     \
+	X(0x0103, UNLINK, "unlink")                 \
+	X(0x0104, RENAME, "rename")                 \
+	X(0x0105, SETATTR, "setattr")               \
+	X(0x0106, SETXATTR, "setxattr")             \
+	X(0x0107, RMXATTR, "rmxattr")               \
+	X(0x0108, FREE_ORPHAN, "free-orphan")       \
+	X(0x0201, VERSION, "version")               \
+	X(0x0202, DIGEST, "digest")                 \
+	X(0x0203, SNAPSHOT, "snapshot")             \
+	X(0x0204, RESTORE, "restore")               \
+	X(0x0205, STREAM_COMMIT, "stream-commit")   \
+	X(0x0206, CLONE, "clone")                   \
+	X(0x0207, EXTENTS, "extents")               \
+	X(0x0301, ACTOR, "actor")                   \
+	X(0x0302, READS, "reads")                   \
+	X(0x0303, RUN_START, "run-start")           \
+	X(0x0304, RUN_END, "run-end")               \
+	X(0x0305, ATTEST, "attest")                 \
+	X(0x0306, IMPORT, "import")                 \
+	X(0x0401, SCRUB, "scrub")                   \
+	X(0x0402, REPAIR, "repair")                 \
+	X(0x0403, REPLICA_ADD, "replica-add")       \
+	X(0x0404, REPLICA_REMOVE, "replica-remove") \
+	X(0x0405, KEY_DESTROY, "key-destroy")       \
+	X(0x0501, DERIVATION, "derivation")         \
+	X(0x0502, MODEL, "model")                   \
+	X(0x0503, ALIAS, "alias")                   \
+	X(0x0504, PREDICTION, "prediction")         \
+	X(0x0505, JOB, "job")                       \
+	X(0x0506, ALERT, "alert")                   \
+	X(0x0507, FEEDBACK, "feedback")             \
+	X(0x0601, GRANT, "grant")                   \
+	X(0x0602, GRANT_REVOKE, "grant-revoke")     \
+	X(0x0603, CONTRACT, "contract")             \
+	X(0x0604, ASSET, "asset")                   \
+	X(0x0605, PUBLISH, "publish")               \
+	X(0x0606, ACCESS, "access")                 \
+	X(0x0607, FED_ROUND, "fed-round")           \
 	X(0x0608, MPC_ROUND, "mpc-round")
 
 enum entry_kind {
 #define X(number, id, name) ENTRY_##id = number,
 	ENTRY_KINDS(X)
 #undef X
-	ENTRY_OPTIONAL = 0x8000, /* from here on a reader may ignore it */
+		ENTRY_OPTIONAL =
+			0x8000, /* from here on a reader may ignore it */
 };
 
 /* "version", "create" ...; "kind-XXXX" is not made up: NULL if unnamed. */
@@ -110,8 +111,7 @@ struct entry_str {
 	size_t n;
 };
 
-#define ENTRY_STR(s)                                 \
-	((struct entry_str){ .p = (s), .n = strlen(s) })
+#define ENTRY_STR(s) ((struct entry_str){ .p = (s), .n = strlen(s) })
 
 /* Borrowed TLVs (whole: tag, len, value ...), all with tag >= 0x8000. */
 struct entry_tlvs {
@@ -150,31 +150,31 @@ struct entry_genesis {
 	uint8_t nonce[16];
 };
 
-struct entry_key_add { /* KEY_ADD, ROTATE */
-	uint8_t cert[128];  /* ledger/cert.h */
+struct entry_key_add {		/* KEY_ADD, ROTATE */
+	uint8_t cert[128];	/* ledger/cert.h */
 	uint8_t old_key_id[16]; /* ROTATE only: the key this one replaces */
-	struct entry_str name; /* of the mount or host; may be empty */
+	struct entry_str name;	/* of the mount or host; may be empty */
 };
 
 struct entry_revoke { /* needs author_sig of an admin key */
 	uint8_t key_id[16];
-	uint8_t reason; /* 1 retired, 2 lost, 3 stolen */
+	uint8_t reason;		  /* 1 retired, 2 lost, 3 stolen */
 	int64_t suspect_since_ns; /* 0: nothing is disputed */
 	struct digest last_good;  /* leaf hash of a seal, or 0 */
 	struct entry_str comment;
 };
 
 enum entry_start_flags {
-	ENTRY_START_CLEAN = 1,	   /* the previous mount stopped in order */
-	ENTRY_START_TORN = 2,	   /* a torn tail was cut */
-	ENTRY_START_ADOPTED = 4,   /* `vouch adopt` */
-	ENTRY_START_TOOL = 8,	   /* a command wrote, nothing was mounted */
+	ENTRY_START_CLEAN = 1,	 /* the previous mount stopped in order */
+	ENTRY_START_TORN = 2,	 /* a torn tail was cut */
+	ENTRY_START_ADOPTED = 4, /* `vouch adopt` */
+	ENTRY_START_TOOL = 8,	 /* a command wrote, nothing was mounted */
 };
 
 struct entry_mount_start {
 	uint8_t flags;
 	uint8_t incarnation[16];
-	uint32_t uid; /* of the daemon */
+	uint32_t uid;		  /* of the daemon */
 	struct entry_str program; /* "vouchfs 0.1" */
 	struct entry_str host;
 	struct entry_str mountpoint; /* empty for tools */
@@ -214,9 +214,9 @@ struct entry_create {
 	uint32_t uid;
 	uint32_t gid;
 	uint64_t rdev;
-	struct entry_str name; /* empty only with parent 0: root, O_TMPFILE */
+	struct entry_str name;	 /* empty only with parent 0: root, O_TMPFILE */
 	struct entry_str target; /* DT_LNK only, then present */
-	const uint8_t *acl; /* NULL: none; bytes of the xattr */
+	const uint8_t *acl;	 /* NULL: none; bytes of the xattr */
 	size_t acl_n;
 	const uint8_t *default_acl; /* DT_DIR only */
 	size_t default_acl_n;
@@ -270,8 +270,8 @@ struct entry_setattr {
 struct entry_setxattr { /* RMXATTR uses name alone */
 	struct entry_str name;
 	uint32_t value_n;
-	const uint8_t *value;	/* value_n <= LIMIT_XATTR_INLINE */
-	struct digest content;	/* of a longer value, a chunk */
+	const uint8_t *value;  /* value_n <= LIMIT_XATTR_INLINE */
+	struct digest content; /* of a longer value, a chunk */
 };
 
 /* --- bodies: 02xx content --- */
@@ -297,10 +297,11 @@ struct entry_version {
 	uint16_t n_ranges;
 	struct entry_range ranges[LIMIT_RANGES]; /* ascending, disjoint */
 	struct digest tree_root;
-	struct digest sha256; /* with ENTRY_VERSION_SHA256 */
-	struct digest reads;  /* with ENTRY_VERSION_READS: head of the chain */
+	struct digest sha256;  /* with ENTRY_VERSION_SHA256 */
+	struct digest reads;   /* with ENTRY_VERSION_READS: head of the chain */
 	struct digest extents; /* last EXTENTS absorbed, or 0 */
-	struct entry_str path; /* as opened, relative to the root, no '/' first */
+	struct entry_str
+		path; /* as opened, relative to the root, no '/' first */
 };
 
 struct entry_digest {
@@ -310,8 +311,8 @@ struct entry_digest {
 
 struct entry_extent {
 	uint64_t offset;
-	uint32_t length;      /* not 0 */
-	struct digest chunk;  /* 0: hole */
+	uint32_t length;     /* not 0 */
+	struct digest chunk; /* 0: hole */
 	uint32_t chunk_offset;
 };
 
@@ -338,8 +339,8 @@ struct entry_snapshot {
  * themselves: the VERSION or EXTENTS of the same inode that follows does.
  */
 struct entry_restore {
-	uint8_t why; /* 1 restore, 2 undo */
-	uint8_t run[16]; /* the run undone, or 0 */
+	uint8_t why;	       /* 1 restore, 2 undo */
+	uint8_t run[16];       /* the run undone, or 0 */
 	struct digest version; /* leaf hash of the version brought back */
 	struct entry_str when; /* as the user said it */
 };
@@ -417,8 +418,8 @@ struct entry_run_end {
 };
 
 enum entry_attest_what {
-	ENTRY_ATTEST_EXE = 1,	/* an ACTOR's executable */
-	ENTRY_ATTEST_READ = 2,	/* item `item` of a READS */
+	ENTRY_ATTEST_EXE = 1,  /* an ACTOR's executable */
+	ENTRY_ATTEST_READ = 2, /* item `item` of a READS */
 };
 
 struct entry_attest {
@@ -493,7 +494,7 @@ struct entry_body {
 	};
 	struct entry_author_sig author;
 	struct entry_tlvs extra; /* kept so that re-encoding is exact */
-	bool opaque; /* kind >= 0x8000: nothing above is set */
+	bool opaque;		 /* kind >= 0x8000: nothing above is set */
 };
 
 /*
@@ -591,7 +592,7 @@ int must_use entry_open(struct entry *out, struct entry_view *out_view,
  * e->core.kind.
  */
 int must_use entry_store(struct buf *out, struct digest *out_leaf,
-			const struct entry *e, const uint8_t salt[16]);
+			 const struct entry *e, const uint8_t salt[16]);
 
 /* SHA-256("vouchfs/body/v1\n" || salt || body). */
 void entry_commit(struct digest *out, const uint8_t salt[16], const void *body,
@@ -617,8 +618,8 @@ int must_use entry_author_message(struct buf *out, const struct entry_body *b,
 
 /* SEAL.POSITION as one number, and back. */
 #define ENTRY_NO(seal, pos) ((int64_t)((uint64_t)(seal) << 12 | (pos)))
-#define ENTRY_NO_SEAL(no)   ((uint64_t)(no) >> 12)
-#define ENTRY_NO_POS(no)    ((unsigned)((no) & 0xfff))
+#define ENTRY_NO_SEAL(no) ((uint64_t)(no) >> 12)
+#define ENTRY_NO_POS(no) ((unsigned)((no)&0xfff))
 _Static_assert(LIMIT_BATCH <= 4096, "a position fits 12 bits");
 
 #endif

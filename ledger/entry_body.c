@@ -149,7 +149,7 @@ static void x_create(struct xb *x, struct entry_create *b)
 	xb_rule(x, b->rdev == 0 || b->dtype == DT_CHR || b->dtype == DT_BLK);
 	xb_str(x, &b->name, 0, LIMIT_NAME);
 	xb_rule(x, x->rc != 0 || b->name.n == 0 ||
-			  entry_name_ok(b->name.p, b->name.n));
+			   entry_name_ok(b->name.p, b->name.n));
 }
 
 static void x_link(struct xb *x, struct entry_link *b, uint8_t flags_max)
@@ -215,7 +215,7 @@ static void x_ranges(struct xb *x, struct entry_version *b)
 		xb_u64(x, &r->lo);
 		xb_u64(x, &r->hi);
 		xb_rule(x, r->lo < r->hi && r->hi <= LIMIT_FILE_SIZE &&
-				  (i == 0 || r->lo > end));
+				   (i == 0 || r->lo > end));
 		end = r->hi;
 	}
 }
@@ -277,8 +277,8 @@ static void x_clone(struct xb *x, struct entry_clone *b)
 	xb_u64(x, &b->target_offset);
 	xb_rule(x, b->inode != 0 && b->length != 0);
 	xb_rule(x, b->length <= LIMIT_FILE_SIZE &&
-			  b->offset <= LIMIT_FILE_SIZE - b->length &&
-			  b->target_offset <= LIMIT_FILE_SIZE - b->length);
+			   b->offset <= LIMIT_FILE_SIZE - b->length &&
+			   b->target_offset <= LIMIT_FILE_SIZE - b->length);
 }
 
 static void x_extents(struct xb *x, struct entry_extents *b)
@@ -302,8 +302,8 @@ static void x_extents(struct xb *x, struct entry_extents *b)
 		xb_u32(x, &e.length);
 		xb_digest(x, &e.chunk);
 		xb_u32(x, &e.chunk_offset);
-		xb_rule(x, e.length != 0 && e.offset <= LIMIT_FILE_SIZE -
-							       e.length);
+		xb_rule(x, e.length != 0 &&
+				   e.offset <= LIMIT_FILE_SIZE - e.length);
 		xb_rule(x, e.chunk_offset == 0 || !digest_is_zero(&e.chunk));
 	}
 }
@@ -406,7 +406,7 @@ static void x_attest(struct xb *x, struct entry_attest *b)
 	xb_rule(x, b->what == ENTRY_ATTEST_EXE || b->what == ENTRY_ATTEST_READ);
 	xb_u16(x, &b->item);
 	xb_rule(x, b->what == ENTRY_ATTEST_READ ? b->item < LIMIT_READS :
-						 b->item == 0);
+						  b->item == 0);
 	xb_digest(x, &b->digest);
 }
 
@@ -577,7 +577,7 @@ static void create_rules(struct xb *x, const struct entry_create *b)
 	xb_rule(x, (b->dtype == DT_LNK) == (b->target.n != 0));
 	xb_rule(x, b->target.n <= LIMIT_SYMLINK);
 	xb_rule(x, b->target.n == 0 ||
-			  memchr(b->target.p, 0, b->target.n) == NULL);
+			   memchr(b->target.p, 0, b->target.n) == NULL);
 	xb_rule(x, b->has_dir_salt == (b->dtype == DT_DIR));
 	xb_rule(x, b->default_acl == NULL || b->dtype == DT_DIR);
 	xb_rule(x, b->acl == NULL || b->acl_n != 0);
@@ -640,8 +640,8 @@ static void tlvs_put(struct xb *x, struct entry_body *b)
 	}
 }
 
-static void create_tlv_get(struct xb *x, struct entry_create *b,
-			   unsigned tag, const uint8_t *p, size_t n)
+static void create_tlv_get(struct xb *x, struct entry_create *b, unsigned tag,
+			   const uint8_t *p, size_t n)
 {
 	switch (tag) {
 	case ENTRY_TLV_TARGET:

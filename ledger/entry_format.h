@@ -99,7 +99,7 @@ enum {
 	ENTRY_AUTHOR_SIG_SIZE = 81,
 };
 
-#define ENTRY_BODY_CONTEXT   "vouchfs/body/v1\n"
+#define ENTRY_BODY_CONTEXT "vouchfs/body/v1\n"
 #define ENTRY_AUTHOR_CONTEXT "vouchfs/author/v1\n"
 
 _Static_assert(ENTRY_CLEAR_HEAD == 125, "LEDGER entry head");

@@ -455,8 +455,8 @@ static void b_scrub(struct buf *out, const struct entry_scrub *b)
 
 static void b_repair(struct buf *out, const struct entry_repair *b)
 {
-	static const char *const words[] = { NULL, "chunk", "node", "pack",
-					     "journal", "tile" };
+	static const char *const words[] = { NULL,   "chunk",	"node",
+					     "pack", "journal", "tile" };
 
 	j_word(out, "what", words[b->what]);
 	j_uint(out, "from_replica", b->source);

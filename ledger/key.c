@@ -258,8 +258,7 @@ void key_volume_id(uint8_t out[16], const char *origin, size_t origin_n,
 		   const uint8_t nonce[16])
 {
 	static const char context[] = "vouchfs/volume/v1\n";
-	const uint8_t len[2] = { (uint8_t)origin_n,
-				 (uint8_t)(origin_n >> 8) };
+	const uint8_t len[2] = { (uint8_t)origin_n, (uint8_t)(origin_n >> 8) };
 	struct digest_piece v[] = {
 		{ context, sizeof(context) - 1 },
 		{ len, sizeof(len) },

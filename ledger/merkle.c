@@ -347,9 +347,8 @@ int merkle_consistency_verify(uint64_t from, uint64_t size,
 			       -ERR_PROOF;
 	}
 	if (from == size)
-		return proof->n == 0 && digest_eq(from_root, root) ?
-			       0 :
-			       -ERR_PROOF;
+		return proof->n == 0 && digest_eq(from_root, root) ? 0 :
+								     -ERR_PROOF;
 	while (fn & 1) {
 		fn >>= 1;
 		sn >>= 1;
@@ -366,5 +365,5 @@ int merkle_consistency_verify(uint64_t from, uint64_t size,
 			     proof->n - first) != 0)
 		return -ERR_PROOF;
 	return digest_eq(&fr, from_root) && digest_eq(&sr, root) ? 0 :
-								  -ERR_PROOF;
+								   -ERR_PROOF;
 }

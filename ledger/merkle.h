@@ -58,8 +58,7 @@ int must_use merkle_inclusion(struct merkle_proof *out, uint64_t index,
 			      uint64_t size, merkle_read_fn *read, void *ctx);
 /* From `from` leaves to `size` leaves; empty for from = 0 or equal sizes. */
 int must_use merkle_consistency(struct merkle_proof *out, uint64_t from,
-				uint64_t size, merkle_read_fn *read,
-				void *ctx);
+				uint64_t size, merkle_read_fn *read, void *ctx);
 
 /* RFC 9162 2.1.3.2: 0 or -ERR_PROOF. */
 int must_use merkle_inclusion_verify(const struct digest *leaf, uint64_t index,

@@ -259,9 +259,8 @@ static int check_all(struct mirror *m, const struct trust *t)
 int mirror_check(struct mirror_report *out, mirror_load_fn *load_fn, void *ctx,
 		 const struct trust *t, struct errmsg *em)
 {
-	struct mirror autocall(mirror_release) m = {
-		.out = out, .load = load_fn, .ctx = ctx, .em = em
-	};
+	struct mirror autocall(mirror_release)
+		m = { .out = out, .load = load_fn, .ctx = ctx, .em = em };
 
 	memset(out, 0, sizeof(*out));
 	merkle_frontier_init(&m.tree);

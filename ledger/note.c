@@ -51,9 +51,9 @@ static uint32_t key_hash(const char *name, size_t n, uint8_t alg,
 			 const uint8_t pub[32])
 {
 	const uint8_t mid[2] = { '\n', alg };
-	struct digest_piece v[] = {
-		{ name, n }, { mid, sizeof(mid) }, { pub, 32 }
-	};
+	struct digest_piece v[] = { { name, n },
+				    { mid, sizeof(mid) },
+				    { pub, 32 } };
 	struct digest d;
 
 	digest_sha256_pieces(&d, v, 3);
@@ -221,10 +221,9 @@ static int verify_one(const struct note *note, const struct note_sig *sig,
 
 	*out_time = 0;
 	if (k->alg == NOTE_ED25519)
-		return sig->blob_n != 64 ?
-			       -ERR_SIGNATURE :
-			       key_verify(k->pub, sig->blob, note->text,
-					  note->text_n);
+		return sig->blob_n != 64 ? -ERR_SIGNATURE :
+					   key_verify(k->pub, sig->blob,
+						      note->text, note->text_n);
 	if (k->alg != NOTE_COSIGNATURE || sig->blob_n != COSIG_SIZE)
 		return -ERR_SIGNATURE;
 	for (unsigned i = 0; i < 8; i++)

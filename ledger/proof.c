@@ -294,15 +294,16 @@ int proof_parse(struct proof *out, const void *p, size_t n, struct errmsg *em)
 
 	memset(out, 0, sizeof(*out));
 	if (n > PROOF_MAX)
-		return errmsg_set(em, -ERR_LIMIT,
-				  "proof: more than %d bytes", PROOF_MAX);
+		return errmsg_set(em, -ERR_LIMIT, "proof: more than %d bytes",
+				  PROOF_MAX);
 	rc = text_parse(out, p, n);
 	if (rc == 0)
 		return 0;
 	proof_release(out);
 	if (rc == -ERR_FORMAT)
-		return errmsg_set(em, rc, "proof: not a vouchfs .tlog-proof "
-					  "file, or a damaged one");
+		return errmsg_set(em, rc,
+				  "proof: not a vouchfs .tlog-proof "
+				  "file, or a damaged one");
 	return errmsg_set(em, rc, "proof: %s", err_text(rc));
 }
 

@@ -77,9 +77,9 @@ enum { PROOF_INPUTS_MAX = 256 };
 struct proof_input {
 	uint8_t strength;
 	struct digest version;
-	struct digest content;	    /* tree_root named by the READS */
+	struct digest content;		 /* tree_root named by the READS */
 	const struct proof_entry *entry; /* where the proof carries it */
-	struct entry_str path;	    /* from that VERSION */
+	struct entry_str path;		 /* from that VERSION */
 	bool has_sha256;
 	struct digest sha256;
 };
@@ -108,8 +108,8 @@ struct proof_report {
 	unsigned n_inputs;
 	unsigned n_inputs_left_out;
 	struct proof_input inputs[PROOF_INPUTS_MAX];
-	unsigned n_cosigned;	  /* by trusted witnesses */
-	uint64_t cosigned_unix;	  /* earliest of them: not after */
+	unsigned n_cosigned;	/* by trusted witnesses */
+	uint64_t cosigned_unix; /* earliest of them: not after */
 };
 
 /*

@@ -161,8 +161,7 @@ static int node_open(struct check *c, struct node *out,
 		rc = entry_check(&out->e.core, &out->e.body, NULL);
 	if (rc != 0)
 		return fails(c, rc, "an entry is damaged");
-	entry_commit(&commit, e->p + ENTRY_CORE_SIZE, e->p + head,
-		     e->n - head);
+	entry_commit(&commit, e->p + ENTRY_CORE_SIZE, e->p + head, e->n - head);
 	entry_leaf(&out->leaf, e->p, &commit);
 	return 0;
 }

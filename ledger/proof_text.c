@@ -176,8 +176,7 @@ static void from(struct buf *out, const struct proof_report *r)
 	}
 }
 
-void proof_text(struct buf *out, const struct proof_report *r,
-		const char *file)
+void proof_text(struct buf *out, const struct proof_report *r, const char *file)
 {
 	what(out, r, file);
 	who(out, r);

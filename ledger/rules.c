@@ -62,7 +62,8 @@ void rules_free(struct rules *r)
 
 /* --- looking up --- */
 
-static const struct rules_key *key_in(const struct rules_keys *k, const uint8_t *id)
+static const struct rules_key *key_in(const struct rules_keys *k,
+				      const uint8_t *id)
 {
 	for (size_t i = 0; i < k->n; i++)
 		if (memcmp(k->v[i].id, id, KEY_ID_SIZE) == 0)
@@ -95,7 +96,7 @@ struct entry_str rules_origin(const struct rules *r)
 
 unsigned rules_admins(const struct rules *r, const uint8_t (**out)[KEY_SIZE])
 {
-	*out = (const uint8_t (*)[KEY_SIZE])r->admin;
+	*out = (const uint8_t(*)[KEY_SIZE])r->admin;
 	return r->n_admin;
 }
 
@@ -152,8 +153,7 @@ static int key_check(const struct staged *s, const struct rules_batch *b)
 		return seal_wrong(s, -ERR_KEY, "its key is not this mount's");
 	if (s->index < k->from || s->index > k->until)
 		return seal_wrong(s, -ERR_KEY, "its key is not active here");
-	if (!b->skip_signature &&
-	    seal_verify(b->seal, b->seal_n, k->pub) != 0)
+	if (!b->skip_signature && seal_verify(b->seal, b->seal_n, k->pub) != 0)
 		return seal_wrong(s, -ERR_SIGNATURE,
 				  "its signature does not verify");
 	return 0;
@@ -272,8 +272,7 @@ static int key_push(struct staged *s, const struct rules_key *key)
 }
 
 static int key_from_cert(const struct staged *s, unsigned pos,
-			 struct rules_key *out,
-			 const struct entry_key_add *add)
+			 struct rules_key *out, const struct entry_key_add *add)
 {
 	struct cert c;
 	int rc = cert_decode(&c, add->cert);
@@ -326,8 +325,8 @@ static int on_rotate(struct staged *s, unsigned pos,
 
 	if (rc != 0)
 		return rc;
-	if (old == NULL || old->until != UINT64_MAX ||
-	    old->role != key.role || old->mount_no != key.mount_no)
+	if (old == NULL || old->until != UINT64_MAX || old->role != key.role ||
+	    old->mount_no != key.mount_no)
 		return entry_wrong(s, pos, -ERR_KEY,
 				   "it replaces no active key of its mount");
 	at = (size_t)(old - s->keys.v);
@@ -365,8 +364,7 @@ static int author_check(const struct staged *s, unsigned pos,
 			   "the admin's signature does not verify");
 }
 
-static int on_revoke(struct staged *s, unsigned pos,
-		     const struct entry_body *b)
+static int on_revoke(struct staged *s, unsigned pos, const struct entry_body *b)
 {
 	const struct entry_revoke *rev = &b->revoke;
 	const struct rules_key *old = key_in(&s->keys, rev->key_id);
@@ -513,8 +511,9 @@ static int leaves_check(struct staged *s, const struct rules_batch *b)
 	}
 	seal_batch_root(&root, r->leaves, b->n);
 	if (!digest_eq(&root, &s->seal.batch_root))
-		return seal_wrong(s, -ERR_HASH,
-				  "its entries are not those it was signed for");
+		return seal_wrong(
+			s, -ERR_HASH,
+			"its entries are not those it was signed for");
 	return 0;
 }
 
@@ -561,7 +560,7 @@ static int begin_genesis(struct staged *s, const struct rules_batch *b)
 	r->n_admin = (uint8_t)g->n_admin;
 	memcpy(r->admin, g->admin, sizeof(r->admin));
 	key_volume_id(r->volume_id, g->origin.p, g->origin.n,
-		      (const uint8_t (*)[KEY_SIZE])g->admin, g->n_admin,
+		      (const uint8_t(*)[KEY_SIZE])g->admin, g->n_admin,
 		      g->nonce);
 	return 0;
 }
@@ -589,8 +588,7 @@ static int mount_accept(struct staged *s, const struct digest *leaf)
 	m->m.last_index = s->index;
 	m->m.last_wall_ns = s->seal.wall_ns;
 	m->m.seen_size = s->seal.seen_size;
-	memcpy(m->m.incarnation, s->seal.incarnation,
-	       sizeof(m->m.incarnation));
+	memcpy(m->m.incarnation, s->seal.incarnation, sizeof(m->m.incarnation));
 	last = &m->recent[s->seal.batch_seq % RULES_RECENT];
 	last->leaf = *leaf;
 	last->index = s->index;

@@ -45,7 +45,7 @@ struct rules_batch {
 	size_t seal_n;
 	const struct rules_entry *entries;
 	uint32_t n;
-	struct digest *out_leaves; /* n leaf hashes, or NULL */
+	struct digest *out_leaves;    /* n leaf hashes, or NULL */
 	struct digest *out_seal_leaf; /* or NULL */
 	bool skip_signature; /* the caller knows it: made here, or checked */
 };
@@ -74,8 +74,8 @@ struct rules_key {
 	uint8_t cert[128];
 	uint8_t role; /* enum key_role */
 	uint32_t mount_no;
-	uint64_t from;	/* first leaf it may sign */
-	uint64_t until; /* last leaf it may sign, UINT64_MAX: active */
+	uint64_t from;	 /* first leaf it may sign */
+	uint64_t until;	 /* last leaf it may sign, UINT64_MAX: active */
 	uint8_t revoked; /* 0, or REVOKE's reason, 255: rotated */
 	int64_t suspect_since_ns;
 	char name[64];

@@ -16,7 +16,8 @@ struct rules_recent {
 
 struct rules_place {
 	struct rules_mount m;
-	struct rules_recent recent[RULES_RECENT]; /* slot batch_seq % RULES_RECENT */
+	struct rules_recent
+		recent[RULES_RECENT]; /* slot batch_seq % RULES_RECENT */
 };
 
 struct rules_keys {

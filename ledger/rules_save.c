@@ -92,8 +92,8 @@ int rules_save(const struct rules *r, struct buf *out)
 	return out->bad ? -ENOMEM : 0;
 }
 
-int rules_load(struct rules **out, const void *p, size_t n,
-	       rules_root_fn *root, void *ctx)
+int rules_load(struct rules **out, const void *p, size_t n, rules_root_fn *root,
+	       void *ctx)
 {
 	struct xb x = { .mode = XB_READ };
 	struct rules *r = NULL;

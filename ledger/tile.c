@@ -33,7 +33,8 @@ void tile_path(char out[TILE_PATH_MAX], const struct tile *t)
 			number[at + 4] = '/';
 		}
 		for (unsigned i = 0, d = 100; i < 3; i++, d /= 10)
-			number[at + !last + i] = (char)('0' + n % 1000 / d % 10);
+			number[at + !last + i] =
+				(char)('0' + n % 1000 / d % 10);
 	}
 	if (t->level == TILE_ENTRIES)
 		len = snprintf(out, TILE_PATH_MAX, "tile/entries/%s",
@@ -42,8 +43,8 @@ void tile_path(char out[TILE_PATH_MAX], const struct tile *t)
 		len = snprintf(out, TILE_PATH_MAX, "tile/%d/%s", t->level,
 			       number + at);
 	if (t->width < TILE_WIDTH)
-		len += snprintf(out + len, TILE_PATH_MAX - (size_t)len,
-				".p/%u", t->width);
+		len += snprintf(out + len, TILE_PATH_MAX - (size_t)len, ".p/%u",
+				t->width);
 	assert(len < TILE_PATH_MAX);
 }
 
@@ -149,8 +150,8 @@ int tile_walk(uint64_t from, uint64_t size, tile_walk_fn *fn, void *ctx)
 			struct tile t = { .level = level, .n = n };
 			int rc;
 
-			t.width = left < TILE_WIDTH ? (unsigned)left :
-						      TILE_WIDTH;
+			t.width =
+				left < TILE_WIDTH ? (unsigned)left : TILE_WIDTH;
 			rc = fn(ctx, &t);
 			if (rc != 0)
 				return rc;
@@ -185,8 +186,8 @@ int tile_bundle_add(struct buf *out, const void *leaf, size_t n)
 	return out->bad ? -ENOMEM : 0;
 }
 
-int tile_bundle_next(const uint8_t **p, size_t *left,
-		     const uint8_t **out_leaf, size_t *out_n)
+int tile_bundle_next(const uint8_t **p, size_t *left, const uint8_t **out_leaf,
+		     size_t *out_n)
 {
 	size_t n;
 
@@ -217,8 +218,8 @@ struct tile_reader {
 	} level[TILE_LEVEL_MAX + 1];
 };
 
-int tile_reader_new(struct tile_reader **out, uint64_t size,
-		    tile_load_fn *load, void *ctx)
+int tile_reader_new(struct tile_reader **out, uint64_t size, tile_load_fn *load,
+		    void *ctx)
 {
 	struct tile_reader *r = calloc(1, sizeof(*r));
 

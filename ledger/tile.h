@@ -21,7 +21,7 @@ enum { TILE_WIDTH = 256, TILE_LEVEL_MAX = 7, TILE_ENTRIES = -1 };
 enum { TILE_PATH_MAX = 64, TILE_BYTES = TILE_WIDTH * DIGEST_SIZE };
 
 struct tile {
-	int level;	/* 0..TILE_LEVEL_MAX or TILE_ENTRIES */
+	int level; /* 0..TILE_LEVEL_MAX or TILE_ENTRIES */
 	uint64_t n;
 	unsigned width; /* 1..256; 256 is a full tile */
 };

@@ -102,8 +102,7 @@ static int read_small(struct buf *out, const char *path, size_t max,
 	int rc;
 
 	if (realpath(path, real) == NULL)
-		return errmsg_set(em, -errno, "%s: %s", path,
-				  strerror(errno));
+		return errmsg_set(em, -errno, "%s: %s", path, strerror(errno));
 	rc = vio_posix_open(&v, "/");
 	if (rc == 0)
 		rc = vio_read_file(v, out, real + 1, max);
@@ -145,8 +144,7 @@ static int hash_file(struct proof_file *out, const char *path,
 	int rc;
 
 	if (fd < 0)
-		return errmsg_set(em, -errno, "%s: %s", path,
-				  strerror(errno));
+		return errmsg_set(em, -errno, "%s: %s", path, strerror(errno));
 	rc = hash_fd(out, fd);
 	close(fd);
 	return rc == 0 ? 0 : errmsg_set(em, rc, "%s: %s", path, err_text(rc));
@@ -222,8 +220,9 @@ static void log_words(struct buf *out, const struct options *o,
 		buf_adds(out, "{\"ok\":true,\"origin\":");
 		text_json_string(out, r->checkpoint.origin,
 				 strlen(r->checkpoint.origin));
-		buf_addf(out, ",\"size\":%llu,\"entries\":%llu,\"mounts\":%u,"
-			      "\"tiles\":%llu,\"last_time_claimed\":\"%s\"}\n",
+		buf_addf(out,
+			 ",\"size\":%llu,\"entries\":%llu,\"mounts\":%u,"
+			 "\"tiles\":%llu,\"last_time_claimed\":\"%s\"}\n",
 			 (unsigned long long)r->seals,
 			 (unsigned long long)r->entries, r->mounts,
 			 (unsigned long long)r->tiles, when);
@@ -255,8 +254,7 @@ static int check_log(const struct options *o)
 	if (trust == NULL)
 		return no(o, &em, -ENOMEM);
 	if (realpath(o->log, real) == NULL) {
-		rc = errmsg_set(&em, -errno, "%s: %s", o->log,
-				strerror(errno));
+		rc = errmsg_set(&em, -errno, "%s: %s", o->log, strerror(errno));
 		return no(o, &em, rc);
 	}
 	rc = load_trust(trust, o->trust, &em);
@@ -311,8 +309,9 @@ static int parse(struct options *o, int argc, char **argv)
 	argc -= optind;
 	argv += optind;
 	if (argc != (o->log == NULL ? 2 : 0))
-		return misuse(o->log == NULL ? "a file and its proof are needed" :
-					       "--log takes no file");
+		return misuse(o->log == NULL ?
+				      "a file and its proof are needed" :
+				      "--log takes no file");
 	o->file = argc == 2 ? argv[0] : NULL;
 	o->proof = argc == 2 ? argv[1] : NULL;
 	return -1;

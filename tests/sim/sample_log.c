@@ -15,14 +15,14 @@
 #include "ledger/proof.h"
 #include "ledger/tile.h"
 
-#define must(x)                                                            \
-	do {                                                               \
-		int rc_ = (x);                                             \
-		if (rc_ != 0) {                                            \
-			fprintf(stderr, "%s:%d: %s: %s\n", __FILE__,       \
-				__LINE__, #x, err_text(rc_));              \
-			abort();                                           \
-		}                                                          \
+#define must(x)                                                                \
+	do {                                                                   \
+		int rc_ = (x);                                                 \
+		if (rc_ != 0) {                                                \
+			fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, \
+				#x, err_text(rc_));                            \
+			abort();                                               \
+		}                                                              \
 	} while (0)
 
 static struct key *fixed_key(uint8_t first, enum key_role role)
@@ -35,8 +35,7 @@ static struct key *fixed_key(uint8_t first, enum key_role role)
 }
 
 void sample_log_cert(uint8_t out[128], const struct sample_log *s,
-		     enum key_role role, uint32_t mount_no,
-		     const struct key *k)
+		     enum key_role role, uint32_t mount_no, const struct key *k)
 {
 	struct cert c = { .mount_no = mount_no, .role = (uint8_t)role };
 
@@ -82,7 +81,7 @@ static void first_batch(struct sample_log *s)
 	memcpy(g->admin[0], key_public(s->admin), 32);
 	memset(g->nonce, 0x5a, sizeof(g->nonce));
 	key_volume_id(s->volume_id, g->origin.p, g->origin.n,
-		      (const uint8_t (*)[KEY_SIZE])g->admin, 1, g->nonce);
+		      (const uint8_t(*)[KEY_SIZE])g->admin, 1, g->nonce);
 	sample_log_add(s, &e);
 	e = blank(ENTRY_KEY_ADD);
 	sample_log_cert(e.body.key_add.cert, s, KEY_MOUNT, 1, s->mount);
@@ -304,7 +303,8 @@ void sample_log_story(struct sample_log *s, unsigned more)
 
 void sample_log_checkpoint(const struct sample_log *s, struct buf *out)
 {
-	struct checkpoint c = { .origin = SAMPLE_ORIGIN, .size = s->size,
+	struct checkpoint c = { .origin = SAMPLE_ORIGIN,
+				.size = s->size,
 				.root = s->root[s->size] };
 
 	must(checkpoint_sign(out, &c, s->log));

@@ -244,8 +244,12 @@ static void lineage(struct entry *e)
 	switch (b->kind) {
 	case ENTRY_ACTOR:
 		b->actor = (struct entry_actor){
-			.uid = 1000, .gid = 100, .tgid = 4242,
-			.start = 99, .ppid = 1, .exe_digest = some(41),
+			.uid = 1000,
+			.gid = 100,
+			.tgid = 4242,
+			.start = 99,
+			.ppid = 1,
+			.exe_digest = some(41),
 			.dirty = 1,
 			.exe = ENTRY_STR("/usr/bin/python3"),
 			.argv = ENTRY_STR("python3\\0-c\\0print(\"\\\\\")\\0"),
@@ -262,14 +266,17 @@ static void lineage(struct entry *e)
 		break;
 	case ENTRY_RUN_START:
 		b->run_start = (struct entry_run_start){
-			.uid = 1000, .gid = 100, .dirty = 1,
+			.uid = 1000,
+			.gid = 100,
+			.dirty = 1,
 			.name = ENTRY_STR("nightly"),
 			.argv = ENTRY_STR("make\\0all\\0"),
 			.cwd = ENTRY_STR("/mnt/vol"),
 			.user = ENTRY_STR("ann"),
 			.host = ENTRY_STR("server"),
 			.policy = ENTRY_STR("default"),
-			.n = 2, .v = env,
+			.n = 2,
+			.v = env,
 		};
 		fill(b->run_start.run, 16, 45);
 		fill(b->run_start.git, 20, 46);

@@ -364,9 +364,9 @@ static int tlvs(const char *bytes, size_t n)
 Test(entry, tlvs_are_strict)
 {
 	cr_assert_eq(tlvs("", 0), 0);
-	cr_assert_eq(tlvs("\5\0\0\0", 4), -ERR_NEWER);	 /* critical */
-	cr_assert_eq(tlvs("\1\0\1\0x", 5), -ERR_NEWER);	 /* CREATE's */
-	cr_assert_eq(tlvs("\0\x80\0\0", 4), 0);		 /* optional */
+	cr_assert_eq(tlvs("\5\0\0\0", 4), -ERR_NEWER);	/* critical */
+	cr_assert_eq(tlvs("\1\0\1\0x", 5), -ERR_NEWER); /* CREATE's */
+	cr_assert_eq(tlvs("\0\x80\0\0", 4), 0);		/* optional */
 	cr_assert_eq(tlvs("\0\x80\1\0x\1\x80\0\0", 9), 0);
 	cr_assert_eq(tlvs("\1\x80\0\0\0\x80\0\0", 8), -ERR_FORMAT);
 	cr_assert_eq(tlvs("\0\x80\0\0\0\x80\0\0", 8), -ERR_FORMAT);
@@ -428,8 +428,8 @@ Test(entry, the_author_signs_kind_volume_and_body)
 
 Test(entry, the_largest_lists_fit_and_larger_do_not)
 {
-	struct entry_extent *extents = calloc(LIMIT_EXTENTS + 1,
-					      sizeof(*extents));
+	struct entry_extent *extents =
+		calloc(LIMIT_EXTENTS + 1, sizeof(*extents));
 	struct entry_read *reads = calloc(LIMIT_READS + 1, sizeof(*reads));
 	struct entry_body b = { .kind = ENTRY_EXTENTS };
 
@@ -462,8 +462,7 @@ Test(entry, an_entry_stays_below_65000_bytes)
 	cr_assert_eq(entry_encode(&b, &c, salt, body, 64999 - 125), 0);
 	cr_assert_eq(b.n, 64999);
 	cr_assert_eq(entry_decode(&v, b.p, b.n), 0);
-	cr_assert_eq(entry_encode(&b, &c, salt, body, 65000 - 125),
-		     -ERR_LIMIT);
+	cr_assert_eq(entry_encode(&b, &c, salt, body, 65000 - 125), -ERR_LIMIT);
 	cr_assert_eq(entry_decode(&v, b.p, 65000), -ERR_LIMIT);
 	buf_release(&b);
 	free(body);
@@ -482,11 +481,11 @@ Test(entry, references_are_all_told)
 		uint16_t kind;
 		unsigned n;
 	} v[] = {
-		{ ENTRY_VERSION, 4 },  { ENTRY_DIGEST, 3 },
-		{ ENTRY_READS, 4 },    { ENTRY_ACTOR, 1 },
-		{ ENTRY_CREATE, 1 },   { ENTRY_RESTORE, 3 },
-		{ ENTRY_CLONE, 3 },    { ENTRY_RUN_END, 2 },
-		{ ENTRY_ATTEST, 2 },   { ENTRY_SNAPSHOT, 1 },
+		{ ENTRY_VERSION, 4 }, { ENTRY_DIGEST, 3 },
+		{ ENTRY_READS, 4 },   { ENTRY_ACTOR, 1 },
+		{ ENTRY_CREATE, 1 },  { ENTRY_RESTORE, 3 },
+		{ ENTRY_CLONE, 3 },   { ENTRY_RUN_END, 2 },
+		{ ENTRY_ATTEST, 2 },  { ENTRY_SNAPSHOT, 1 },
 		{ ENTRY_GENESIS, 0 },
 	};
 

@@ -113,8 +113,11 @@ static void line(struct buf *out, const struct entry *e)
 {
 	static const uint8_t salt[16];
 	struct entry back;
-	struct entry_json j = { .seal_index = 7, .position = 3, .mount_no = 1,
-				.entry = &back, .actor_no = ENTRY_NO(2, 1) };
+	struct entry_json j = { .seal_index = 7,
+				.position = 3,
+				.mount_no = 1,
+				.entry = &back,
+				.actor_no = ENTRY_NO(2, 1) };
 	struct digest leaf;
 	struct buf b = BUF_INIT;
 
@@ -137,7 +140,8 @@ Test(entry_json, every_kind_is_one_line_of_valid_json)
 		line(&b, &e);
 		expect_line(&b);
 		cr_assert_eq(strchr((char *)b.p, '\n'), (char *)b.p + b.n - 1);
-		snprintf(want, sizeof(want), "{\"entry\":\"7.3\",\"kind\":\"%s\"",
+		snprintf(want, sizeof(want),
+			 "{\"entry\":\"7.3\",\"kind\":\"%s\"",
 			 entry_kind_name(kinds[i]));
 		cr_assert_eq(strncmp((char *)b.p, want, strlen(want)), 0);
 		buf_release(&b);
@@ -186,7 +190,8 @@ Test(entry_json, names_that_are_no_text_come_in_hex_too)
 Test(entry_json, entries_not_in_clear_say_so)
 {
 	struct entry e;
-	struct entry_json j = { .entry = &e, .actor_no = -1,
+	struct entry_json j = { .entry = &e,
+				.actor_no = -1,
 				.note = "rejected" };
 	struct buf b = BUF_INIT;
 

@@ -178,12 +178,12 @@ Test(key, ids_bind_what_they_name)
 	key_id(a, keys[0]);
 	key_id(b, keys[1]);
 	cr_assert_arr_neq(a, b, 16);
-	key_volume_id(a, "x", 1, (const uint8_t (*)[32])keys, 2, nonce);
-	key_volume_id(b, "y", 1, (const uint8_t (*)[32])keys, 2, nonce);
+	key_volume_id(a, "x", 1, (const uint8_t(*)[32])keys, 2, nonce);
+	key_volume_id(b, "y", 1, (const uint8_t(*)[32])keys, 2, nonce);
 	cr_assert_arr_neq(a, b, 16);
-	key_volume_id(b, "x", 1, (const uint8_t (*)[32])keys, 1, nonce);
+	key_volume_id(b, "x", 1, (const uint8_t(*)[32])keys, 1, nonce);
 	cr_assert_arr_neq(a, b, 16);
 	nonce[0]++;
-	key_volume_id(b, "x", 1, (const uint8_t (*)[32])keys, 2, nonce);
+	key_volume_id(b, "x", 1, (const uint8_t(*)[32])keys, 2, nonce);
 	cr_assert_arr_neq(a, b, 16);
 }

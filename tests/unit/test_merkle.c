@@ -190,9 +190,9 @@ static void expect_inclusion_strict(const struct digest *leaf, size_t i,
 	}
 	for (size_t k = 0; k < n; k++)
 		if (k != i)
-			cr_assert_eq(merkle_inclusion_verify(leaf, k, n, p,
-							     root),
-				     -ERR_PROOF);
+			cr_assert_eq(
+				merkle_inclusion_verify(leaf, k, n, p, root),
+				-ERR_PROOF);
 	cr_assert_eq(merkle_inclusion_verify(leaf, n, n, p, root), -ERR_PROOF);
 	cr_assert_eq(merkle_inclusion_verify(leaf, 0, 0, p, root), -ERR_PROOF);
 }
@@ -208,9 +208,8 @@ Test(merkle, inclusion_proofs_hold_and_no_others)
 			struct merkle_proof p;
 			struct merkle_proof q;
 
-			cr_assert_eq(merkle_inclusion(&p, i, n, read_leaves,
-						      &n),
-				     0);
+			cr_assert_eq(
+				merkle_inclusion(&p, i, n, read_leaves, &n), 0);
 			merkle_path_of(&q, leaves, n, i);
 			cr_assert_eq(p.n, q.n);
 			for (unsigned k = 0; k < p.n; k++)
@@ -238,9 +237,9 @@ Test(merkle, consistency_proofs_hold_and_no_others)
 			struct merkle_proof p;
 
 			mth(&old, leaves, m);
-			cr_assert_eq(merkle_consistency(&p, m, n, read_leaves,
-							&n),
-				     0);
+			cr_assert_eq(
+				merkle_consistency(&p, m, n, read_leaves, &n),
+				0);
 			cr_assert_eq(merkle_consistency_verify(m, n, &old,
 							       &root, &p),
 				     0, "%zu in %zu", m, n);
@@ -272,12 +271,10 @@ Test(merkle, sizes_out_of_range_are_refused)
 
 	fill(4);
 	cr_assert_eq(merkle_inclusion(&p, 4, 4, read_leaves, &n), -ERR_LIMIT);
-	cr_assert_eq(merkle_consistency(&p, 5, 4, read_leaves, &n),
-		     -ERR_LIMIT);
-	cr_assert_eq(merkle_root(&d, UINT64_MAX, read_leaves, &n),
-		     -ERR_LIMIT);
+	cr_assert_eq(merkle_consistency(&p, 5, 4, read_leaves, &n), -ERR_LIMIT);
+	cr_assert_eq(merkle_root(&d, UINT64_MAX, read_leaves, &n), -ERR_LIMIT);
 	cr_assert_eq(merkle_consistency_verify(5, 4, &d, &d, &p), -ERR_PROOF);
-	cr_assert_eq(merkle_inclusion_verify(&d, UINT64_MAX, UINT64_MAX, &p,
-					     &d),
-		     -ERR_PROOF);
+	cr_assert_eq(
+		merkle_inclusion_verify(&d, UINT64_MAX, UINT64_MAX, &p, &d),
+		-ERR_PROOF);
 }

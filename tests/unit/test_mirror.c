@@ -72,9 +72,9 @@ Test(mirror, no_byte_of_any_file_can_be_changed)
 		const char *path;
 		size_t step;
 	} files[] = {
-		{ "checkpoint", 1 },	       { "tile/0/000", 997 },
-		{ "tile/0/001.p/49", 101 },    { "tile/1/000.p/1", 5 },
-		{ "tile/entries/000", 4999 },  { "tile/entries/001.p/49", 1009 },
+		{ "checkpoint", 1 },	      { "tile/0/000", 997 },
+		{ "tile/0/001.p/49", 101 },   { "tile/1/000.p/1", 5 },
+		{ "tile/entries/000", 4999 }, { "tile/entries/001.p/49", 1009 },
 	};
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {

@@ -13,16 +13,14 @@
 #include "ledger/note.h"
 
 #define ORIGIN "vouchfs.example/log1"
-#define LOG_VKEY \
-	ORIGIN "+285eddef+AaL6L0o1W6LpB6UwCenjfK3fesfmagi6B2MfVTBys/JM"
-#define WITNESS_VKEY                      \
-	"witness.example/w1+8c040ee4+"    \
+#define LOG_VKEY ORIGIN "+285eddef+AaL6L0o1W6LpB6UwCenjfK3fesfmagi6B2MfVTBys/JM"
+#define WITNESS_VKEY                   \
+	"witness.example/w1+8c040ee4+" \
 	"BLtcZySCsNzKkaIaTtY7Fa/eiqE3jacs0Bs0lYnW591q"
 #define DASH "\xe2\x80\x94 "
-#define LOG_LINE                                                    \
-	DASH ORIGIN                                                 \
-		" KF7d73QxC/4ZVC5S0TT+YylT9mx8EwGf6/5xtMvcDmzZjCeJ" \
-		"AjsOU5UU9Hc3RvMicbw4YblQhQyxt6o/EWaPdZvVLg8=\n"
+#define LOG_LINE                                                        \
+	DASH ORIGIN " KF7d73QxC/4ZVC5S0TT+YylT9mx8EwGf6/5xtMvcDmzZjCeJ" \
+		    "AjsOU5UU9Hc3RvMicbw4YblQhQyxt6o/EWaPdZvVLg8=\n"
 #define COSIG_LINE                                                      \
 	DASH "witness.example/w1 "                                      \
 	     "jAQO5AAAAABlU/EACozgpIBbvmH7Kz7cXCaUwEL3LNHEI/pSoLhU3keI" \
@@ -42,9 +40,9 @@ static struct key *vector_key(uint8_t first, enum key_role role)
 static void vector_keys(struct note_vkey out[2])
 {
 	cr_assert_eq(note_vkey_parse(&out[0], LOG_VKEY, strlen(LOG_VKEY)), 0);
-	cr_assert_eq(note_vkey_parse(&out[1], WITNESS_VKEY,
-				     strlen(WITNESS_VKEY)),
-		     0);
+	cr_assert_eq(
+		note_vkey_parse(&out[1], WITNESS_VKEY, strlen(WITNESS_VKEY)),
+		0);
 }
 
 Test(note, vkeys_are_those_published)
@@ -76,7 +74,8 @@ Test(note, checkpoint_and_cosignature_are_those_published)
 	struct checkpoint c = { .origin = ORIGIN, .size = 5 };
 	struct buf root = BUF_INIT;
 	struct buf b = BUF_INIT;
-	static const char text[] = "5w0j1o/HhFFtVqpyCxfcUlVz6dXnI0zpPTCjQJZiR0o=";
+	static const char text[] =
+		"5w0j1o/HhFFtVqpyCxfcUlVz6dXnI0zpPTCjQJZiR0o=";
 
 	cr_assert_eq(text_base64_decode(&root, text, strlen(text)), 0);
 	memcpy(c.root.b, root.p, 32);
@@ -170,9 +169,9 @@ Test(note, text_may_hold_blank_lines)
 	static const char text[] = "one\n\ntwo\n\nthree\n";
 
 	cr_assert_eq(note_sign(&b, text, strlen(text), "a.example", k), 0);
-	cr_assert_eq(note_vkey_make(&vk, "a.example", NOTE_ED25519,
-				    key_public(k)),
-		     0);
+	cr_assert_eq(
+		note_vkey_make(&vk, "a.example", NOTE_ED25519, key_public(k)),
+		0);
 	cr_assert_eq(note_parse(&note, b.p, b.n), 0);
 	cr_assert_eq(note.text_n, strlen(text));
 	cr_assert_eq(note_verify(&note, &vk, 1, NULL, NULL), 1);
@@ -189,32 +188,30 @@ Test(note, bad_notes_are_refused)
 		"a\n",
 		"a\n\n",
 		"\n\n" LOG_LINE,
-		TEXT LOG_LINE,				   /* no blank line */
-		TEXT "\n" LOG_LINE "\n",		   /* ends in one */
-		TEXT "\n" DASH "name AAAAAAAA",		   /* no newline */
-		TEXT "\n" DASH "name AAAAAAA\n",	   /* base64 */
-		TEXT "\n" DASH "name AAAAAAB=\n",	   /* unused bits */
-		TEXT "\n" DASH "name AAAA AAA=\n",	   /* space */
-		TEXT "\n" DASH "name AAAAAAA=\r\n",	   /* CRLF */
-		TEXT "\n" DASH "name AAAA\n",		   /* id alone */
-		TEXT "\n" DASH "na+me AAAAAAAA\n",	   /* plus */
-		TEXT "\n" DASH " AAAAAAAA\n",		   /* no name */
-		TEXT "\n" DASH "na\xc2\xa0me AAAAAAAA\n",  /* no-break space */
-		TEXT "\n-- name AAAAAAAA\n",		   /* dash */
-		"bad\xff\n\n" LOG_LINE,			   /* UTF-8 */
-		"tab\there\n\n" LOG_LINE,		   /* control */
+		TEXT LOG_LINE,				  /* no blank line */
+		TEXT "\n" LOG_LINE "\n",		  /* ends in one */
+		TEXT "\n" DASH "name AAAAAAAA",		  /* no newline */
+		TEXT "\n" DASH "name AAAAAAA\n",	  /* base64 */
+		TEXT "\n" DASH "name AAAAAAB=\n",	  /* unused bits */
+		TEXT "\n" DASH "name AAAA AAA=\n",	  /* space */
+		TEXT "\n" DASH "name AAAAAAA=\r\n",	  /* CRLF */
+		TEXT "\n" DASH "name AAAA\n",		  /* id alone */
+		TEXT "\n" DASH "na+me AAAAAAAA\n",	  /* plus */
+		TEXT "\n" DASH " AAAAAAAA\n",		  /* no name */
+		TEXT "\n" DASH "na\xc2\xa0me AAAAAAAA\n", /* no-break space */
+		TEXT "\n-- name AAAAAAAA\n",		  /* dash */
+		"bad\xff\n\n" LOG_LINE,			  /* UTF-8 */
+		"tab\there\n\n" LOG_LINE,		  /* control */
 	};
 	struct note note;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		cr_assert_lt(note_parse(&note, bad[i], strlen(bad[i])), 0,
 			     "case %zu", i);
-	cr_assert_eq(note_parse(&note, "a\n\n" LOG_LINE,
-				3 + strlen(LOG_LINE)),
+	cr_assert_eq(note_parse(&note, "a\n\n" LOG_LINE, 3 + strlen(LOG_LINE)),
 		     0);
-	cr_assert_lt(note_parse(&note, "a\0\n\n" LOG_LINE,
-				4 + strlen(LOG_LINE)),
-		     0);
+	cr_assert_lt(
+		note_parse(&note, "a\0\n\n" LOG_LINE, 4 + strlen(LOG_LINE)), 0);
 }
 
 Test(note, bad_vkeys_are_refused)
@@ -228,7 +225,8 @@ Test(note, bad_vkeys_are_refused)
 		ORIGIN "+285EDDEF+AaL6L0o1W6LpB6UwCenjfK3fesfmagi6B2MfVTBys/JM",
 		ORIGIN "+285eddee+AaL6L0o1W6LpB6UwCenjfK3fesfmagi6B2MfVTBys/JM",
 		ORIGIN "+285eddef+AaL6L0o1W6LpB6UwCenjfK3fesfmagi6B2MfVTBys/JN",
-		ORIGIN "+285eddef+AaL6L0o1W6LpB6UwCenjfK3fesfmagi6B2MfVTBys/JM ",
+		ORIGIN
+		"+285eddef+AaL6L0o1W6LpB6UwCenjfK3fesfmagi6B2MfVTBys/JM ",
 		ORIGIN "+285eddef+AaL6L0o1W6LpB6UwCenjfK3fesfmagi6B2MfVTBys/J",
 		"other+285eddef+AaL6L0o1W6LpB6UwCenjfK3fesfmagi6B2MfVTBys/JM",
 		"+285eddef+AaL6L0o1W6LpB6UwCenjfK3fesfmagi6B2MfVTBys/JM",
@@ -300,15 +298,21 @@ Test(checkpoint, parses_strictly_and_ignores_extensions)
 {
 	static const char root[] =
 		"5w0j1o/HhFFtVqpyCxfcUlVz6dXnI0zpPTCjQJZiR0o=\n";
-	static const char *const sizes[] = { "05", "-1", "+5", "", " 5", "5 ",
+	static const char *const sizes[] = { "05",
+					     "-1",
+					     "+5",
+					     "",
+					     " 5",
+					     "5 ",
 					     "9223372036854775808",
-					     "99999999999999999999", "0x5" };
+					     "99999999999999999999",
+					     "0x5" };
 	struct checkpoint c;
 	struct buf b = BUF_INIT;
 
-	cr_assert_eq(checkpoint_parse(&c, TEXT "ext 1\next 2\n",
-				      strlen(TEXT) + 12),
-		     0);
+	cr_assert_eq(
+		checkpoint_parse(&c, TEXT "ext 1\next 2\n", strlen(TEXT) + 12),
+		0);
 	cr_assert_neq(checkpoint_parse(&c, TEXT "\nx\n", strlen(TEXT) + 3), 0);
 	cr_assert_neq(checkpoint_parse(&c, TEXT, strlen(TEXT) - 1), 0);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {

@@ -116,8 +116,8 @@ Test(proof, without_admin_key_the_log_alone_vouches)
 	cr_assert_eq(check(NULL), 0);
 	cr_assert(!report.admin_vouched);
 	proof_text(&words, &report, NULL);
-	cr_assert_not_null(strstr((char *)words.p,
-				  "author vouched for by the log only"));
+	cr_assert_not_null(
+		strstr((char *)words.p, "author vouched for by the log only"));
 	buf_release(&words);
 }
 
@@ -158,8 +158,7 @@ Test(proof, entries_left_out_are_said_or_missed)
 
 Test(proof, entries_that_nothing_names_are_refused)
 {
-	const struct digest refs[] = { s.output_version,
-				       s.batch[0].leaf[1] };
+	const struct digest refs[] = { s.output_version, s.batch[0].leaf[1] };
 
 	buf_clear(&text);
 	sample_log_prove(&s, &text, &s.digest_entry, refs, 2);
@@ -231,11 +230,14 @@ static void replace(const char *from, const char *to)
 Test(proof, text_out_of_form_is_refused)
 {
 	static const char *const v[][2] = {
-		{ "@v1\n", "@v2\n" },	   { "extra ", "Extra " },
-		{ "index 4\n", "index 04\n" }, { "index 4\n", "index -4\n" },
+		{ "@v1\n", "@v2\n" },
+		{ "extra ", "Extra " },
+		{ "index 4\n", "index 04\n" },
+		{ "index 4\n", "index -4\n" },
 		{ "index 4\n", "index 4\r\n" },
 		{ "index 4\n", "index 99999999999999999999\n" },
-		{ "index 4\n", "" },	   { "index 4\n", "index 5\n" },
+		{ "index 4\n", "" },
+		{ "index 4\n", "index 5\n" },
 		{ "index 4\n", "index 4\nindex 4\n" },
 		{ "index 4\n", "index 4\n\n" },
 		{ "c2sp", " c2sp" },
@@ -260,7 +262,8 @@ Test(proof, too_much_of_anything_is_refused)
 	buf_clear(&big);
 	buf_adds(&big, "c2sp.org/tlog-proof@v1\nextra AAAA\nindex 0\n");
 	for (unsigned i = 0; i < 64; i++)
-		buf_adds(&big, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n");
+		buf_adds(&big,
+			 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n");
 	buf_adds(&big, "\nx");
 	cr_assert_eq(proof_parse(&proof, big.p, big.n, NULL), -ERR_LIMIT);
 	buf_release(&big);

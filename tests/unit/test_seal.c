@@ -89,8 +89,7 @@ Test(seal, another_key_does_not_verify)
 	struct buf b = BUF_INIT;
 
 	cr_assert_eq(seal_sign(&b, &s, k), 0);
-	cr_assert_eq(seal_verify(b.p, b.n, key_public(other)),
-		     -ERR_SIGNATURE);
+	cr_assert_eq(seal_verify(b.p, b.n, key_public(other)), -ERR_SIGNATURE);
 	buf_release(&b);
 	key_free(k);
 	key_free(other);
@@ -156,8 +155,7 @@ Test(seal, every_entry_of_a_batch_has_a_path)
 				     0);
 			if (n > 1)
 				cr_assert_eq(seal_batch_verify(&s, &leaves[i],
-							       (i + 1) % n,
-							       &p),
+							       (i + 1) % n, &p),
 					     -ERR_PROOF);
 		}
 	}
@@ -187,8 +185,7 @@ Test(cert, verifies_with_its_admin_alone_and_no_byte_can_change)
 	cr_assert_eq(cert_verify(p, key_public(other)), -ERR_SIGNATURE);
 	for (size_t i = 0; i < sizeof(p); i++) {
 		p[i] ^= 0x10;
-		cr_assert_eq(cert_verify(p, key_public(admin)),
-			     -ERR_SIGNATURE);
+		cr_assert_eq(cert_verify(p, key_public(admin)), -ERR_SIGNATURE);
 		p[i] ^= 0x10;
 	}
 	key_free(admin);

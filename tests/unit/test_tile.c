@@ -216,9 +216,9 @@ Test(tile, proofs_come_out_of_tiles)
 	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
 		struct merkle_proof p;
 
-		cr_assert_eq(merkle_inclusion(&p, at[i], SIZE,
-					      tile_reader_read, r),
-			     0);
+		cr_assert_eq(
+			merkle_inclusion(&p, at[i], SIZE, tile_reader_read, r),
+			0);
 		cr_assert_eq(merkle_inclusion_verify(&level[0][at[i]], at[i],
 						     SIZE, &p, &root),
 			     0);
@@ -228,12 +228,12 @@ Test(tile, proofs_come_out_of_tiles)
 		struct digest old;
 
 		cr_assert_eq(merkle_root(&old, from, tile_reader_read, r), 0);
-		cr_assert_eq(merkle_consistency(&p, from, SIZE,
-						tile_reader_read, r),
-			     0);
-		cr_assert_eq(merkle_consistency_verify(from, SIZE, &old, &root,
-						       &p),
-			     0);
+		cr_assert_eq(
+			merkle_consistency(&p, from, SIZE, tile_reader_read, r),
+			0);
+		cr_assert_eq(
+			merkle_consistency_verify(from, SIZE, &old, &root, &p),
+			0);
 	}
 	cr_assert_lt(loads, 100);
 	cr_assert_eq(tile_reader_read(r, &got, 0, SIZE), -ERR_LIMIT);

@@ -104,8 +104,7 @@ Test(trust, there_is_room_for_retired_keys_and_an_end_to_it)
 		struct note_vkey k;
 		uint8_t pub[32] = { (uint8_t)i };
 
-		cr_assert_eq(note_vkey_make(&k, "a.example", NOTE_ED25519,
-					    pub),
+		cr_assert_eq(note_vkey_make(&k, "a.example", NOTE_ED25519, pub),
 			     0);
 		buf_adds(&b, "log ");
 		note_vkey_format(&b, &k);
