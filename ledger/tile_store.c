@@ -397,6 +397,44 @@ int tile_store_write(struct tile_store *t, unsigned *changed)
 	return rc;
 }
 
+static int compare_tile(struct tile_store *t, struct tile_store_compare *c,
+			const struct tile *tile, const struct buf *bytes)
+{
+	char path[TILE_PATH_MAX + sizeof(TILE_DIR)];
+	struct buf have = BUF_INIT;
+	int rc;
+
+	if ((tile->n + 1) * TILE_WIDTH > tile_level_count(tile->level, c->size))
+		return 0; /* not published yet, so perhaps not written */
+	file_name(path, tile);
+	rc = vio_read_file(t->vio, &have, path, BUNDLE_MAX);
+	if (rc == -ENOMEM)
+		return rc;
+	c->tiles++;
+	if (rc < 0)
+		c->differs(c->ctx, path, err_text(rc));
+	else if (have.n != bytes->n || memcmp(have.p, bytes->p, have.n) != 0)
+		c->differs(c->ctx, path, "it is not what the seals give");
+	buf_release(&have);
+	return 0;
+}
+
+int tile_store_compare(struct tile_store *t, struct tile_store_compare *c)
+{
+	struct buf bytes = BUF_INIT;
+	struct tile tile;
+	int rc;
+
+	while ((rc = next_full(t, &tile, &bytes)) > 0) {
+		rc = compare_tile(t, c, &tile, &bytes);
+		if (rc < 0)
+			break;
+		drop_full(t, &tile, bytes.n);
+	}
+	buf_release(&bytes);
+	return rc;
+}
+
 int tile_store_root(struct tile_store *t, struct digest *out, uint64_t size)
 {
 	struct tile_reader *r = NULL;

@@ -52,6 +52,18 @@ bool tile_store_pending(struct tile_store *t);
  */
 int must_use tile_store_write(struct tile_store *t, unsigned *changed);
 
+/*
+ * For verification: compares every full tile in memory that a tree of `size`
+ * seals has with its file, tells where they differ, and forgets it.
+ */
+struct tile_store_compare {
+	uint64_t size;
+	uint64_t tiles; /* out: compared */
+	void (*differs)(void *ctx, const char *path, const char *how);
+	void *ctx;
+};
+int must_use tile_store_compare(struct tile_store *t,
+				struct tile_store_compare *c);
 /* Forgets full bundles that are only in memory; the hashes stay. */
 void tile_store_forget_bundles(struct tile_store *t);
 
