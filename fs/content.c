@@ -19,8 +19,9 @@
  *     mu, while the extent is in the top layer and the buffer is not pinned.
  *  4. A CUT extent is what a chunker that starts at its offset cuts, given
  *     the bytes of the file now.  Whoever changes bytes takes the flag from
- *     cuts that end in the 4096-block of the change, unless the change is the
- *     stream's next write: its cuts never looked at those bytes.
+ *     cuts that end in the 4096-block of the change or where it begins,
+ *     unless the change is the stream's next write: its cuts never looked at
+ *     those bytes.
  *  5. busy, or cutting, or inflight > 0: never busy together with the others.
  *
  * Locks: core's locks > mu > pool->mu, dirty.mu, workers' lock.  wmu is
@@ -179,7 +180,10 @@ void content_view_locked(struct content *c, struct view *out)
 
 void content_uncut_locked(struct layer *l, uint64_t lo)
 {
-	extents_unflag(&l->ext, lo - lo % CHUNKER_BLOCK, lo, EXTENT_CUT);
+	uint64_t block = lo - lo % CHUNKER_BLOCK;
+
+	/* a cut that ends where the block begins may end at a hole there */
+	extents_unflag(&l->ext, block ? block - 1 : 0, lo, EXTENT_CUT);
 }
 
 /*
@@ -279,7 +283,8 @@ int content_recover(struct content *c, const struct extent_row *v, size_t n)
 
 		if (e.len == 0)
 			continue;
-		if (e.off > LIMIT_FILE_SIZE || e.len > LIMIT_FILE_SIZE - e.off) {
+		if (e.off > LIMIT_FILE_SIZE ||
+		    e.len > LIMIT_FILE_SIZE - e.off) {
 			rc = -ERR_CORRUPT;
 			break;
 		}

@@ -24,7 +24,7 @@ enum { CLONE_PIECES = 256, CLONE_MEM = 1 << 20 };
 struct clone {
 	struct content *to;
 	struct content *from;
-	struct reader *reader; /* of the source's base */
+	struct reader *reader;	       /* of the source's base */
 	uint64_t shift_up, shift_down; /* target = source + up - down */
 	uint64_t end;		       /* of the range in the source */
 	uint8_t *buf;		       /* CLONE_MEM bytes */

@@ -17,14 +17,14 @@
 #include "fs/workers.h"
 
 enum {
-	CONTENT_BACKLOG = 512 << 10,  /* of a stream, before it is cut */
-	CONTENT_BATCH = 1 << 20,      /* cut by one worker in one go */
-	CONTENT_STAGE = 1 << 20,      /* at most this much is staged */
-	CONTENT_PIECES = 256,	      /* of one batch */
-	CONTENT_CUTS = 512,	      /* of one batch */
-	CONTENT_SLICE = 4 << 20,      /* of one huge write */
-	CONTENT_WRITERS = 8,	      /* idle writers kept */
-	CONTENT_SCRATCHES = 8,	      /* idle scratches kept */
+	CONTENT_BACKLOG = 512 << 10, /* of a stream, before it is cut */
+	CONTENT_BATCH = 1 << 20,     /* cut by one worker in one go */
+	CONTENT_STAGE = 1 << 20,     /* at most this much is staged */
+	CONTENT_PIECES = 256,	     /* of one batch */
+	CONTENT_CUTS = 512,	     /* of one batch */
+	CONTENT_SLICE = 4 << 20,     /* of one huge write */
+	CONTENT_WRITERS = 8,	     /* idle writers kept */
+	CONTENT_SCRATCHES = 8,	     /* idle scratches kept */
 };
 
 /* --- where bytes are: content_view.c --- */
@@ -118,15 +118,14 @@ struct window {
 	const struct piece *piece; /* ascending, touching */
 	size_t n_piece;
 	size_t hint;
-	uint64_t end;  /* no bytes from here on */
-	bool eof;      /* ... because the file, or region, ends there */
-	uint8_t *buf;  /* CONTENT_WINDOW bytes */
-	uint64_t off;  /* of what is in buf */
+	uint64_t end; /* no bytes from here on */
+	bool eof;     /* ... because the file, or region, ends there */
+	uint8_t *buf; /* CONTENT_WINDOW bytes */
+	uint64_t off; /* of what is in buf */
 	size_t n;
 };
 
-enum { CONTENT_WINDOW =
-	       CHUNKER_MAX + CHUNKER_BLOCK + (64 << 10) };
+enum { CONTENT_WINDOW = CHUNKER_MAX + CHUNKER_BLOCK + (64 << 10) };
 
 /* At least min(want, end - off) bytes at off, borrowed until the next call. */
 int must_use content_window_get(struct window *w, const uint8_t **out,
@@ -190,18 +189,18 @@ struct content {
 	struct digest root; /* of the base */
 	uint64_t root_size;
 	struct layer layer[2];
-	struct layer *top; /* takes the writes */
-	struct layer *low; /* frozen for a version; NULL if none */
-	struct reader *reader; /* spare, of the base */
-	uint64_t gen;	       /* of the newest version made */
+	struct layer *top;	/* takes the writes */
+	struct layer *low;	/* frozen for a version; NULL if none */
+	struct reader *reader;	/* spare, of the base */
+	uint64_t gen;		/* of the newest version made */
 	struct digest low_root; /* what versioned(gen) makes the base */
 	uint64_t low_size;
 	uint64_t low_data;
 	uint64_t hidden_end; /* bytes up to here may show after truncation */
 	uint64_t base_data;  /* bytes that are no holes; ~0: not known */
 
-	bool dirty;	 /* differs from the base that core knows */
-	bool touched;	 /* changed since the freeze */
+	bool dirty;   /* differs from the base that core knows */
+	bool touched; /* changed since the freeze */
 	bool unsaved;
 	bool base_unsaved; /* the base is a clone no save has reported */
 	uint64_t saved_size;
@@ -255,8 +254,7 @@ void content_enter(struct content *c) excludes_capability(&c->mu);
 void content_enter_locked(struct content *c) requires_capability(&c->mu);
 void content_leave(struct content *c) excludes_capability(&c->mu);
 /* Puts frozen and top layer together again. */
-int must_use content_thaw_locked(struct content *c)
-	requires_capability(&c->mu);
+int must_use content_thaw_locked(struct content *c) requires_capability(&c->mu);
 /* Keeps the content on the pool's list while it has buffered bytes. */
 void content_list_locked(struct content *c) requires_capability(&c->mu);
 /* Where a change begins: cuts that end in the same block are none any more. */
@@ -317,8 +315,7 @@ int must_use content_spill_apply_locked(struct content *c,
 void content_spill_unpin_locked(struct spill *s, size_t i, size_t j);
 void content_spill_release(struct spill *s); /* all are unpinned */
 
-/* Hashes file number `no` up to `to`; 1 when its begin is not in the window.
- * Entered, or cutting. */
+/* Hashes file number `no` up to `to`.  Entered, or cutting. */
 int must_use content_sha_to(struct content *c, uint64_t no, struct window *w,
 			    uint64_t to);
 

@@ -18,8 +18,12 @@
 #include "fs/content.h"
 #include "fs/content_internal.h"
 
-enum { READ_PIECES = 32, SHA_SLICE = 256 << 10, COUNT_REFS = 100000,
-       COUNT_EXTENTS = 512 };
+enum {
+	READ_PIECES = 32,
+	SHA_SLICE = 256 << 10,
+	COUNT_REFS = 100000,
+	COUNT_EXTENTS = 512
+};
 
 /* Takes the spare reader of the base, or none. */
 static struct reader *take_reader_locked(struct content *c)

@@ -36,8 +36,7 @@ static int rows_add(struct rows *r, uint64_t off, uint64_t len,
 
 		if (r->n == r->cap) {
 			size_t cap = r->cap ? 2 * r->cap : 8;
-			struct extent_row *v =
-				realloc(r->v, cap * sizeof(*v));
+			struct extent_row *v = realloc(r->v, cap * sizeof(*v));
 
 			if (!v)
 				return -ENOMEM;
@@ -175,7 +174,7 @@ static void row_saved_locked(struct content *c, const struct extent_row *r)
 		}
 		if (part.off + part.len > end)
 			part.len = end - part.off;
-		part.flags &= (uint8_t)~(EXTENT_UNSAVED | EXTENT_CUT);
+		part.flags &= (uint8_t) ~(EXTENT_UNSAVED | EXTENT_CUT);
 		extents_set(&c->top->ext, &part);
 	}
 }

@@ -69,12 +69,22 @@ int content_sha_to(struct content *c, uint64_t no, struct window *w,
 		c->sha_pos = 0;
 		c->sha_pos_no = no;
 	}
-	if (!w->view && c->sha_pos < to && c->sha_pos < w->piece[0].off)
-		return 1;
 	if (!c->sha)
 		c->sha = digest_sha256_new();
 	if (!c->sha)
 		return -ENOMEM;
+	if (!w->view && c->sha_pos < w->piece[0].off)
+		w->n = 0; /* its buffer is borrowed */
+	while (!w->view && c->sha_pos < least(to, w->piece[0].off)) {
+		/* a version was made when all was in one buffer */
+		uint64_t n = least(w->piece[0].off - c->sha_pos, 64 << 10);
+		ssize_t rc = content_read(c, w->buf, (size_t)n, c->sha_pos);
+
+		if (rc <= 0)
+			return rc < 0 ? (int)rc : -ERR_SHORT;
+		digest_sha256_update(c->sha, w->buf, (size_t)rc);
+		c->sha_pos += (uint64_t)rc;
+	}
 	while (c->sha_pos < to) {
 		const uint8_t *p = NULL;
 		size_t n = 0;
@@ -247,13 +257,13 @@ static int cut_batch(struct content *c, struct scratch *sc, struct batch *b,
 	b->hi = at;
 	if (rc == 0 && b->sha && at > b->lo)
 		rc = content_sha_to(c, b->sha_no, w, at);
-	if (rc != 0 && b->sha) { /* 1, or a failure: no digest */
+	if (rc < 0 && b->sha) {
 		mutex_lock(&c->mu);
 		if (c->sha_no == b->sha_no)
 			c->sha_on = false;
 		mutex_unlock(&c->mu);
 	}
-	return rc < 0 ? rc : 0;
+	return rc;
 }
 
 /* Makes a chunk of [e->off, + e->len) and fills in its id and flags. */
@@ -294,8 +304,8 @@ static void cut_done_locked(struct content *c, const struct batch *b, int rc)
  * gets it back.  *out_cut: whether there was a cut.
  */
 static int batch_locked(struct content *c, struct scratch *sc, uint64_t end,
-			struct put *put, bool *out_cut)
-	no_thread_safety_analysis
+			struct put *put,
+			bool *out_cut) no_thread_safety_analysis
 {
 	struct window w = { .pool = c->pool, .buf = sc->window };
 	struct batch b = { .lo = 0 };

@@ -34,14 +34,16 @@
 struct walk {
 	struct content *content;
 	struct scratch *scratch;
-	struct view view;	/* of the frozen layer */
-	struct reader *reader;	/* of the base */
+	struct view view;      /* of the frozen layer */
+	struct reader *reader; /* of the base */
 	struct tree_builder *builder;
 	struct sink sink;
 	struct window window;
 	uint64_t pos;
+	uint64_t last; /* where the last chunk that was cut here starts */
 	uint64_t data; /* bytes put that are no holes; ~0: not known */
 	uint64_t base_data;
+	uint64_t stream_no;
 	bool in_step;
 };
 
@@ -226,6 +228,7 @@ static int cut(struct walk *w)
 	if (rc < 0)
 		return rc;
 	assert(rc == 1 && cut.off == w->pos);
+	w->last = w->pos;
 	if (cut.hole)
 		return put_ref(w, cut.len, NULL);
 	rc = chunk_make(&k, w->scratch->maker, CHUNK_DATA, p, (size_t)cut.len);
@@ -390,6 +393,7 @@ static int freeze_locked(struct content *c, struct walk *w)
 	*top = (struct layer){ .limit = c->size };
 	c->low_size = c->size;
 	w->base_data = c->base_data;
+	w->stream_no = c->stream_no;
 	c->touched = false;
 	c->gen++;
 	dirty_put(c->tail);
@@ -440,6 +444,10 @@ static int version(struct content *c, struct walk *w,
 	if (rc == 0) {
 		c->low_root = out->root;
 		c->low_data = w->data;
+		/* the stream goes on with the chunk that ended with the file */
+		if (c->stream_no == w->stream_no && c->stream_cut < w->last)
+			c->stream_cut = w->last < c->stream_end ? w->last :
+								  c->stream_end;
 		fill_ranges(out, c->low);
 	} else if (content_thaw_locked(c) < 0) {
 		c->gen++; /* thawed by the next one; this one is void */

@@ -193,9 +193,8 @@ int content_reader_at(struct reader *r, struct tree_at *out, uint64_t off)
 	if (rc < 0)
 		return rc;
 	if (r->kind == READER_PLAIN) {
-		*out = (struct tree_at){
-			.ref = { .len = r->size, .id = r->root }
-		};
+		*out = (struct tree_at){ .ref = { .len = r->size,
+						  .id = r->root } };
 		return 1;
 	}
 	rc = content_reader_cursor(r, &cursor);

@@ -91,8 +91,7 @@ int extents_prepare(struct extents *m)
 		want = 0;
 	if (m->n_leaf + 2 > m->cap_leaf) {
 		size_t cap = m->cap_leaf ? m->cap_leaf * 2 : 4;
-		struct extents_leaf **v =
-			realloc(m->leaf, cap * sizeof(*v));
+		struct extents_leaf **v = realloc(m->leaf, cap * sizeof(*v));
 
 		if (!v)
 			return -ENOMEM;
@@ -239,7 +238,12 @@ static void erase(struct extents *m, size_t leaf, uint32_t i, uint32_t j)
 	m->n -= j - i;
 	if (l->n > 0)
 		return;
-	free(l);
+	if (m->spare) {
+		free(l);
+	} else { /* the insert that follows may need one */
+		l->next = NULL;
+		m->spare = l;
+	}
 	m->n_leaf--;
 	memmove(m->leaf + leaf, m->leaf + leaf + 1,
 		(m->n_leaf - leaf) * sizeof(*m->leaf));
