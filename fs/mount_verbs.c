@@ -17,7 +17,9 @@
 #include "fs/control.h"
 #include "fs/core.h"
 #include "fs/mount_impl.h"
+#include "fs/store.h"
 #include "ledger/entry.h"
+#include "ledger/ledger.h"
 
 static int verb_ping(void *ctx, const struct json *request,
 		     const struct cred *peer, struct buf *out,
@@ -54,11 +56,15 @@ static int verb_status(void *ctx, const struct json *request,
 {
 	struct mount *m = ctx;
 	struct core_status s;
+	struct store_stat st;
 
 	(void)request;
 	(void)peer;
 	(void)em;
 	core_status(m->core, &s);
+	store_stat(core_store(m->core), &st);
+	control_add_str(out, "origin", ledger_origin(core_ledger(m->core)));
+	control_add_bool(out, "guarded", ledger_guarded(core_ledger(m->core)));
 	control_add_str(out, "dir", m->dir);
 	control_add_str(out, "store", m->store);
 	control_add_u64(out, "pid", (unsigned long long)getpid());
@@ -73,6 +79,13 @@ static int verb_status(void *ctx, const struct json *request,
 	control_add_u64(out, "open_handles", s.open_handles);
 	control_add_u64(out, "cached_inodes", s.cached_inodes);
 	control_add_u64(out, "unsettled_bytes", s.unsettled_bytes);
+	control_add_u64(out, "packs", st.packs);
+	control_add_u64(out, "chunks", st.chunks);
+	control_add_u64(out, "stored_bytes", st.stored_bytes);
+	control_add_u64(out, "raw_bytes", st.raw_bytes);
+	control_add_u64(out, "dedup_bytes", st.dedup_bytes);
+	control_add_u64(out, "repaired", st.repaired);
+	control_add_u64(out, "unrepaired", st.unrepaired);
 	control_add_i64(out, "failed", s.failed);
 	control_add_str(out, "failed_words", s.failed_words);
 	return 0;

@@ -41,7 +41,7 @@ includes() {
 system_includes() {
 	files 'base/*.[ch]' 'ledger/*.[ch]' | xargs -r grep -HnE '#.*<(sqlite|fuse)'
 	files 'fs/*.[ch]' 'index/*.[ch]' 'analytics/*.[ch]' 'mount-tools/*.[ch]' |
-		grep -vxE 'fs/(fuse_ll|mount)\.c' | xargs -r grep -HnE '#.*<(fuse[^>]*)\.h>'
+		grep -vxE 'fs/(fuse_ll[a-z_]*|mount_opt)\.[ch]' | xargs -r grep -HnE '#.*<(fuse[^>]*)\.h>'
 }
 
 stranger() {	# vouch-check needs neither FUSE nor SQLite, nor other layers

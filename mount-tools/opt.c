@@ -1,0 +1,209 @@
+/*
+ * opt.c - see opt.h.  getopt_long does the work; its tables are made here.
+ */
+#include "mount-tools/opt.h"
+
+#include <assert.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "mount-tools/vouch.h"
+
+enum { OPTS_MAX = 32, LONG_ONLY = 256, EXIT_MISUSE = 2 };
+
+static const char *synopsis(const char *verb)
+{
+	const struct vouch_verb *v = vouch_find(verb);
+
+	return v ? v->synopsis : verb;
+}
+
+static void say_escaped(FILE *f, const char *prefix, const char *text)
+{
+	char shown[4096];
+
+	log_escape(shown, sizeof(shown), text, strlen(text));
+	fprintf(f, "%s: %s\n", prefix, shown);
+}
+
+int opt_misuse(const char *verb, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	say_escaped(stderr, "vouch", text);
+	fprintf(stderr, "usage: vouch %s\n", synopsis(verb));
+	return EXIT_MISUSE;
+}
+
+int opt_fail(const char *verb, int rc, const struct errmsg *em)
+{
+	char prefix[64];
+
+	fflush(stdout);
+	snprintf(prefix, sizeof(prefix), "vouch %s", verb);
+	say_escaped(stderr, prefix, errmsg_text(em, rc));
+	return 1;
+}
+
+static int help(const char *verb, const struct opt *options)
+{
+	const struct vouch_verb *v = vouch_find(verb);
+
+	printf("usage: vouch %s\n", synopsis(verb));
+	if (v)
+		printf("  %s\n", v->summary);
+	printf("\n");
+	for (const struct opt *o = options; o->kind != OPT_NONE; o++) {
+		char left[64], letter[4] = "";
+		bool takes = o->kind != OPT_FLAG;
+		if (o->letter)
+			snprintf(letter, sizeof(letter), "-%c", o->letter);
+		snprintf(left, sizeof(left), "%s%s%s%s%s%s",
+			 o->letter ? letter : "    ",
+			 o->letter && o->name ? ", " : "", o->name ? "--" : "",
+			 o->name ? o->name : "",
+			 takes ? (o->name ? "=" : " ") : "",
+			 takes ? o->value : "");
+		printf("  %-28s %s\n", left, o->help);
+	}
+	printf("  %-28s %s\n", "-h, --help", "this text");
+	return 0;
+}
+
+struct tables {
+	char letters[2 * OPTS_MAX + 8];
+	struct option longs[OPTS_MAX + 2];
+};
+
+static void make_tables(struct tables *t, const struct opt *options, bool until)
+{
+	size_t n = 0, longs = 0;
+	int i = 0;
+
+	*t = (struct tables){ 0 };
+	if (until)
+		t->letters[n++] = '+';
+	t->letters[n++] = ':';
+	t->letters[n++] = 'h';
+	for (const struct opt *o = options; o->kind != OPT_NONE; o++, i++) {
+		assert(i < OPTS_MAX);
+		bool takes = o->kind != OPT_FLAG;
+		if (o->letter) {
+			t->letters[n++] = o->letter;
+			if (takes)
+				t->letters[n++] = ':';
+		}
+		if (o->name)
+			t->longs[longs++] = (struct option){
+				o->name,
+				takes ? required_argument : no_argument,
+				NULL,
+				o->letter ? o->letter : LONG_ONLY + i,
+			};
+	}
+	t->longs[longs] = (struct option){ "help", no_argument, NULL, 'h' };
+}
+
+static const struct opt *find(const struct opt *options, int c)
+{
+	int i = 0;
+
+	for (const struct opt *o = options; o->kind != OPT_NONE; o++, i++)
+		if ((o->letter && o->letter == c) || c == LONG_ONLY + i)
+			return o;
+	return NULL;
+}
+
+/* NULL, or what is wrong with the value. */
+static const char *set(const struct opt *o, const char *value)
+{
+	struct opt_texts *texts = o->out;
+
+	switch (o->kind) {
+	case OPT_FLAG:
+		*(bool *)o->out = true;
+		return NULL;
+	case OPT_TEXT:
+		*(const char **)o->out = value;
+		return NULL;
+	case OPT_NUMBER:
+		return text_u64_parse(o->out, value) < 0 ? "no number" : NULL;
+	case OPT_FORMAT_OF:
+		if (strcmp(value, "json") != 0 && strcmp(value, "text") != 0)
+			return "neither text nor json";
+		*(enum opt_format *)o->out =
+			value[0] == 'j' ? OPT_AS_JSON : OPT_AS_TEXT;
+		return NULL;
+	case OPT_EACH:
+		if (texts->n == OPT_TEXTS_MAX)
+			return "given too often";
+		texts->v[texts->n++] = value;
+		return NULL;
+	case OPT_NONE:
+		break;
+	}
+	return "not possible";
+}
+
+static int count_misuse(const char *verb, int n, int least, int most)
+{
+	if (n < least)
+		return opt_misuse(verb, "%s: something is missing", verb);
+	if (n > most)
+		return opt_misuse(verb, "%s: too many arguments", verb);
+	return OPT_GO;
+}
+
+static int parse(const struct opt *options, int *argc, char ***argv, int least,
+		 int most, bool until)
+{
+	const char *verb = (*argv)[0];
+	struct tables t;
+	int c;
+
+	make_tables(&t, options, until);
+	optind = 0; /* glibc: start anew */
+	opterr = 0;
+	while ((c = getopt_long(*argc, *argv, t.letters, t.longs, NULL)) >= 0) {
+		const struct opt *o = find(options, c);
+		const char *wrong;
+		const char *shown = (*argv)[optind - 1];
+		if (c == 'h' && !o)
+			return help(verb, options);
+		if (c == ':')
+			return opt_misuse(verb, "%s: %s needs a value", verb,
+					  shown);
+		if (!o)
+			return opt_misuse(verb, "%s: unknown option %s", verb,
+					  shown);
+		wrong = set(o, optarg);
+		if (wrong)
+			return opt_misuse(verb, "%s: %s: %s", verb, optarg,
+					  wrong);
+	}
+	*argc -= optind;
+	*argv += optind;
+	return count_misuse(verb, *argc, least, most);
+}
+
+int opt_parse(const struct opt *options, int *argc, char ***argv, int least,
+	      int most)
+{
+	return parse(options, argc, argv, least, most, false);
+}
+
+int opt_parse_until(const struct opt *options, int *argc, char ***argv,
+		    int least, int most)
+{
+	return parse(options, argc, argv, least, most, true);
+}

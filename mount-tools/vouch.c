@@ -1,0 +1,102 @@
+/*
+ * vouch.c - the `vouch` command: the table is the help.
+ *
+ * Called as mount.fuse.vouchfs or umount.fuse.vouchfs it is mount(8)'s and
+ * umount(8)'s helper.  One thread, but for what verbs start.
+ */
+#include "mount-tools/vouch.h"
+
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* Sorted by name. */
+static const struct vouch_verb verbs[] = {
+	{ "init", cmd_init, "init STORE [--origin=NAME]",
+	  "make a new volume in the directory STORE" },
+	{ "mount", cmd_mount, "mount STORE DIR [-f] [-o OPTS]",
+	  "mount the volume STORE on DIR" },
+	{ "status", cmd_status, "status [STORE|DIR] [--format=text|json]",
+	  "tell how a volume is, or all that are mounted" },
+	{ "sync", cmd_sync, "sync DIR",
+	  "make everything written so far durable" },
+	{ "umount", cmd_umount, "umount DIR",
+	  "unmount, and return when everything is durable" },
+};
+
+enum { VERBS = sizeof(verbs) / sizeof(verbs[0]), EXIT_MISUSE = 2 };
+
+const struct vouch_verb *vouch_find(const char *name)
+{
+	for (int i = 0; i < VERBS; i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+static int print_help(void)
+{
+	printf("usage: vouch VERB [ARGUMENT...]\n"
+	       "  a filesystem that signs for everything you write\n"
+	       "\n");
+	for (int i = 0; i < VERBS; i++)
+		printf("  %-10s %s\n", verbs[i].name, verbs[i].summary);
+	printf("\n"
+	       "`vouch VERB --help` tells more; vouch(1), vouchfs(7).\n"
+	       "To begin: vouch init vol && vouch mount vol mnt\n");
+	return 0;
+}
+
+static int print_version(void)
+{
+	printf("vouch %s\n", VOUCHFS_VERSION);
+	return 0;
+}
+
+static int misuse(const char *verb)
+{
+	char shown[128];
+
+	if (verb) {
+		log_escape(shown, sizeof(shown), verb, strlen(verb));
+		fprintf(stderr, "vouch: unknown verb %s\n", shown);
+	}
+	fprintf(stderr, "usage: vouch VERB [ARGUMENT...] (`vouch --help` "
+			"lists the verbs)\n");
+	return EXIT_MISUSE;
+}
+
+/* Output that did not reach its reader is a failure. */
+static int finish(int status)
+{
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		if (status == 0)
+			perror("vouch: writing the output");
+		return status ? status : 1;
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const char *self = argc > 0 ? basename(argv[0]) : "vouch";
+	const struct vouch_verb *v;
+
+	if (strcmp(self, "mount.fuse.vouchfs") == 0)
+		return cmd_mount_helper(argc, argv);
+	if (strcmp(self, "umount.fuse.vouchfs") == 0)
+		return cmd_umount_helper(argc, argv);
+	if (argc < 2)
+		return misuse(NULL);
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0)
+		return finish(print_help());
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
+		return finish(print_version());
+	v = vouch_find(argv[1]);
+	if (!v)
+		return misuse(argv[1]);
+	return finish(v->run(argc - 1, argv + 1));
+}
