@@ -375,6 +375,8 @@ int idx_open(struct idx **out, const struct idx_options *o, struct errmsg *em)
 		rc = prepare_all(x, em);
 	if (!rc)
 		rc = meta_get(x);
+	if (!rc)
+		rc = idx_rows_init(x);
 	if (!rc && !o->read_only)
 		rc = leaves_open(&x->leaves, o->vio, o->dir, name, em);
 	if (!rc && !o->read_only)

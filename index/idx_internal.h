@@ -23,6 +23,7 @@
 	X(INODE_GET, "SELECT " IDX_INODE_COLUMNS " FROM inode WHERE ino=?")  \
 	X(INODE_PUT, "REPLACE INTO inode(" IDX_INODE_COLUMNS ") VALUES("     \
 		     "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")   \
+	X(INODE_MAX, "SELECT max(ino) FROM inode")                           \
 	X(INODE_DEL, "DELETE FROM inode WHERE ino=?")                        \
 	X(UNFINISHED_PUT, "REPLACE INTO unfinished VALUES(?,?)")             \
 	X(UNFINISHED_DEL, "DELETE FROM unfinished WHERE ino=?")              \
@@ -110,6 +111,7 @@ struct idx_rows {
 	size_t cap, n; /* cap: power of two; n counts filled slots */
 	struct idx_row **dirty;
 	size_t n_dirty, cap_dirty;
+	uint64_t ino_max; /* none in the table or the batch is larger */
 };
 
 enum { IDX_ACTORS = 256 };
@@ -140,6 +142,7 @@ struct idx {
 int must_use idx_row_read(sqlite3_stmt *s, struct inode_row *out);
 
 extern const struct state_ops idx_rows_ops; /* st is a struct idx */
+int must_use idx_rows_init(struct idx *x);
 int must_use idx_rows_flush(struct idx *x);
 void idx_rows_forget(struct idx *x); /* drops every row */
 /* Drops clean rows when there are many. */

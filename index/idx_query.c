@@ -82,21 +82,77 @@ int idx_entries(struct idx_reader *r, uint64_t from, uint64_t until,
 	return rc;
 }
 
-/* Up to n numbers of entries about an inode; how many. */
-static int history_page(struct idx_reader *r, const uint64_t v[6],
-			uint64_t *out)
+/* What part of an inode's history is wanted. */
+struct history {
+	uint64_t ino, from, until;
+	uint32_t max; /* of a page */
+	bool attributes;
+};
+
+static int collect(struct idx_reader *r, enum reader_statement i,
+		   const uint64_t *v, int n_v, uint64_t *out, uint32_t max)
 {
 	sqlite3_stmt *s = NULL;
 	bool bad = false;
-	int n = 0, rc = start(r, READER_S_HISTORY, &s, v, 6);
+	uint32_t n = 0;
+	int rc = start(r, i, &s, v, n_v);
 
 	if (rc)
 		return rc;
-	while ((rc = db_step(s)) > 0 && n < QUERY_PAGE)
+	while ((rc = db_step(s)) > 0 && n < max)
 		out[n++] = db_u64(s, 0, &bad);
-	idx_reader_give(r, READER_S_HISTORY, s);
+	idx_reader_give(r, i, s);
 	if (rc < 0 || bad)
 		return rc < 0 ? rc : -ERR_CORRUPT;
+	return (int)n;
+}
+
+/* Numbers of the inode's VERSIONs from h->from on; how many. */
+static int history_versions(struct idx_reader *r, const struct history *h,
+			    uint64_t *out)
+{
+	uint64_t v[3] = { h->ino, 1, h->max };
+	struct idx_version last = { .version = 0 };
+	int rc = 0;
+
+	if (h->attributes)
+		return 0;
+	if (h->from)
+		rc = idx_version_at(r, &last, h->ino, h->from - 1);
+	if (rc < 0)
+		return rc;
+	if (rc > 0)
+		v[1] = last.version + 1;
+	return collect(r, READER_S_HISTORY_VERSIONS, v, 3, out, h->max);
+}
+
+/* The next page of numbers, at most h->max; how many. */
+static int history_page(struct idx_reader *r, const struct history *h,
+			uint64_t *out)
+{
+	uint64_t v[6] = { h->ino,
+			  h->from,
+			  h->until,
+			  h->max,
+			  h->attributes ? ENTRY_CREATE : 0,
+			  h->attributes ? ENTRY_FREE_ORPHAN : UINT16_MAX };
+	uint64_t a[QUERY_PAGE], b[QUERY_PAGE];
+	int i = 0, k = 0, n = 0, n_a, n_b;
+
+	n_a = collect(r, READER_S_HISTORY, v, 6, a, h->max);
+	if (n_a < 0)
+		return n_a;
+	n_b = history_versions(r, h, b);
+	if (n_b < 0)
+		return n_b;
+	while (n_b && b[n_b - 1] > h->until)
+		n_b--;
+	while ((uint32_t)n < h->max && (i < n_a || k < n_b)) {
+		if (k == n_b || (i < n_a && a[i] < b[k]))
+			out[n++] = a[i++];
+		else
+			out[n++] = b[k++];
+	}
 	return n;
 }
 
@@ -104,34 +160,32 @@ int idx_history(struct idx_reader *r, uint64_t ino, uint64_t from,
 		uint64_t until, uint32_t max, bool attributes, idx_entry_fn *fn,
 		void *ctx)
 {
-	uint64_t v[6] = { ino,
-			  idx_reader_cap(from),
-			  idx_reader_cap(until),
-			  QUERY_PAGE,
-			  attributes ? ENTRY_CREATE : 0,
-			  attributes ? ENTRY_FREE_ORPHAN : UINT16_MAX };
+	struct history h = { .ino = ino,
+			     .from = idx_reader_cap(from),
+			     .until = idx_reader_cap(until),
+			     .attributes = attributes };
 	uint64_t no[QUERY_PAGE];
 	struct idx_entry e;
 	int i, n, rc;
 
 	while (max) {
-		v[3] = max < QUERY_PAGE ? max : QUERY_PAGE;
-		n = history_page(r, v, no);
+		h.max = max < QUERY_PAGE ? max : QUERY_PAGE;
+		n = history_page(r, &h, no);
 		if (n <= 0)
 			return n;
 		for (i = 0; i < n; i++) {
 			rc = idx_entry(r, &e, no[i]);
-			if (!rc)
-				rc = -ERR_CORRUPT;
-			if (rc > 0)
+			if (rc > 0 && no[i] >= h.from)
 				rc = fn(ctx, &e);
+			else if (rc >= 0)
+				rc = -ERR_CORRUPT;
 			if (rc)
 				return rc;
 		}
-		if ((uint64_t)n < v[3])
+		if ((uint32_t)n < h.max)
 			return 0;
 		max -= (uint32_t)n;
-		v[1] = no[n - 1] + 1;
+		h.from = no[n - 1] + 1;
 	}
 	return 0;
 }

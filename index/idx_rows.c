@@ -178,8 +178,11 @@ static int rows_load(struct idx *x, struct idx_row **out, uint64_t ino)
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return -ENOMEM;
-	db_bind_u64(s, 1, ino);
-	rc = db_step(s);
+	rc = 0;
+	if (ino <= x->rows.ino_max || ino > INT64_MAX) {
+		db_bind_u64(s, 1, ino);
+		rc = db_step(s);
+	}
 	if (rc > 0) {
 		rc = idx_row_read(s, &r->row);
 		r->live = r->was_live = true;
@@ -311,7 +314,21 @@ void idx_rows_forget(struct idx *x)
 	}
 	free(t->slot);
 	free(t->dirty);
-	*t = (struct idx_rows){ .cap = 0 };
+	*t = (struct idx_rows){ .ino_max = t->ino_max };
+}
+
+int idx_rows_init(struct idx *x)
+{
+	sqlite3_stmt *s = x->s[IDX_S_INODE_MAX];
+	bool bad = false;
+	int rc = db_step(s);
+
+	if (rc > 0)
+		x->rows.ino_max = db_u64_or_zero(s, 0, &bad);
+	if (x->rows.ino_max > INT64_MAX)
+		x->rows.ino_max = INT64_MAX;
+	db_reset(s);
+	return bad ? -ERR_CORRUPT : rc < 0 ? rc : 0;
 }
 
 void idx_rows_trim(struct idx *x)
@@ -335,8 +352,9 @@ static int op_inode_get(void *st, struct inode_row **out, uint64_t ino)
 
 static int op_inode_new(void *st, struct inode_row **out, uint64_t ino)
 {
+	struct idx *x = st;
 	struct idx_row *r = NULL;
-	int rc = rows_load(st, &r, ino);
+	int rc = rows_load(x, &r, ino);
 
 	if (rc)
 		return rc;
@@ -344,8 +362,10 @@ static int op_inode_new(void *st, struct inode_row **out, uint64_t ino)
 		return -ERR_CORRUPT;
 	r->row = (struct inode_row){ .ino = ino };
 	r->live = true;
+	if (ino <= INT64_MAX && ino > x->rows.ino_max)
+		x->rows.ino_max = ino;
 	*out = &r->row;
-	return rows_dirty(st, r);
+	return rows_dirty(x, r);
 }
 
 static int op_inode_touch(void *st, struct inode_row *row)

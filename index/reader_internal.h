@@ -12,6 +12,7 @@
 #include "index/db.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
+#include "index/schema.h"
 
 #define READER_INODE                                                       \
 	"SELECT ino,mode,uid,gid,rdev,nlink,flags,size,atime,mtime,ctime," \
@@ -39,8 +40,9 @@
 	X(EXTENTS, "SELECT off,len,chunk_off,chunk,no FROM extent"       \
 		   " WHERE ino=? ORDER BY no, seq")                      \
 	X(UNFINISHED, "SELECT ino,flags FROM unfinished ORDER BY ino")   \
-	X(LAST_INO, "SELECT max(inode) FROM entry"                       \
-		    " WHERE inode>=? AND inode<=?")                      \
+	X(LAST_INO,                                                      \
+	  "SELECT max(inode) FROM entry"                                 \
+	  " WHERE inode>=? AND inode<=? AND " SCHEMA_ENTRY_INODE_WHERE)  \
 	X(POSITION, "SELECT seals,root FROM meta WHERE id=1")            \
 	X(LEAF_AT, "SELECT leaf FROM entry WHERE no=?")                  \
 	X(LEAF_SCAN, "SELECT no FROM entry WHERE leaf=? LIMIT 1")
@@ -51,8 +53,11 @@
 	X(ENTRIES, READER_ENTRY " WHERE no>=? AND no<=? ORDER BY no LIMIT ?") \
 	X(HISTORY, "SELECT no FROM entry WHERE inode=?1 AND no>=?2"           \
 		   " AND no<=?3 AND kind>=?5 AND kind<=?6"                    \
+		   " AND " SCHEMA_ENTRY_INODE_WHERE                           \
 		   " UNION SELECT no FROM entry_also WHERE inode=?1"          \
 		   " AND no>=?2 AND no<=?3 ORDER BY no LIMIT ?4")             \
+	X(HISTORY_VERSIONS, "SELECT no FROM version WHERE ino=?1"             \
+			    " AND version>=?2 ORDER BY version LIMIT ?3")     \
 	X(VERSION, READER_VERSION " WHERE ino=? AND version=?")               \
 	X(VERSIONS, READER_VERSION                                            \
 	  " WHERE ino=? AND version>=? ORDER BY version LIMIT ?")             \

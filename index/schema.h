@@ -88,9 +88,11 @@ enum { SCHEMA_VERSION = 1, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 	" inode INTEGER, parent INTEGER, version INTEGER NOT NULL,"         \
 	" wall INTEGER NOT NULL, actor INTEGER,"                            \
 	" rejected INTEGER NOT NULL, leaf BLOB NOT NULL)"
+/* Applied VERSIONs are found through their own table. */
+#define SCHEMA_ENTRY_INODE_WHERE "inode IS NOT NULL AND (kind<>513 OR rejected)"
 #define SCHEMA_ENTRY_INODE                                   \
 	"CREATE INDEX entry_inode ON entry(inode, no, kind)" \
-	" WHERE inode IS NOT NULL"
+	" WHERE " SCHEMA_ENTRY_INODE_WHERE
 /* Entries that changed an inode which is not theirs: replaced by RENAME. */
 #define SCHEMA_ENTRY_ALSO                                 \
 	"CREATE TABLE entry_also(inode INTEGER NOT NULL," \

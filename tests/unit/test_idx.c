@@ -8,183 +8,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/vio.h"
-#include "index/idx.h"
-#include "index/idx_query.h"
 #include "ledger/entry.h"
-#include "tests/sim/entry_gen.h"
-#include "tests/sim/prng.h"
-#include "tests/sim/state_mem.h"
-#include "tests/sim/tmp.h"
-
-enum { SEAL_ENTRIES = 7 };
-
-/* A store directory, a log in memory, and what it should give. */
-struct world {
-	struct tmp tmp;
-	struct vio *vio;
-	struct prng p;
-	struct entry_gen gen;
-	struct state_mem mem;
-	struct gen_entry *log;
-	size_t n, cap;
-	uint64_t answers[2];
-};
-
-static uint64_t no_of(size_t i)
-{
-	return IDX_ENTRY_NO(i / SEAL_ENTRIES, i % SEAL_ENTRIES);
-}
-
-static void world_init(struct world *w, const char *name, unsigned wrong)
-{
-	memset(w, 0, sizeof(*w));
-	tmp_init(&w->tmp);
-	cr_assert_eq(vio_posix_open(&w->vio, w->tmp.path), 0);
-	prng_init(&w->p, prng_seed(name, 0));
-	entry_gen_init(&w->gen, &w->p, wrong);
-	state_mem_init(&w->mem);
-}
-
-static void world_release(struct world *w)
-{
-	while (w->n)
-		gen_entry_release(&w->log[--w->n]);
-	free(w->log);
-	state_mem_release(&w->mem);
-	vio_free(w->vio);
-	tmp_release(&w->tmp);
-}
-
-/* Makes n more entries and applies them to memory. */
-static void world_grow(struct world *w, size_t n)
-{
-	struct apply_options o = { .entry_no = 0 };
-	uint64_t before;
-	const char *why;
-	int rc;
-
-	for (; n; n--) {
-		if (w->n == w->cap) {
-			w->cap = w->cap ? w->cap * 2 : 256;
-			w->log = realloc(w->log, w->cap * sizeof(*w->log));
-			cr_assert(w->log);
-		}
-		if (w->n)
-			entry_gen_next(&w->gen, &w->log[w->n], &w->mem);
-		else
-			entry_gen_root(&w->gen, &w->log[0]);
-		o.entry_no = no_of(w->n);
-		o.leaf = &w->log[w->n].leaf;
-		before = state_mem_sum(&w->mem);
-		rc = apply(&w->mem, &state_mem_ops, &w->log[w->n].e, &o, &why);
-		cr_assert(rc == 0 || rc == 1, "apply says %d", rc);
-		cr_assert_eq(!rc, why != NULL);
-		if (!rc)
-			cr_assert_eq(before, state_mem_sum(&w->mem),
-				     "a rejected entry (%s) changed rows", why);
-		why = state_mem_check(&w->mem);
-		cr_assert(!why, "entry %zu: %s", w->n, why);
-		w->answers[rc]++;
-		w->n++;
-	}
-	/* Whole seals only. */
-	if (w->n % SEAL_ENTRIES)
-		world_grow(w, SEAL_ENTRIES - w->n % SEAL_ENTRIES);
-}
-
-static struct idx *open_idx(struct world *w, const char *name)
-{
-	struct idx_options o = { .vio = w->vio,
-				 .dir = w->tmp.path,
-				 .name = name };
-	struct errmsg em = ERRMSG_INIT;
-	struct idx *x = NULL;
-	int rc = idx_open(&x, &o, &em);
-
-	cr_assert_eq(rc, 0, "idx_open: %s", errmsg_text(&em, rc));
-	return x;
-}
-
-static struct idx_reader *open_reader(struct world *w)
-{
-	struct errmsg em = ERRMSG_INIT;
-	struct idx_reader *r = NULL;
-	int rc = idx_reader_open(&r, w->tmp.path, &em);
-
-	cr_assert_eq(rc, 0, "idx_reader_open: %s", errmsg_text(&em, rc));
-	return r;
-}
-
-static struct digest root_at(uint64_t seals)
-{
-	struct digest d;
-
-	digest_sha256(&d, &seals, sizeof(seals));
-	return d;
-}
-
-/* Applies seals from..until-1 as one transaction, or gives up in it. */
-static void apply_seals(struct world *w, struct idx *x, uint64_t from,
-			uint64_t until, bool give_up)
-{
-	struct digest root = root_at(until);
-	uint64_t seal;
-	size_t i;
-
-	cr_assert_eq(idx_begin(x), 0);
-	for (seal = from; seal < until; seal++) {
-		cr_assert_eq(
-			idx_seal(x, seal, 1,
-				 w->log[seal * SEAL_ENTRIES].e.core.wall_ns + 5,
-				 SEAL_ENTRIES),
-			0);
-		for (i = seal * SEAL_ENTRIES; i < (seal + 1) * SEAL_ENTRIES;
-		     i++)
-			cr_assert_eq(idx_apply(x, &w->log[i].e, &w->log[i].leaf,
-					       no_of(i)),
-				     0);
-	}
-	if (give_up)
-		idx_abort(x);
-	else
-		cr_assert_eq(idx_end(x, until, &root), 0);
-}
-
-/* In transactions of random size, some given up, some with a reopen after. */
-static void apply_all(struct world *w, const char *name, uint64_t max)
-{
-	uint64_t seals = w->n / SEAL_ENTRIES, at = 0, got, k;
-	struct idx *x = open_idx(w, name);
-	struct digest root;
-
-	while (at < seals) {
-		k = prng_range(&w->p, 1, max);
-		if (k > seals - at)
-			k = seals - at;
-		if (prng_chance(&w->p, 20))
-			apply_seals(w, x, at, at + k, true);
-		apply_seals(w, x, at, at + k, false);
-		at += k;
-		if (prng_chance(&w->p, 10)) {
-			idx_close(x);
-			x = open_idx(w, name);
-		}
-		cr_assert_eq(idx_position(x, &got, &root), 0);
-		cr_assert_eq(got, at);
-		cr_assert_eq(digest_eq(&root, &(struct digest){ 0 }), 0);
-	}
-	idx_close(x);
-}
+#include "tests/sim/idx_world.h"
 
 /* --- memory and index hold the same --- */
 
 static int count_name(void *ctx, const struct name_row *row, const char *name,
 		      uint16_t len)
 {
-	struct world *w = ctx;
+	struct idx_world *w = ctx;
 	const struct mem_name *n;
 
 	for (n = w->mem.names; n; n = n->next)
@@ -204,7 +41,7 @@ static int count_xattr(void *ctx, const char *name, uint16_t len,
 		       const void *value, uint32_t value_len,
 		       const struct digest *chunk)
 {
-	struct world *w = ctx;
+	struct idx_world *w = ctx;
 	const struct mem_xattr *x;
 
 	for (x = w->mem.xattrs; x; x = x->next)
@@ -257,7 +94,7 @@ static void same_inode(struct idx_reader *r, const struct inode_row *want)
 
 static int count_unfinished(void *ctx, uint64_t ino, uint32_t flags)
 {
-	struct world *w = ctx;
+	struct idx_world *w = ctx;
 	struct inode_row *row;
 
 	cr_assert_eq(state_mem_ops.inode_get(&w->mem, &row, ino), 1);
@@ -266,9 +103,9 @@ static int count_unfinished(void *ctx, uint64_t ino, uint32_t flags)
 	return 0;
 }
 
-static void same_state(struct world *w)
+static void same_state(struct idx_world *w)
 {
-	struct idx_reader *r = open_reader(w);
+	struct idx_reader *r = idx_world_reader(w);
 	struct extent_walk e = { .n = 0 };
 	uint64_t names = 0, xattrs = 0, unfinished = 0, files = 0, bytes = 0;
 	const struct mem_inode *i;
@@ -317,7 +154,7 @@ static void say_difference(void *ctx, const char *words)
 	fprintf(stderr, "difference: %s\n", words);
 }
 
-static uint64_t differences(struct world *w)
+static uint64_t differences(struct idx_world *w)
 {
 	struct errmsg em = ERRMSG_INIT;
 	uint64_t n = 99;
@@ -330,29 +167,185 @@ static uint64_t differences(struct world *w)
 
 Test(idx, memory_index_and_rebuild_are_the_same_for_random_entries)
 {
-	struct world w;
+	struct idx_world w;
 
-	world_init(&w, "idx random", 8);
-	world_grow(&w, 2500);
+	idx_world_init(&w, "idx random", 0, 8);
+	idx_world_grow(&w, 2500);
 	cr_assert_gt(w.answers[1], w.n / 2, "most entries apply");
 	cr_assert_gt(w.answers[0], 50, "some are rejected");
 	cr_assert_gt(w.mem.n_names, 20);
-	apply_all(&w, NULL, 9);
-	apply_all(&w, IDX_REBUILD_NAME, 200);
+	idx_world_apply_all(&w, NULL, 9);
+	idx_world_apply_all(&w, IDX_REBUILD_NAME, 200);
 	cr_assert_eq(differences(&w), 0);
 	same_state(&w);
-	world_release(&w);
+	idx_world_release(&w);
 }
 
 Test(idx, hostile_entries_never_crash_it)
 {
-	struct world w;
+	struct idx_world w;
 
-	world_init(&w, "idx hostile", 70);
-	world_grow(&w, 1500);
-	apply_all(&w, NULL, 50);
-	apply_all(&w, IDX_REBUILD_NAME, 3);
+	idx_world_init(&w, "idx hostile", 0, 70);
+	idx_world_grow(&w, 1500);
+	idx_world_apply_all(&w, NULL, 50);
+	idx_world_apply_all(&w, IDX_REBUILD_NAME, 3);
 	cr_assert_eq(differences(&w), 0);
 	same_state(&w);
-	world_release(&w);
+	idx_world_release(&w);
+}
+
+Test(idx, what_is_given_up_in_a_batch_leaves_no_trace)
+{
+	struct digest root = idx_world_root(3), got;
+	struct idx_world w;
+	struct idx *x;
+	uint64_t seals;
+
+	idx_world_init(&w, "idx abort", 0, 0);
+	idx_world_grow(&w, 70);
+	x = idx_world_open(&w, NULL);
+	idx_world_apply(&w, x, 0, 3, false);
+	idx_world_apply(&w, x, 3, 8, true);
+	cr_assert_eq(idx_position(x, &seals, &got), 0);
+	cr_assert_eq(seals, 3);
+	cr_assert(digest_eq(&root, &got));
+	idx_world_apply(&w, x, 3, w.n / WORLD_SEAL, false);
+	idx_close(x);
+	idx_world_apply_all(&w, IDX_REBUILD_NAME, 4);
+	cr_assert_eq(differences(&w), 0);
+	same_state(&w);
+	idx_world_release(&w);
+}
+
+/* The process dies inside a transaction: the position is that of the rows. */
+Test(idx, crash_inside_a_batch_leaves_the_batch_before)
+{
+	struct idx_world w;
+	struct idx *x;
+	uint64_t seals;
+	struct digest root;
+	int status;
+	pid_t pid;
+
+	idx_world_init(&w, "idx crash", 0, 5);
+	idx_world_grow(&w, 350);
+	pid = fork();
+	cr_assert_geq(pid, 0);
+	if (!pid) {
+		x = idx_world_open(&w, NULL);
+		idx_world_apply(&w, x, 0, 20, false);
+		(void)!idx_begin(x);
+		(void)!idx_seal(x, 20, 1, 0, WORLD_SEAL);
+		(void)!idx_apply(x, &w.log[140].e, &w.log[140].leaf,
+				 idx_world_no(140));
+		_exit(7);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert_eq(WEXITSTATUS(status), 7);
+	x = idx_world_open(&w, NULL);
+	cr_assert_eq(idx_position(x, &seals, &root), 0);
+	cr_assert_eq(seals, 20);
+	idx_world_apply(&w, x, 20, w.n / WORLD_SEAL, false);
+	idx_close(x);
+	idx_world_apply_all(&w, IDX_REBUILD_NAME, 9);
+	cr_assert_eq(differences(&w), 0);
+	same_state(&w);
+	idx_world_release(&w);
+}
+
+Test(idx, refuses_entries_and_seals_out_of_order)
+{
+	struct digest root = idx_world_root(1);
+	struct idx_world w;
+	struct idx *x;
+
+	idx_world_init(&w, "idx order", 0, 0);
+	idx_world_grow(&w, 21);
+	x = idx_world_open(&w, NULL);
+	cr_assert_eq(idx_seal(x, 0, 1, 0, 7), -ERR_USAGE);
+	cr_assert_eq(idx_end(x, 0, &root), -ERR_USAGE);
+	cr_assert_eq(idx_begin(x), 0);
+	cr_assert_eq(idx_begin(x), -ERR_USAGE);
+	cr_assert_eq(idx_seal(x, 1, 1, 0, 7), -ERR_USAGE);
+	cr_assert_eq(idx_seal(x, 0, 1, 0, 0), -ERR_USAGE);
+	cr_assert_eq(idx_seal(x, 0, 1, 0, 4097), -ERR_USAGE);
+	cr_assert_eq(idx_seal(x, 0, 1, 0, 7), 0);
+	cr_assert_eq(idx_apply(x, &w.log[1].e, &w.log[1].leaf, 1), -ERR_USAGE);
+	cr_assert_eq(idx_apply(x, &w.log[0].e, &w.log[0].leaf, 0), 0);
+	cr_assert_eq(idx_end(x, 1, &root), -ERR_USAGE, "six are missing");
+	idx_abort(x);
+	idx_world_apply(&w, x, 0, 1, false);
+	cr_assert_eq(idx_begin(x), 0);
+	cr_assert_eq(idx_seal(x, 0, 1, 0, 7), -ERR_USAGE, "applied already");
+	idx_close(x);
+	idx_world_release(&w);
+}
+
+static struct digest *leaf_of(struct idx_world *w, size_t i)
+{
+	return &w->log[i].leaf;
+}
+
+static void all_leaves_are_found(struct idx_world *w)
+{
+	struct idx_reader *r = idx_world_reader(w);
+	struct digest other = idx_world_root(1);
+	uint64_t no;
+	size_t i;
+
+	for (i = 0; i < w->n; i++) {
+		cr_assert_eq(idx_leaf(r, leaf_of(w, i), &no), 1);
+		cr_assert_eq(no, idx_world_no(i));
+	}
+	cr_assert_eq(idx_leaf(r, &other, &no), 0);
+	cr_assert_eq(idx_leaf(r, &digest_zero, &no), 0);
+	idx_reader_close(r);
+}
+
+Test(idx, leaf_hashes_are_found_without_the_table_too)
+{
+	struct idx_world w;
+	struct idx *x;
+
+	idx_world_init(&w, "idx leaves", 0, 5);
+	idx_world_grow(&w, 400);
+	idx_world_apply_all(&w, NULL, 5);
+	all_leaves_are_found(&w); /* nobody has leaves.tab open: a scan */
+	x = idx_world_open(&w, NULL);
+	all_leaves_are_found(&w);
+	idx_close(x);
+	cr_assert_eq(vio_unlink(w.vio, "leaves.tab"), 0);
+	x = idx_world_open(&w, NULL); /* made again from the entries */
+	all_leaves_are_found(&w);
+	idx_close(x);
+	idx_world_release(&w);
+}
+
+Test(idx, a_rebuild_takes_the_place_of_the_index)
+{
+	struct errmsg em = ERRMSG_INIT;
+	struct idx_world w;
+	struct idx *x;
+	uint64_t seals;
+	struct digest root;
+
+	idx_world_init(&w, "idx replace", 0, 5);
+	idx_world_grow(&w, 140);
+	x = idx_world_open(&w, NULL);
+	idx_world_apply(&w, x, 0, 2, false);
+	idx_close(x);
+	cr_assert_eq(idx_replace(w.vio, &em), -ENOENT);
+	idx_world_apply_all(&w, IDX_REBUILD_NAME, 9);
+	em = (struct errmsg)ERRMSG_INIT;
+	cr_assert_eq(idx_replace(w.vio, &em), 0, "%s", em.text);
+	x = idx_world_open(&w, NULL);
+	cr_assert_eq(idx_position(x, &seals, &root), 0);
+	cr_assert_eq(seals, w.n / WORLD_SEAL);
+	all_leaves_are_found(&w);
+	idx_close(x);
+	same_state(&w);
+	cr_assert_eq(idx_remove(w.vio, IDX_NAME), 0);
+	cr_assert_eq(idx_remove(w.vio, IDX_NAME), 0, "nothing there is fine");
+	cr_assert_eq(idx_replace(w.vio, NULL), -ENOENT);
+	idx_world_release(&w);
 }
