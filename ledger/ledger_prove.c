@@ -171,6 +171,7 @@ static int make_proof(struct making *m, struct buf *out, uint64_t entry_no,
 		rc = add_inclusion(m);
 	p->checkpoint = (const char *)m->note.p;
 	p->checkpoint_n = m->note.n;
+	proof_trim(p);
 	return rc < 0 ? rc : proof_format(out, p);
 }
 

@@ -75,6 +75,20 @@ static void extra_format(struct buf *out, const struct proof *p)
 	}
 }
 
+void proof_trim(struct proof *p)
+{
+	size_t n = p->seal_n + p->entry.n + CERT_SIZE + 6 * 6 + 4 +
+		   (size_t)p->batch_path.n * DIGEST_SIZE;
+	unsigned keep = 0;
+
+	for (; keep < p->n_refs; keep++) {
+		n += 4 + p->refs[keep].n;
+		if (n > PROOF_EXTRA_MAX)
+			break;
+	}
+	p->n_refs = keep;
+}
+
 int proof_format(struct buf *out, const struct proof *p)
 {
 	struct buf autocall(buf_release) extra = BUF_INIT;

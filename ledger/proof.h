@@ -31,6 +31,8 @@ struct errmsg;
 struct trust;
 
 enum { PROOF_MAX = 1 << 20, PROOF_REFS_MAX = 64 };
+/* Common parsers take lines of 64 KiB: so many bytes before base64. */
+enum { PROOF_EXTRA_MAX = 49000 };
 
 /* An entry as a proof carries it: core || salt16 || body. */
 struct proof_entry {
@@ -58,6 +60,12 @@ struct proof {
 /* Turns a stored clear entry into the form a proof carries.  -ERR_FORMAT. */
 int must_use proof_entry_add(struct buf *out, const void *stored, size_t n);
 
+/*
+ * Leaves out the last refs until the extra line is one that other people's
+ * parsers take.  refs stand in the order in which they are named (what names
+ * an entry comes before it), so what is left still hangs together.
+ */
+void proof_trim(struct proof *p);
 /* Appends the file's text. */
 int must_use proof_format(struct buf *out, const struct proof *p);
 /* Syntax only.  Borrows from p; also owns memory: proof_release(). */

@@ -269,6 +269,28 @@ Test(proof, too_much_of_anything_is_refused)
 	buf_release(&big);
 }
 
+Test(proof, refs_that_make_the_line_too_long_are_left_out)
+{
+	static uint8_t big[40000];
+	struct buf out = BUF_INIT;
+	char *line;
+
+	cr_assert_eq(proof_parse(&proof, text.p, text.n, NULL), 0);
+	proof_trim(&proof);
+	cr_assert_eq(proof.n_refs, 4);
+	proof.refs[2] = (struct proof_entry){ big, sizeof(big) };
+	proof.refs[3] = proof.refs[2];
+	proof_trim(&proof);
+	cr_assert_eq(proof.n_refs, 3);
+	proof.refs[1] = proof.refs[2];
+	proof_trim(&proof);
+	cr_assert_eq(proof.n_refs, 2);
+	cr_assert_eq(proof_format(&out, &proof), 0);
+	line = strstr((char *)out.p, "extra ");
+	cr_assert_lt(strchr(line, '\n') - line, 65536);
+	buf_release(&out);
+}
+
 Test(proof, witnesses_say_not_after)
 {
 	uint8_t seed[32] = { 9 };
