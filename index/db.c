@@ -240,12 +240,12 @@ struct schema_item {
 	const char *type, *name, *table, *sql;
 };
 
-static const struct schema_item schema[] = {
+static const struct schema_item items_wanted[] = {
 #define X(type, name, table, sql) { type, name, table, sql },
 	SCHEMA_TABLES(X) SCHEMA_VIEWS(X)
 #undef X
 };
-enum { SCHEMA_ITEMS = sizeof(schema) / sizeof(schema[0]) };
+enum { SCHEMA_ITEMS = sizeof(items_wanted) / sizeof(items_wanted[0]) };
 
 static bool column_is(sqlite3_stmt *s, int i, const char *want)
 {
@@ -255,22 +255,26 @@ static bool column_is(sqlite3_stmt *s, int i, const char *want)
 }
 
 /* Every item is there as written here, and nothing else. */
-static int check_schema(sqlite3 *db, struct errmsg *em)
+static int check_schema(sqlite3 *db, const char *in, struct errmsg *em)
 {
 	sqlite3_stmt *s = NULL;
+	char sql[128];
 	unsigned n = 0;
 	int rc;
 
-	rc = db_prepare(db, &s,
-			"SELECT type, name, tbl_name, sql FROM sqlite_schema"
-			" ORDER BY rowid");
+	(void)sqlite3_snprintf(sizeof(sql), sql,
+			       "SELECT type, name, tbl_name, sql FROM"
+			       " \"%w\".sqlite_schema ORDER BY rowid",
+			       in);
+	rc = db_prepare(db, &s, sql);
 	if (rc)
 		return db_fail(db, em, "cannot read the index's schema");
 	while ((rc = db_step(s)) > 0) {
-		if (n >= SCHEMA_ITEMS || !column_is(s, 0, schema[n].type) ||
-		    !column_is(s, 1, schema[n].name) ||
-		    !column_is(s, 2, schema[n].table) ||
-		    !column_is(s, 3, schema[n].sql)) {
+		if (n >= SCHEMA_ITEMS ||
+		    !column_is(s, 0, items_wanted[n].type) ||
+		    !column_is(s, 1, items_wanted[n].name) ||
+		    !column_is(s, 2, items_wanted[n].table) ||
+		    !column_is(s, 3, items_wanted[n].sql)) {
 			rc = errmsg_set(em, -ERR_FORMAT,
 					"the index has not the tables it "
 					"should have");
@@ -286,12 +290,17 @@ static int check_schema(sqlite3 *db, struct errmsg *em)
 	return rc;
 }
 
-static int pragma_get(sqlite3 *db, const char *sql, int64_t *out)
+/* fmt: SQL with %w for the schema's name. */
+static int number_get(sqlite3 *db, const char *fmt, const char *in,
+		      int64_t *out)
 {
 	sqlite3_stmt *s = NULL;
 	bool bad = false;
-	int rc = db_prepare(db, &s, sql);
+	char sql[96];
+	int rc;
 
+	(void)sqlite3_snprintf(sizeof(sql), sql, fmt, in);
+	rc = db_prepare(db, &s, sql);
 	if (rc)
 		return rc;
 	rc = db_step(s);
@@ -311,7 +320,7 @@ static int create_schema(sqlite3 *db, struct errmsg *em)
 
 	rc = db_exec(db, "BEGIN IMMEDIATE");
 	for (i = 0; !rc && i < SCHEMA_ITEMS; i++)
-		rc = db_exec(db, schema[i].sql);
+		rc = db_exec(db, items_wanted[i].sql);
 	if (!rc)
 		rc = db_exec(db, "INSERT INTO meta VALUES(1, 0, zeroblob(32),"
 				 " 0, 0, 0, 0, 0, 0, 0, 0, 0)");
@@ -330,17 +339,17 @@ static int create_schema(sqlite3 *db, struct errmsg *em)
 }
 
 /* Is the file an index of ours?  An empty one is made one. */
-static int identify(sqlite3 *db, int flags, struct errmsg *em)
+static int identify(sqlite3 *db, const char *in, int flags, struct errmsg *em)
 {
 	int64_t app = 0, version = 0, items = 0;
 	int rc;
 
-	rc = pragma_get(db, "PRAGMA application_id", &app);
+	rc = number_get(db, "PRAGMA \"%w\".application_id", in, &app);
 	if (!rc)
-		rc = pragma_get(db, "PRAGMA user_version", &version);
+		rc = number_get(db, "PRAGMA \"%w\".user_version", in, &version);
 	if (!rc)
-		rc = pragma_get(db, "SELECT count(*) FROM sqlite_schema",
-				&items);
+		rc = number_get(db, "SELECT count(*) FROM \"%w\".sqlite_schema",
+				in, &items);
 	if (rc)
 		return db_fail(db, em, "cannot read the index");
 	if (!app && !version && !items && flags & DB_CREATE)
@@ -355,7 +364,7 @@ static int identify(sqlite3 *db, int flags, struct errmsg *em)
 		return errmsg_set(em, -ERR_FORMAT,
 				  "the index is of the old format %lld",
 				  (long long)version);
-	return check_schema(db, em);
+	return check_schema(db, in, em);
 }
 
 static int configure(sqlite3 *db, int flags, unsigned cache_kib)
@@ -404,13 +413,50 @@ int db_open(sqlite3 **out, const char *path, int flags, unsigned cache_kib,
 		(void)db_fail(db, em, "cannot open the index");
 		goto fail;
 	}
-	rc = identify(db, flags, em);
+	rc = identify(db, "main", flags, em);
 	if (rc)
 		goto fail;
 	*out = db;
 	return 0;
 fail:
 	db_close(db);
+	return rc;
+}
+
+/* "file:PATH?mode=ro", escaped as a URI; free with sqlite3_free. */
+static char *uri_of(const char *path)
+{
+	sqlite3_str *u = sqlite3_str_new(NULL);
+	const unsigned char *p;
+
+	sqlite3_str_appendall(u, "file:");
+	for (p = (const unsigned char *)path; *p; p++)
+		if (*p == '/' || *p == '.' || *p == '-' || *p == '_' ||
+		    (*p | 32) - 'a' < 26U || *p - '0' < 10U)
+			sqlite3_str_appendchar(u, 1, (char)*p);
+		else
+			sqlite3_str_appendf(u, "%%%02x", *p);
+	sqlite3_str_appendall(u, "?mode=ro");
+	return sqlite3_str_finish(u);
+}
+
+int db_attach(sqlite3 *db, const char *path, const char *schema,
+	      struct errmsg *em)
+{
+	char *uri = uri_of(path), *sql = NULL;
+	int rc = -ENOMEM;
+
+	if (uri)
+		sql = sqlite3_mprintf("ATTACH %Q AS \"%w\"", uri, schema);
+	if (sql)
+		rc = db_exec(db, sql);
+	if (rc)
+		rc = errmsg_set(em, rc, "cannot open the index: %s",
+				sqlite3_errmsg(db));
+	else
+		rc = identify(db, schema, DB_READ_ONLY, em);
+	sqlite3_free(uri);
+	sqlite3_free(sql);
 	return rc;
 }
 

@@ -29,6 +29,12 @@ enum db_open_flags {
  */
 int must_use db_open(sqlite3 **out, const char *path, int flags,
 		     unsigned cache_kib, struct errmsg *em);
+/*
+ * The same checks for an index attached, read-only, to db as `schema`.  db
+ * was opened with SQLITE_OPEN_URI.
+ */
+int must_use db_attach(sqlite3 *db, const char *path, const char *schema,
+		       struct errmsg *em);
 void db_close(sqlite3 *db); /* NULL ok; statements are finalized before */
 
 /* What the last failed call on db means as one of our codes. */

@@ -431,6 +431,8 @@ int idx_remove(struct vio *v, const char *name)
 	char leaves[LEAVES_NAME];
 	int rc;
 
+	if (!name)
+		name = IDX_NAME;
 	/* The database first: without it its journal means nothing. */
 	rc = unlink_if_there(v, name, "");
 	if (!rc)

@@ -78,7 +78,10 @@ void idx_abort(struct idx *x);
  * crash meanwhile leaves the old one, the new one or none.
  */
 int must_use idx_replace(struct vio *v, struct errmsg *em);
-/* Deletes an index with all its files; none there is no error. */
+/*
+ * Deletes an index (name NULL: index.db) with all its files; none there is no
+ * error.
+ */
 int must_use idx_remove(struct vio *v, const char *name);
 
 /* Compares two index files row for row; differences in words to found(). */
@@ -116,13 +119,18 @@ typedef int idx_extent_fn(void *ctx, const struct extent_row *row,
 /* Unabsorbed extents in log order. */
 int must_use idx_extents(struct idx_reader *r, uint64_t ino, idx_extent_fn *fn,
 			 void *ctx);
-/* Inodes that need work after a crash: orphans and such with extents. */
+/* Inodes that need work after a crash: orphans and such with extents (flags:
+ * these two alone). */
 typedef int idx_ino_fn(void *ctx, uint64_t ino, uint32_t flags);
 int must_use idx_unfinished(struct idx_reader *r, idx_ino_fn *fn, void *ctx);
 /* Largest inode counter used by a mount (0: none), so none is used again. */
 int must_use idx_last_ino(struct idx_reader *r, uint32_t mount_no,
 			  uint64_t *out_counter);
-/* Leaf hash -> entry_no (the caller verifies against the journal). */
+/*
+ * Leaf hash -> entry_no: 1 found, 0 not (the caller verifies against the
+ * journal).  Quick while this process has the index open as a struct idx,
+ * else it looks at every entry.
+ */
 int must_use idx_leaf(struct idx_reader *r, const struct digest *leaf,
 		      uint64_t *out_entry_no);
 

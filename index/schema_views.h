@@ -54,83 +54,93 @@
 	" WHEN 5 THEN 'unmount' WHEN 6 THEN 'every-write'"  \
 	" WHEN 7 THEN 'extents' END"
 
-#define VIEWS_ENTRIES                                                                    \
-	"CREATE VIEW entries AS SELECT no, " VIEW_ENTRY(                                 \
-		"no") " AS entry,"                                                       \
-		      " CASE kind" ENTRY_KINDS(VIEW_KIND_) " ELSE "                      \
-							   "printf('kind-%"              \
-							   "04x',kind) END "             \
-							   "AS "                         \
-							   "kind, " VIEW_TIME(           \
-								   "wall") " "           \
-									   "A"           \
-									   "S"           \
-									   " "           \
-									   "t"           \
-									   "i"           \
-									   "m"           \
-									   "e"           \
-									   ","           \
-									   " "           \
-									   "w"           \
-									   "a"           \
-									   "l"           \
-									   "l"           \
-									   " "           \
-									   "A"           \
-									   "S"           \
-									   " "           \
-									   "t"           \
-									   "i"           \
-									   "m"           \
-									   "e"           \
-									   "_"           \
-									   "n"           \
-									   "s"           \
-									   ","           \
-									   " "           \
-									   "i"           \
-									   "n"           \
-									   "o"           \
-									   "d"           \
-									   "e"           \
-									   ","           \
-									   " "           \
-									   "p"           \
-									   "a"           \
-									   "r"           \
-									   "e"           \
-									   "n"           \
-									   "t"           \
-									   ","           \
-									   " "           \
-									   "v"           \
-									   "e"           \
-									   "r"           \
-									   "s"           \
-									   "i"           \
-									   "o"           \
-									   "n"           \
-									   ","           \
-									   " "           \
-									   "a"           \
-									   "c"           \
-									   "t"           \
-									   "o"           \
-									   "r"           \
-									   ","           \
-									   " "           \
-									   "r"           \
-									   "e"           \
-									   "j"           \
-									   "e"           \
-									   "c"           \
-									   "t"           \
-									   "e"           \
-									   "d"           \
-									   ","           \
-									   " " VIEW_HEX( \
-										   "leaf") " AS leaf FROM entry"
+#define VIEWS_ENTRIES                                                          \
+	"CREATE VIEW entries AS SELECT no, " VIEW_ENTRY(                       \
+		"no") " AS entry,"                                             \
+		      " CASE kind" ENTRY_KINDS(                                \
+			      VIEW_KIND_) " ELSE "                             \
+					  "printf('kind-%"                     \
+					  "04x',kind) END "                    \
+					  "AS "                                \
+					  "kind, " VIEW_TIME(                  \
+						  "wall") " "                  \
+							  "A"                  \
+							  "S"                  \
+							  " "                  \
+							  "t"                  \
+							  "i"                  \
+							  "m"                  \
+							  "e"                  \
+							  ","                  \
+							  " "                  \
+							  "w"                  \
+							  "a"                  \
+							  "l"                  \
+							  "l"                  \
+							  " "                  \
+							  "A"                  \
+							  "S"                  \
+							  " "                  \
+							  "t"                  \
+							  "i"                  \
+							  "m"                  \
+							  "e"                  \
+							  "_"                  \
+							  "n"                  \
+							  "s"                  \
+							  ","                  \
+							  " "                  \
+							  "i"                  \
+							  "n"                  \
+							  "o"                  \
+							  "d"                  \
+							  "e"                  \
+							  ","                  \
+							  " "                  \
+							  "p"                  \
+							  "a"                  \
+							  "r"                  \
+							  "e"                  \
+							  "n"                  \
+							  "t"                  \
+							  ","                  \
+							  " "                  \
+							  "v"                  \
+							  "e"                  \
+							  "r"                  \
+							  "s"                  \
+							  "i"                  \
+							  "o"                  \
+							  "n"                  \
+							  ","                  \
+							  " "                  \
+							  "a"                  \
+							  "c"                  \
+							  "t"                  \
+							  "o"                  \
+							  "r"                  \
+							  ","                  \
+							  " "                  \
+							  "r"                  \
+							  "e"                  \
+							  "j"                  \
+							  "e"                  \
+							  "c"                  \
+							  "t"                  \
+							  "e"                  \
+							  "d"                  \
+							  ","                  \
+							  " " VIEW_HEX(        \
+								  "leaf") " A" \
+									  "S " \
+									  "le" \
+									  "af" \
+									  " F" \
+									  "RO" \
+									  "M " \
+									  "en" \
+									  "tr" \
+									  "y"
 
 /* Every name in the tree. */
 #define VIEWS_NAMES                                                                                               \
@@ -170,110 +180,141 @@
 												  " FROM name n JOIN inode i ON i.ino=n.ino"
 
 /* Regular files, one row for each name. */
-#define VIEWS_FILES                                                                                                                                                                  \
-	"CREATE VIEW files AS SELECT " VIEW_PATH(                                                                                                                                    \
-		"n.parent",                                                                                                                                                          \
-		"n.name") " AS path, " VIEW_TEXT("n.name") " AS name, n.ino "                                                                                                        \
-							   "AS inode,"                                                                                                               \
-							   " n.parent AS "                                                                                                           \
-							   "parent, i.size "                                                                                                         \
-							   "AS size, "                                                                                                               \
-							   "i.mode&4095 AS "                                                                                                         \
-							   "mode,"                                                                                                                   \
-							   " i.uid AS uid, "                                                                                                         \
-							   "i.gid AS gid, "                                                                                                          \
-							   "i.nlink AS "                                                                                                             \
-							   "nlink,"                                                                                                                  \
-							   " " VIEW_TIME("i."                                                                                                        \
-									 "mti"                                                                                                       \
-									 "me") " AS mtime, i.mtime AS mtime_ns, " VIEW_TIME(                                                         \
-								   "i.ctime") " AS ctime, i.ctime AS ctime_ns,"                                                                      \
-									      " i.version AS version, " VIEW_HEX_NULL("i.sha256") " AS sha256, " VIEW_HEX_NULL(                      \
-										      "i.tree_root") " AS tree_root,"                                                                \
-												     " i.version_no AS no,"                                                          \
-												     " CASE WHEN i.version THEN " VIEW_ENTRY(                                        \
-													     "i.version_no") " END AS entry FROM name n JOIN inode i ON i.ino=n.ino" \
-															     " WHERE n.mode=32768"
+#define VIEWS_FILES                                                                                                                                                                                      \
+	"CREATE VIEW files AS SELECT " VIEW_PATH(                                                                                                                                                        \
+		"n.parent",                                                                                                                                                                              \
+		"n.name") " AS path, " VIEW_TEXT("n.name") " AS name, n.ino "                                                                                                                            \
+							   "AS inode,"                                                                                                                                   \
+							   " n.parent AS "                                                                                                                               \
+							   "parent, i.size "                                                                                                                             \
+							   "AS size, "                                                                                                                                   \
+							   "i.mode&4095 AS "                                                                                                                             \
+							   "mode,"                                                                                                                                       \
+							   " i.uid AS uid, "                                                                                                                             \
+							   "i.gid AS gid, "                                                                                                                              \
+							   "i.nlink AS "                                                                                                                                 \
+							   "nlink,"                                                                                                                                      \
+							   " " VIEW_TIME(                                                                                                                                \
+								   "i."                                                                                                                                  \
+								   "mti"                                                                                                                                 \
+								   "me") " AS"                                                                                                                           \
+									 " mt"                                                                                                                           \
+									 "ime"                                                                                                                           \
+									 ", "                                                                                                                            \
+									 "i."                                                                                                                            \
+									 "mti"                                                                                                                           \
+									 "me "                                                                                                                           \
+									 "AS "                                                                                                                           \
+									 "mti"                                                                                                                           \
+									 "me_"                                                                                                                           \
+									 "ns,"                                                                                                                           \
+									 " " VIEW_TIME("i.ctime") " AS ctime, i.ctime AS ctime_ns,"                                                                      \
+												  " i.version AS version, " VIEW_HEX_NULL("i.sha256") " AS sha256, " VIEW_HEX_NULL(                      \
+													  "i.tree_root") " AS tree_root,"                                                                \
+															 " i.version_no AS no,"                                                          \
+															 " CASE WHEN i.version THEN " VIEW_ENTRY(                                        \
+																 "i.version_no") " END AS entry FROM name n JOIN inode i ON i.ino=n.ino" \
+																		 " WHERE n.mode=32768"
 
-#define VIEWS_VERSIONS                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   \
-	"CREATE VIEW versions AS SELECT " VIEW_PATH_OF("v.ino") " AS path, "                                                                                                                                                                                                                                                                                                                                                                                                                                                                                             \
-								"v.ino AS "                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              \
-								"inode, "                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                \
-								"v.version "                                                                                                                                                                                                                                                                                                                                                                                                                                                                                             \
-								"AS version, "                                                                                                                                                                                                                                                                                                                                                                                                                                                                                           \
-								"v.no AS "                                                                                                                                                                                                                                                                                                                                                                                                                                                                                               \
-								"no,"                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                    \
-								" " VIEW_ENTRY("v.no") " AS entry, " VIEW_TIME(                                                                                                                                                                                                                                                                                                                                                                                                                                                          \
-									"v."                                                                                                                                                                                                                                                                                                                                                                                                                                                                                             \
-									"wal"                                                                                                                                                                                                                                                                                                                                                                                                                                                                                            \
-									"l") " AS time,"                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 \
-									     " v.wall AS time_ns, v.size AS size, " VIEW_TIME("v.mtime") " AS mtime, v.mtime AS mtime_ns, " VIEW_HEX_NULL("v.sha256") " AS sha256, " VIEW_ENTRY("v.sha256_no") " AS sha256_entry, " VIEW_HEX_NULL("v.tree_root") " AS tree_root,"                                                                                                                                                                                                                                                        \
-																																				 " v.actor AS actor, a.uid AS uid, a.gid AS gid, a.tgid AS pid, " VIEW_TEXT("a.exe") " AS exe,"                                                                                                                                                                          \
-																																														     " replace(" VIEW_TEXT(                                                                                                                                                              \
-																																															     "a.argv") ",'\\0',' ') AS command, " VIEW_REASON("v.reason") " AS reason, " VIEW_STRENGTH("v.attribution") " AS attribution,"                                               \
-																																																													" NOT EXISTS(SELECT 1 FROM name m WHERE m.ino=v.ino) AS deleted" \
-																																																													" FROM version v LEFT JOIN actor a ON a.no=v.actor"
+#define VIEWS_VERSIONS                                                                                                                                                                                                                         \
+	"CREATE VIEW versions AS SELECT " VIEW_PATH_OF(                                                                                                                                                                                        \
+		"v.ino") " AS path, "                                                                                                                                                                                                          \
+			 "v.ino AS "                                                                                                                                                                                                           \
+			 "inode, "                                                                                                                                                                                                             \
+			 "v.version "                                                                                                                                                                                                          \
+			 "AS version, "                                                                                                                                                                                                        \
+			 "v.no AS "                                                                                                                                                                                                            \
+			 "no,"                                                                                                                                                                                                                 \
+			 " " VIEW_ENTRY("v.no") " AS entry, " VIEW_TIME(                                                                                                                                                                       \
+				 "v."                                                                                                                                                                                                          \
+				 "wal"                                                                                                                                                                                                         \
+				 "l") " AS time,"                                                                                                                                                                                              \
+				      " v.wall AS time_ns, v.size AS "                                                                                                                                                                         \
+				      "size, " VIEW_TIME("v.mtime") " AS "                                                                                                                                                                     \
+								    "mtime, "                                                                                                                                                                  \
+								    "v.mtime "                                                                                                                                                                 \
+								    "AS "                                                                                                                                                                      \
+								    "mtime_"                                                                                                                                                                   \
+								    "ns,"                                                                                                                                                                      \
+								    " " VIEW_HEX_NULL("v.sha256") " AS sha256, " VIEW_ENTRY("v.sha256_no") " AS sha256_entry, " VIEW_HEX_NULL(                                                                 \
+									    "v.tree_root") " AS tree_root,"                                                                                                                                    \
+											   " v.actor AS actor, a.uid AS uid, a.gid AS gid, a.tgid AS pid, " VIEW_TEXT(                                                                         \
+												   "a.exe") " AS exe,"                                                                                                                         \
+													    " replace(" VIEW_TEXT("a.argv") ",'\\0',' ') AS command, " VIEW_REASON(                                                            \
+														    "v.reason") " AS reason, " VIEW_STRENGTH("v.attribution") " AS attribution,"                                               \
+																					      " NOT EXISTS(SELECT 1 FROM name m WHERE m.ino=v.ino) AS deleted" \
+																					      " FROM version v LEFT JOIN actor a ON a.no=v.actor"
 
 /* Each version with each thing its process had opened before. */
-#define VIEWS_LINEAGE                                                                                                                                           \
-	"CREATE VIEW lineage AS SELECT " VIEW_PATH_OF(                                                                                                          \
-		"v.ino") " AS output_path, v.ino AS output_inode,"                                                                                              \
-			 " v.version AS output_version, " VIEW_ENTRY("v.no") " AS output_entry, " VIEW_PATH_OF(                                                 \
-				 "i.ino") " AS input_path,"                                                                                                     \
-					  " i.ino AS input_inode, i.version "                                                                                   \
-					  "AS input_version, " VIEW_ENTRY("i."                                                                                  \
-									  "ta"                                                                                  \
-									  "rg"                                                                                  \
-									  "e"                                                                                   \
-									  "t") " AS input_entry, " VIEW_HEX_NULL("i.content") " AS input_root, " VIEW_STRENGTH( \
-						  "i.strength") " AS "                                                                                          \
-								"strength, "                                                                                    \
-								"v.actor AS "                                                                                   \
-								"actor"                                                                                         \
-								" FROM "                                                                                        \
-								"version v "                                                                                    \
-								"JOIN "                                                                                         \
-								"read_item i "                                                                                  \
-								"ON i.reads "                                                                                   \
-								"IN"                                                                                            \
-								" (WITH "                                                                                       \
-								"RECURSIVE "                                                                                    \
-								"chain(no) "                                                                                    \
-								"AS (SELECT "                                                                                   \
-								"v.reads "                                                                                      \
-								"UNION"                                                                                         \
-								" SELECT "                                                                                      \
-								"r.prev FROM "                                                                                  \
-								"chain CROSS "                                                                                  \
-								"JOIN reads "                                                                                   \
-								"r ON "                                                                                         \
-								"r.no=chain."                                                                                   \
-								"no"                                                                                            \
-								" WHERE "                                                                                       \
-								"r.prev "                                                                                       \
-								"NOTNULL) "                                                                                     \
-								"SELECT no "                                                                                    \
-								"FROM chain)"                                                                                   \
-								" WHERE "                                                                                       \
-								"v.reads "                                                                                      \
-								"NOTNULL"
+#define VIEWS_LINEAGE                                                                                                                       \
+	"CREATE VIEW lineage AS SELECT " VIEW_PATH_OF(                                                                                      \
+		"v.ino") " AS output_path, v.ino AS output_inode,"                                                                          \
+			 " v.version AS output_version, " VIEW_ENTRY("v.no") " AS output_entry, " VIEW_PATH_OF(                             \
+				 "i.ino") " AS input_path,"                                                                                 \
+					  " i.ino AS input_inode, i.version "                                                               \
+					  "AS input_version, " VIEW_ENTRY(                                                                  \
+						  "i."                                                                                      \
+						  "ta"                                                                                      \
+						  "rg"                                                                                      \
+						  "e"                                                                                       \
+						  "t") " AS "                                                                               \
+						       "input_entry,"                                                                       \
+						       " " VIEW_HEX_NULL("i."                                                               \
+									 "con"                                                              \
+									 "ten"                                                              \
+									 "t") " AS input_root, " VIEW_STRENGTH("i.strength") " AS "         \
+															     "strength, "   \
+															     "v.actor AS "  \
+															     "actor"        \
+															     " FROM "       \
+															     "version v "   \
+															     "JOIN "        \
+															     "read_item i " \
+															     "ON i.reads "  \
+															     "IN"           \
+															     " (WITH "      \
+															     "RECURSIVE "   \
+															     "chain(no) "   \
+															     "AS (SELECT "  \
+															     "v.reads "     \
+															     "UNION"        \
+															     " SELECT "     \
+															     "r.prev FROM " \
+															     "chain CROSS " \
+															     "JOIN reads "  \
+															     "r ON "        \
+															     "r.no=chain."  \
+															     "no"           \
+															     " WHERE "      \
+															     "r.prev "      \
+															     "NOTNULL) "    \
+															     "SELECT no "   \
+															     "FROM chain)"  \
+															     " WHERE "      \
+															     "v.reads "     \
+															     "NOTNULL"
 
-#define VIEWS_ACTORS                                                                                                                                                                   \
-	"CREATE VIEW actors AS SELECT no AS actor, " VIEW_ENTRY("no") " AS "                                                                                                           \
-								      "entry,"                                                                                                         \
-								      " paren"                                                                                                         \
-								      "t, "                                                                                                            \
-								      "uid, "                                                                                                          \
-								      "gid, "                                                                                                          \
-								      "tgid "                                                                                                          \
-								      "AS "                                                                                                            \
-								      "pid, "                                                                                                          \
-								      "ppid, "                                                                                                         \
-								      "start,"                                                                                                         \
-								      " " VIEW_TEXT("exe") " AS exe, " VIEW_HEX_NULL("exe_digest") " AS exe_sha256, " VIEW_TEXT(                       \
-									      "argv") " AS argv,"                                                                                      \
-										      " replace(" VIEW_TEXT("argv") ",'\\0',' ') AS command, " VIEW_TEXT("cwd") " AS cwd, " VIEW_TEXT( \
-											      "host") " AS host, " VIEW_HEX_NULL("run") " AS run, " VIEW_HEX_NULL("git") " AS git_commit, dirty FROM actor"
+#define VIEWS_ACTORS                                                                                                                               \
+	"CREATE VIEW actors AS SELECT no AS actor, " VIEW_ENTRY(                                                                                   \
+		"no") " AS "                                                                                                                       \
+		      "entry,"                                                                                                                     \
+		      " paren"                                                                                                                     \
+		      "t, "                                                                                                                        \
+		      "uid, "                                                                                                                      \
+		      "gid, "                                                                                                                      \
+		      "tgid "                                                                                                                      \
+		      "AS "                                                                                                                        \
+		      "pid, "                                                                                                                      \
+		      "ppid, "                                                                                                                     \
+		      "start,"                                                                                                                     \
+		      " " VIEW_TEXT("exe") " AS exe, " VIEW_HEX_NULL("exe_"                                                                        \
+								     "digest") " AS exe_sha256, " VIEW_TEXT(                                       \
+			      "argv") " AS argv,"                                                                                                  \
+				      " replace(" VIEW_TEXT("argv") ",'\\0','"                                                                     \
+								    " ') AS "                                                                      \
+								    "command,"                                                                     \
+								    " " VIEW_TEXT("cwd") " AS cwd, " VIEW_TEXT("host") " AS host, " VIEW_HEX_NULL( \
+									    "run") " AS run, " VIEW_HEX_NULL("git") " AS git_commit, dirty FROM actor"
 
 #define VIEWS_KEYS                                                                                             \
 	"CREATE VIEW keys AS SELECT " VIEW_HEX(                                                                \
@@ -315,14 +356,31 @@
 									  "ke"                                 \
 									  "y"
 
-#define VIEWS_SNAPSHOTS                                                                                                                                            \
-	"CREATE VIEW snapshots AS SELECT " VIEW_TEXT("s.name") " AS "                                                                                              \
-							       "name,"                                                                                             \
-							       " " VIEW_ENTRY("s.no") " AS entry, " VIEW_TIME("e.wall") " AS time, e.wall AS time_ns, " VIEW_TEXT( \
-								       "s."                                                                                        \
-								       "comme"                                                                                     \
-								       "nt") " AS comment"                                                                         \
-									     " FROM snapshot s LEFT JOIN entry e ON e.no=s.no"
+#define VIEWS_SNAPSHOTS                                                        \
+	"CREATE VIEW snapshots AS SELECT " VIEW_TEXT(                          \
+		"s.name") " AS "                                               \
+			  "name,"                                              \
+			  " " VIEW_ENTRY("s.no") " AS entry, " VIEW_TIME(      \
+				  "e.wall") " AS time, e.wall AS "             \
+					    "time_ns, " VIEW_TEXT("s."         \
+								  "comme"      \
+								  "nt") " AS " \
+									"comm" \
+									"ent"  \
+									" FRO" \
+									"M "   \
+									"snap" \
+									"shot" \
+									" s "  \
+									"LEFT" \
+									" JOI" \
+									"N "   \
+									"entr" \
+									"y e " \
+									"ON "  \
+									"e."   \
+									"no="  \
+									"s.no"
 
 #define SCHEMA_VIEWS(X)                                   \
 	X("view", "entries", "entries", VIEWS_ENTRIES)    \
