@@ -411,6 +411,7 @@ int packfile_seal(struct packfile *f)
 	if (rc < 0)
 		goto unlock;
 	f->state = PACK_SEALED;
+	f->cut_bytes = 0;
 	free(take(f->entries));
 	free(take(f->scratch));
 	f->cap = 0;

@@ -159,7 +159,8 @@ int must_use store_replica_remove(struct store *s, const char *name);
 
 struct store_check_report {
 	uint64_t packs, chunks, bytes;
-	uint64_t bad, repaired;
+	uint64_t bad, repaired; /* places */
+	uint64_t torn_bytes; /* never acknowledged, left by a crash: harmless */
 };
 /*
  * Reads every record of every pack (and of every replica), checks headers,

@@ -456,6 +456,147 @@ Test(replicate, a_replica_that_crashes_ends_up_with_the_same_bytes,
 	cr_assert_gt(cut, 10);
 }
 
+/* --- checking --- */
+
+static void count_words(void *ctx, const char *words)
+{
+	unsigned *n = ctx;
+
+	cr_assert_neq(words[0], '\0');
+	*n += 1;
+}
+
+static unsigned check_all(struct site *x, struct store_check_report *out,
+			  bool repair)
+{
+	unsigned n = 0;
+	struct store_check_options o = {
+		.repair = repair,
+		.found = count_words,
+		.ctx = &n,
+	};
+	struct errmsg em = ERRMSG_INIT;
+
+	cr_assert_eq(store_check(x->store, out, &o, &em), 0, "%s", em.text);
+	return n;
+}
+
+/* Seals the first pack by filling it. */
+static void fill_pack(struct site *x)
+{
+	struct chunk_maker *m = chunk_maker_new();
+	autofree uint8_t *p = malloc(LIMIT_CHUNK);
+	struct store_writer *w = NULL;
+	struct chunk c = { 0 };
+	struct prng r = { 0 };
+
+	prng_init(&r, 99);
+	cr_assert_eq(store_writer_open(x->store, &w), 0);
+	for (int i = 0; i < 256; i++) {
+		prng_bytes(&r, p, LIMIT_CHUNK);
+		cr_assert_eq(chunk_make(&c, m, CHUNK_DATA, p, LIMIT_CHUNK), 0);
+		cr_assert_eq(store_writer_put(w, &c), 0);
+	}
+	cr_assert_eq(store_writer_flush(w), 0);
+	store_writer_close(w);
+	chunk_maker_free(m);
+}
+
+static void flips(bool sealed, int rounds)
+{
+	static const char name[] = "packs/00000001.pack";
+	struct site x;
+	struct vio_stat st = { 0 };
+	struct store_check_report rep = { 0 };
+	struct prng r = { 0 };
+
+	site_new(&x, 1);
+	put_range(x.store, 0, 12);
+	site_close(&x);
+	site_open(&x, 1); /* a close mark lies within */
+	if (sealed)
+		fill_pack(&x);
+	else
+		put_range(x.store, 12, 14);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	cr_assert_eq(check_all(&x, &rep, false), 0);
+	cr_assert_eq(rep.bad, 0);
+	cr_assert_geq(rep.chunks, 12);
+	site_close(&x);
+	cr_assert_eq(vio_stat(vio_sim_vio(x.home), name, &st), 0);
+	prng_init(&r, prng_seed("check_flip", 8));
+	for (int k = 0; k < rounds; k++) {
+		uint64_t off = prng_below(&r, st.size);
+		struct vio_sim *keep = x.home;
+		struct vio_sim *keep_away = x.away[0];
+
+		if (k % 3 == 1) /* the end: footer, mark */
+			off = st.size - 1 - prng_below(&r, 400);
+		if (k % 3 == 2) /* the first records and the mark */
+			off = prng_below(&r,
+					 st.size < 250000 ? st.size : 250000);
+		x.home = vio_sim_clone(keep);
+		x.away[0] = vio_sim_clone(keep_away);
+		cr_assert_eq(vio_sim_flip(x.home, name, off, k % 8), 0);
+		site_open(&x, k % 4 == 0 ? 0 : 1);
+		cr_assert_gt(check_all(&x, &rep, false), 0, "off %lu of %lu",
+			     off, st.size);
+		cr_assert(rep.bad + rep.torn_bytes > 0);
+		if (k % 4) {
+			check_all(&x, &rep, true);
+			cr_assert_eq(rep.bad, rep.repaired, "off %lu", off);
+			check_all(&x, &rep, true);
+			cr_assert_eq(rep.bad, 0, "off %lu", off);
+			for (uint64_t c = 0; c < 12; c++)
+				cr_assert_eq(check(x.store, c), 0);
+		}
+		site_close(&x);
+		vio_sim_free(x.home);
+		vio_sim_free(x.away[0]);
+		x.home = keep;
+		x.away[0] = keep_away;
+	}
+	site_open(&x, 0);
+	site_free(&x);
+}
+
+Test(check, every_flipped_byte_of_an_open_pack_is_told_and_repaired,
+     .timeout = 120)
+{
+	flips(false, 90);
+}
+
+Test(check, every_flipped_byte_of_a_sealed_pack_is_told_and_repaired,
+     .timeout = 120)
+{
+	flips(true, 9);
+}
+
+Test(check, a_replicas_damaged_copy_is_repaired_from_the_store, .timeout = 120)
+{
+	static const char name[] = "packs/00000001.pack";
+	struct site x;
+	struct store_check_report rep = { 0 };
+	struct vio_stat st = { 0 };
+	struct prng r = { 0 };
+
+	site_new(&x, 1);
+	put_range(x.store, 0, 12);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	cr_assert_eq(vio_stat(vio_sim_vio(x.away[0]), name, &st), 0);
+	prng_init(&r, 1);
+	for (int k = 0; k < 30; k++) {
+		cr_assert_eq(vio_sim_flip(x.away[0], name,
+					  prng_below(&r, st.size), 1),
+			     0);
+		cr_assert_eq(check_all(&x, &rep, true), 1);
+		cr_assert_eq(rep.bad, 1);
+		cr_assert_eq(rep.repaired, 1);
+		cr_assert_eq(check_all(&x, &rep, false), 0);
+	}
+	site_free(&x);
+}
+
 Test(replica_dir, foreign_directories_are_refused_in_words)
 {
 	struct tmp t;

@@ -1,0 +1,40 @@
+/*
+ * store_check_int.h - the state of one check, shared by store_check*.c.
+ */
+#ifndef FS_STORE_CHECK_INT_H
+#define FS_STORE_CHECK_INT_H
+
+#include "fs/store_int.h"
+
+enum { STORE_CHECKER_HOLES = 256 };
+
+/* Bytes between records that are none. */
+struct store_checker_hole {
+	size_t off, end;
+};
+
+struct store_checker {
+	struct store *store;
+	const struct store_check_options *o;
+	struct store_check_report *report;
+	struct store_slot *slot;
+	uint64_t done, all; /* for progress */
+
+	/* the pack at hand */
+	struct packfile *file;
+	uint8_t *p; /* its bytes; room for LIMIT_PACK */
+	size_t n;
+	size_t records_end;
+	struct pack_entry *good; /* records that are right, by offset */
+	uint32_t n_good, cap_good;
+	uint32_t durable; /* the most that a good record says */
+	struct store_checker_hole holes[STORE_CHECKER_HOLES];
+	uint32_t n_holes;
+};
+
+void store_checker_found(struct store_checker *c, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Compares every replica's object of this pack with the bytes at hand. */
+int must_use store_checker_replicas(struct store_checker *c);
+
+#endif
