@@ -59,8 +59,12 @@ struct core_options {
 	uint32_t audit_gid;
 	/* tests: small segments; 0: as in limits.h */
 	uint64_t wal_segment_bytes, journal_segment_bytes;
-	/* The kernel must forget what it caches of an inode; any thread. */
-	void (*invalidate)(void *ctx, uint64_t ino);
+	/*
+	 * The kernel must forget the attributes that it caches of an inode,
+	 * and with `content` its pages: they changed other than it asked for.
+	 * Any thread; without `content` from within a call, too.
+	 */
+	void (*invalidate)(void *ctx, uint64_t ino, bool content);
 	void *ctx;
 };
 
@@ -204,6 +208,12 @@ void core_reader_give(struct core *c, struct idx_reader *r);
 int must_use core_settle_index(struct core *c);
 /* Also makes the version of a dirty inode first (0: of all). */
 int must_use core_make_version(struct core *c, uint64_t ino, uint8_t reason);
+/*
+ * SHA-256 of the newest version (made first when the file is dirty), computed
+ * and entered as a DIGEST when the log does not say it yet.  May take as long
+ * as reading the file.  -ENODATA: not a regular file.
+ */
+int must_use core_digest(struct core *c, uint64_t ino, struct digest *out);
 /* Resolves an absolute path inside the volume without following symlinks. */
 int must_use core_resolve(struct core *c, const char *path, uint64_t *out_ino);
 /*

@@ -64,8 +64,11 @@ static int opened_op(struct core *c, struct itable_tx *tx, void *arg)
 static int kill_suid(struct core *c, const struct cred *cr, uint64_t ino)
 {
 	struct stat st;
+	int rc = core_setattr(c, cr, ino, NULL, CORE_KILL_SUIDGID, &st, &st);
 
-	return core_setattr(c, cr, ino, NULL, CORE_KILL_SUIDGID, &st, &st);
+	if (rc >= 0 && c->o.invalidate)
+		c->o.invalidate(c->o.ctx, ino, false);
+	return rc;
 }
 
 static bool must_kill(struct core *c, struct inode *i)

@@ -24,9 +24,11 @@
 #include "base/log.h"
 #include "fs/fuse_ll_impl.h"
 
-enum { KICK_MS = 10 };
+enum { KICK_MS = 10, SETTLE_MS = 100 };
 
+static _Thread_local bool is_worker;
 static _Thread_local bool request_kills;
+static _Thread_local uint64_t request_asked; /* invalidation to wait for */
 static _Thread_local void *scratch;
 static _Thread_local size_t scratch_size;
 
@@ -140,6 +142,7 @@ static void worker(void *arg)
 	sigemptyset(&kick);
 	sigaddset(&kick, SIGUSR2);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
+	is_worker = true;
 	while (!fuse_session_exited(l->se)) {
 		n = fuse_session_receive_buf(l->se, &buf);
 		if (n == -EINTR || n == -EAGAIN)
@@ -155,24 +158,56 @@ static void worker(void *arg)
 
 /* --- invalidations ------------------------------------------------------------------ */
 
-void fuse_ll_invalidate(struct fuse_ll *l, uint64_t ino)
+/* Room for one more; false without memory. */
+static bool stale_room_locked(struct fuse_ll *l) requires_capability(&l->mu)
+{
+	size_t cap = l->cap_stale ? l->cap_stale * 2 : 256;
+	struct fuse_ll_stale *v;
+
+	if (l->n_stale < l->cap_stale)
+		return true;
+	v = reallocarray(l->stale, cap, sizeof(*v));
+	if (!v)
+		return false;
+	l->stale = v;
+	l->cap_stale = cap;
+	return true;
+}
+
+void fuse_ll_invalidate(struct fuse_ll *l, uint64_t ino, bool content)
 {
 	mutex_lock(&l->mu);
-	bool have = l->n_stale > 0 && l->stale[l->n_stale - 1] == ino;
-	if (!have && l->n_stale == l->cap_stale) {
-		size_t cap = l->cap_stale ? l->cap_stale * 2 : 256;
-		uint64_t *v = reallocarray(l->stale, cap, sizeof(*v));
-		if (v) {
-			l->stale = v;
-			l->cap_stale = cap;
-		} else {
-			have = true;
-		}
+	if (stale_room_locked(l)) {
+		l->stale[l->n_stale++] = (struct fuse_ll_stale){ ino, content };
+		l->asked++;
+		if (is_worker && !content)
+			request_asked = l->asked;
+		cond_broadcast(&l->changed);
 	}
-	if (!have)
-		l->stale[l->n_stale++] = ino;
-	cond_broadcast(&l->changed);
 	mutex_unlock(&l->mu);
+}
+
+void fuse_ll_settle(struct fuse_ll *l)
+{
+	int rounds = SETTLE_MS / KICK_MS;
+
+	if (request_asked == 0)
+		return;
+	mutex_lock(&l->mu);
+	while (l->forgotten < request_asked && rounds-- > 0)
+		cond_timedwait_ns(&l->changed, &l->mu, KICK_MS * 1000000LL);
+	mutex_unlock(&l->mu);
+	request_asked = 0;
+}
+
+/* Offset -1: attributes only, which waits for nobody.  0: pages, too. */
+static void forget_all(struct fuse_ll *l, const struct fuse_ll_stale *v,
+		       size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		/* ENOENT: the kernel does not know it. */
+		(void)fuse_lowlevel_notify_inval_inode(
+			l->se, v[i].ino, v[i].content ? 0 : -1, 0);
 }
 
 static void forgetter(void *arg)
@@ -185,16 +220,15 @@ static void forgetter(void *arg)
 			cond_wait(&l->changed, &l->mu);
 			continue;
 		}
-		uint64_t *v = take(l->stale);
+		struct fuse_ll_stale *v = take(l->stale);
 		size_t n = l->n_stale;
 		l->n_stale = l->cap_stale = 0;
 		mutex_unlock(&l->mu);
-		for (size_t i = 0; i < n; i++)
-			/* ENOENT: the kernel does not know it. */
-			(void)fuse_lowlevel_notify_inval_inode(l->se, v[i], 0,
-							       0);
+		forget_all(l, v, n);
 		free(v);
 		mutex_lock(&l->mu);
+		l->forgotten += n;
+		cond_broadcast(&l->changed);
 	}
 	mutex_unlock(&l->mu);
 }

@@ -43,8 +43,12 @@ int must_use fuse_ll_mount(struct fuse_ll *l, const char *dir,
 int must_use fuse_ll_run(struct fuse_ll *l);
 /* Workers finish what they have and leave; the mount point stays. */
 void fuse_ll_stop(struct fuse_ll *l);
-/* The kernel shall forget what it caches of an inode; soon, not now. */
-void fuse_ll_invalidate(struct fuse_ll *l, uint64_t ino);
+/*
+ * The kernel shall forget the attributes it caches of an inode, and its pages
+ * if `content`.  Done soon by another thread; without `content` before the
+ * request is answered from within which it was called.
+ */
+void fuse_ll_invalidate(struct fuse_ll *l, uint64_t ino, bool content);
 /* Detaches the mount if it is still there, and frees.  NULL ok. */
 void fuse_ll_close(struct fuse_ll *l);
 

@@ -80,6 +80,7 @@ static void ll_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	fill_open(fi, h, keep);
+	fuse_ll_settle(l);
 	if (fuse_reply_open(req, fi) < 0)
 		core_release(l->o.core, h);
 }
@@ -176,6 +177,7 @@ static void ll_write(fuse_req_t req, fuse_ino_t ino, const char *p, size_t size,
 	if (!VDIR_IS_VIRTUAL(ino))
 		rc = core_write(l->o.core, &cr, handle_of(fi), p, size,
 				(uint64_t)off, fuse_ll_kill(), fi->writepage);
+	fuse_ll_settle(l);
 	if (rc < 0)
 		fuse_ll_reply(req, rc);
 	else

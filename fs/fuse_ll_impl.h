@@ -24,6 +24,11 @@ struct fuse_ll_seen {
 	uint32_t n, cap;
 };
 
+struct fuse_ll_stale {
+	uint64_t ino;
+	bool content;
+};
+
 struct fuse_ll {
 	struct fuse_ll_options o;
 	struct fuse_session *se;
@@ -37,10 +42,11 @@ struct fuse_ll {
 	bool stop;	  /* guarded by mu */
 	int rc;		  /* guarded by mu: why a worker gave up */
 
-	struct thread forgetter; /* sends invalidations */
-	uint64_t *stale;	 /* guarded by mu */
+	struct thread forgetter;     /* sends invalidations */
+	struct fuse_ll_stale *stale; /* guarded by mu */
 	size_t n_stale, cap_stale;
-	bool no_more; /* guarded by mu */
+	uint64_t asked, forgotten; /* guarded by mu: how many so far */
+	bool no_more;		   /* guarded by mu */
 
 	struct fuse_ll_seen seen;
 };
@@ -60,6 +66,12 @@ struct cred fuse_ll_cred(fuse_req_t req);
 void *fuse_ll_scratch(size_t n);
 /* Does the request of the calling worker want set-id bits cleared? */
 bool fuse_ll_kill(void);
+
+/*
+ * Waits, for a bounded time, until the kernel has forgotten what was asked
+ * for within the request of the calling worker.
+ */
+void fuse_ll_settle(struct fuse_ll *l);
 
 /* --- fuse_ll_raw.c --- */
 

@@ -163,13 +163,13 @@ static void end_signals(struct mount *m)
 
 /* --- the beginning -------------------------------------------------------------- */
 
-static void on_invalidate(void *ctx, uint64_t ino)
+static void on_invalidate(void *ctx, uint64_t ino, bool content)
 {
 	struct mount *m = ctx;
 
 	mutex_lock(&m->mu);
 	if (m->ll)
-		fuse_ll_invalidate(m->ll, ino);
+		fuse_ll_invalidate(m->ll, ino, content);
 	mutex_unlock(&m->mu);
 }
 

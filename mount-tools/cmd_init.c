@@ -154,7 +154,7 @@ static void print_json(const struct init *in, const char *path,
 	text_json_string(&b, path, strlen(path));
 	buf_adds(&b, ",\"origin\":");
 	text_json_string(&b, origin, strlen(origin));
-	buf_addf(&b, ",\"admin_key\":\"keys/admin\",\"guard\":");
+	buf_addf(&b, ",\"admin_key\":\"keys/admin.key\",\"guard\":");
 	if (in->no_guard)
 		buf_adds(&b, "null");
 	else
@@ -175,7 +175,7 @@ static void print_text(const struct init *in, const char *path,
 	log_escape(s, sizeof(s), in->store, strlen(in->store));
 	printf("A new volume is in %s; its log is called %s.\n"
 	       "\n"
-	       "  admin key  %s/keys/admin\n"
+	       "  admin key  %s/keys/admin.key\n"
 	       "             It certifies the other keys. Keep a copy "
 	       "elsewhere (a password safe, a\n"
 	       "             stick in a drawer), then it may be removed from "

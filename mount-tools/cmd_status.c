@@ -14,6 +14,7 @@
 #include "base/vio.h"
 #include "fs/control.h"
 #include "ledger/ledger.h"
+#include "ledger/volume.h"
 #include "mount-tools/ctl.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/vouch.h"
@@ -226,13 +227,16 @@ static int read_log(struct buf *out, const char *store, struct errmsg *em)
 {
 	struct ledger_options o = { .read_only = true };
 	struct ledger *l = NULL;
+	struct volume volume;
 	int rc = vio_posix_open(&o.vio, store);
 
+	if (rc == 0)
+		rc = volume_read(&volume, o.vio, em);
 	if (rc == 0)
 		rc = ledger_open(&l, &o, em);
 	if (rc == 0) {
 		control_add_str(out, "origin", ledger_origin(l));
-		control_add_bool(out, "guarded", ledger_guarded(l));
+		control_add_bool(out, "guarded", volume.guarded);
 		control_add_u64(out, "seals", ledger_size(l));
 		control_add_u64(out, "checkpointed", ledger_checkpointed(l));
 		control_add_u64(out, "unsettled_bytes", ledger_unsettled(l));
