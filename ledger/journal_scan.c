@@ -236,9 +236,6 @@ static int scan_segment(struct journal *j, uint32_t number, bool last,
 	bool sealed = false;
 	int rc = journal_scan_header(j, &f, number, flags, em);
 
-	/* A crash while the segment was made: it never held a record. */
-	if (rc == -ERR_SHORT && last)
-		return 0;
 	if (rc < 0)
 		return errmsg_set(
 			em, rc, "journal segment %u: %s; repair from a replica",
@@ -276,6 +273,26 @@ fail:
 	return rc;
 }
 
+/*
+ * A crash while the last segment was made leaves less than a header: it never
+ * held a record and counts as not there.
+ */
+static int drop_unmade(struct journal *j, struct numbered *files,
+		       struct errmsg *em)
+{
+	struct journal_file *f = NULL;
+	int rc;
+
+	if (files->n == 0)
+		return 0;
+	rc = journal_scan_header(j, &f, files->v[files->n - 1], VIO_READ, em);
+	journal_file_free(f);
+	if (rc != -ERR_SHORT)
+		return rc;
+	files->n--;
+	return 0;
+}
+
 int journal_scan(struct journal *j, struct errmsg *em)
 {
 	struct numbered files = { .v = NULL };
@@ -283,6 +300,8 @@ int journal_scan(struct journal *j, struct errmsg *em)
 
 	if (rc < 0)
 		errmsg_set(em, rc, "%s: %s", JOURNAL_DIR, err_text(rc));
+	if (rc == 0)
+		rc = drop_unmade(j, &files, em);
 	for (size_t i = 0; rc == 0 && i < files.n; i++) {
 		if (files.v[i] != i + 1) {
 			rc = errmsg_set(

@@ -117,6 +117,8 @@ static int find_end(struct ledger *l, uint64_t signed_size, struct errmsg *em)
 			"seals are whole; repair from a replica",
 			(ull_)signed_size, (ull_)l->size);
 	l->torn = journal_torn_bytes(l->journal) > 0;
+	if (wal_bad_headers(l->wal, jend) > 0)
+		ledger_note(l, "a header of the wal was damaged");
 	return 0;
 }
 

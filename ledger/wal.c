@@ -117,9 +117,19 @@ uint64_t wal_bytes(struct wal *w, uint64_t from)
 	return sum;
 }
 
-unsigned wal_bad_headers(struct wal *w)
+unsigned wal_bad_headers(struct wal *w, uint64_t from)
 {
-	return w->bad_headers;
+	unsigned n = 0;
+
+	mutex_lock(&w->mu);
+	for (size_t i = 0; i < w->n_used; i++) {
+		const struct wal_segment *s = w->used[i];
+
+		if (s->bad_header && s->n >= 2 && s->first + s->n > from)
+			n++;
+	}
+	mutex_unlock(&w->mu);
+	return n;
 }
 
 static struct wal_segment *take_spare(struct wal *w, uint64_t need)
@@ -206,7 +216,6 @@ int wal_start(struct wal *w, uint64_t next)
 
 		if (s->bad_header)
 			rc = wal_segment_write_headers(w, s);
-		s->bad_header = false;
 		if (rc == 0)
 			rc = vio_fdatasync(s->file);
 	}

@@ -44,8 +44,12 @@ uint64_t wal_first(struct wal *w);
 uint64_t wal_end(struct wal *w);
 /* Bytes of frames from index `from` on, padding included. */
 uint64_t wal_bytes(struct wal *w, uint64_t from);
-/* Segments one of whose two headers was unreadable at wal_open. */
-unsigned wal_bad_headers(struct wal *w);
+/*
+ * Segments one of whose two headers was unreadable at wal_open, and which hold
+ * frames from `from` on that prove it was whole once: damage.  (A crash can
+ * tear a header that is being written, with at most one frame behind it.)
+ */
+unsigned wal_bad_headers(struct wal *w, uint64_t from);
 
 /*
  * Before the first append after wal_open: the log goes on at `next`.  Frames

@@ -22,14 +22,6 @@ static int check_frame(struct wal *w, uint64_t index, struct buf *scratch,
 			 (unsigned long long)index, err_text(rc));
 		return 1;
 	}
-	for (size_t i = f.len; i < scratch->n; i++) {
-		if (scratch->p[i] == 0)
-			continue;
-		snprintf(words, cap,
-			 "wal: bytes after the frame of seal %llu are not zero",
-			 (unsigned long long)index);
-		return 1;
-	}
 	return 0;
 }
 
@@ -43,12 +35,6 @@ int wal_check(struct wal *w, void (*found)(void *ctx, const char *words),
 	for (uint64_t i = first; i < end; i++)
 		if (check_frame(w, i, &scratch, words, sizeof(words)) > 0)
 			found(ctx, words);
-	if (wal_bad_headers(w) > 0) {
-		snprintf(words, sizeof(words),
-			 "wal: headers of %u segments were damaged at start",
-			 wal_bad_headers(w));
-		found(ctx, words);
-	}
 	buf_release(&scratch);
 	return 0;
 }

@@ -36,7 +36,6 @@ struct wal {
 	uint8_t volume_id[16];
 	uint64_t segment_bytes;
 	bool read_only;
-	unsigned bad_headers;
 	struct mutex mu; /* all below; held for memory only, never for I/O */
 	/* By sequence; the last one is written to. */
 	struct wal_segment *used[WAL_SEGMENTS_MAX];

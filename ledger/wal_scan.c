@@ -246,8 +246,6 @@ static int open_segment(struct wal *w, uint32_t number, struct errmsg *em)
 	rc = read_header(s, w, em);
 	if (rc < 0)
 		goto fail;
-	if (s->bad_header)
-		w->bad_headers++;
 	if (number >= w->next_number)
 		w->next_number = number + 1;
 	if (s->sequence == 0) {
