@@ -427,12 +427,14 @@ fail:
 static char *uri_of(const char *path)
 {
 	sqlite3_str *u = sqlite3_str_new(NULL);
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789/._-";
 	const unsigned char *p;
 
 	sqlite3_str_appendall(u, "file:");
 	for (p = (const unsigned char *)path; *p; p++)
-		if (*p == '/' || *p == '.' || *p == '-' || *p == '_' ||
-		    (*p | 32) - 'a' < 26U || *p - '0' < 10U)
+		if (strchr(plain, *p))
 			sqlite3_str_appendchar(u, 1, (char)*p);
 		else
 			sqlite3_str_appendf(u, "%%%02x", *p);
