@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
@@ -33,6 +34,9 @@ void vol_init(struct vol *v, uint64_t seed)
 	memset(v, 0, sizeof(*v));
 	if (sodium_init() < 0)
 		abort();
+	/* SQLite's files: in memory where that is to be had */
+	if (access("/dev/shm", W_OK) == 0)
+		setenv("TMPDIR", "/dev/shm", 1);
 	tmp_init(&v->tmp);
 	v->sim = vio_sim_new(&so);
 	v->guard = vio_sim_new(&so);
