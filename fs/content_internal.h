@@ -224,6 +224,7 @@ struct content {
 	uint64_t stream_start, stream_cut, stream_end;
 	uint64_t run_start, run_end; /* another run, may become the stream */
 	uint64_t seq;		     /* changes that were not the stream's */
+	uint64_t over;		     /* writes over what was there */
 
 	/* plain digest */
 	bool sha_on;
@@ -294,7 +295,7 @@ struct spill {
 	size_t n_piece, cap_piece;
 	struct extent *done; /* chunks and holes in their place, ascending */
 	size_t n_done, cap_done;
-	uint64_t seq;
+	uint64_t seq, over;
 };
 
 /* Takes the extents from `from` on that have one of the flags (0: any) ...

@@ -11,9 +11,11 @@
  * short chunk are read back; there are at most CHUNKER_MAX of them.
  *
  * Replacing.  Between taking and replacing, the file may have changed.  When
- * `seq` says that only the stream went on, the bytes are the same and the
- * chunk replaces all of its range.  Otherwise it replaces those bytes that
- * are still in the very buffers it was made of: pinned buffers do not change.
+ * `seq` says that only the stream went on (and `over`, where more than the
+ * stream was taken, that it wrote over nothing), the bytes are the same and
+ * the chunk replaces all of its range.  Otherwise it replaces those bytes
+ * that are still in the very buffers it was made of: pinned buffers do not
+ * change.
  *
  * A batch that fails leaves its bytes in their buffers, behind the stream's
  * cut: a save, a version or pressure takes them.
@@ -101,21 +103,20 @@ int content_sha_to(struct content *c, uint64_t no, struct window *w,
 
 /* --- replacing --- */
 
-/* Sets e, or the part of it [lo, hi). */
+/* Sets the part [lo, hi) of e; same: the bytes around it did not change. */
 static int set_part(struct content *c, const struct extent *e, uint64_t lo,
-		    uint64_t hi)
+		    uint64_t hi, bool same)
 {
 	struct extent part = *e;
 	int rc = extents_prepare(&c->top->ext);
 
 	if (rc < 0)
 		return rc;
-	if (lo != e->off || hi != e->off + e->len) {
-		part.off = lo;
-		part.len = hi - lo;
-		part.at = e->kind == EXTENT_HOLE ? 0 : (uint32_t)(lo - e->off);
+	part.off = lo;
+	part.len = hi - lo;
+	part.at = e->kind == EXTENT_HOLE ? 0 : (uint32_t)(lo - e->off);
+	if (!same)
 		part.flags &= (uint8_t)~EXTENT_CUT;
-	}
 	extents_set(&c->top->ext, &part);
 	return 0;
 }
@@ -141,7 +142,7 @@ static int replace_same(struct content *c, const struct extent *e,
 		content_view_piece(&view, &now, at, least(hi, c->size));
 		if (now.kind == PIECE_MEM && v->kind == PIECE_MEM &&
 		    now.buf == v->buf && now.at == v->at + (at - v->off))
-			rc = set_part(c, e, at, at + now.len);
+			rc = set_part(c, e, at, at + now.len, false);
 		at += now.len;
 		if (at == v->off + v->len) {
 			v++;
@@ -151,17 +152,16 @@ static int replace_same(struct content *c, const struct extent *e,
 	return rc;
 }
 
-static int apply_locked(struct content *c, uint64_t seq,
-			const struct extent *done, size_t n_done,
-			const struct piece *v, size_t n)
+static int apply_locked(struct content *c, bool same, const struct extent *done,
+			size_t n_done, const struct piece *v, size_t n)
 {
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < n_done; i++) {
 		const struct extent *e = &done[i];
 
-		if (c->seq == seq)
-			rc = set_part(c, e, e->off, e->off + e->len);
+		if (same)
+			rc = set_part(c, e, e->off, e->off + e->len, true);
 		else
 			rc = replace_same(c, e, v, n);
 	}
@@ -334,8 +334,8 @@ static int batch_locked(struct content *c, struct scratch *sc, uint64_t end,
 
 	mutex_lock(&c->mu);
 	if (rc == 0)
-		rc = apply_locked(c, b.seq, sc->done, b.n_done, sc->piece,
-				  b.n_piece);
+		rc = apply_locked(c, c->seq == b.seq, sc->done, b.n_done,
+				  sc->piece, b.n_piece);
 	unpin(sc->piece, b.n_piece);
 	c->inflight--;
 	cond_broadcast(&c->cond);
@@ -411,6 +411,7 @@ int content_spill_take_locked(struct content *c, struct spill *s, uint64_t from,
 	uint64_t bytes = 0;
 
 	s->seq = c->seq;
+	s->over = c->over;
 	for (; bytes < max && (e = extents_seek(&c->top->ext, from));
 	     from = e->off + e->len) {
 		if (flag && !(e->flags & flag))
@@ -504,7 +505,9 @@ int content_spill_store(struct content *c, struct scratch *sc, struct spill *s,
 int content_spill_apply_locked(struct content *c, const struct spill *s,
 			       size_t i)
 {
-	return apply_locked(c, s->seq, s->done + i, s->n_done - i, s->piece,
+	bool same = c->seq == s->seq && c->over == s->over;
+
+	return apply_locked(c, same, s->done + i, s->n_done - i, s->piece,
 			    s->n_piece);
 }
 

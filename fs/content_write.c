@@ -56,6 +56,10 @@ static void stream_note(struct content *c, uint64_t off, size_t n)
 {
 	uint64_t end = off + n;
 
+	if (off < c->size) {
+		c->over++;
+		content_uncut_locked(c->top, off);
+	}
 	if (c->streaming && off == c->stream_end) {
 		c->stream_end = end;
 		return;
