@@ -128,7 +128,7 @@ run = tests/run.sh $(B)
 tests: $(units) $(sweeps) $(fuzzers) $(if $(scripts),$(binaries) $(helpers))	## build the tests
 check: tests | build/deps/check.ok	## run all tests; T=WORD runs some, J=N at once
 	$(Q)$(run) $(units) $(sweeps) $(fuzzers) $(scripts)
-check-foreign: $(binaries) | build/deps/check.ok	## other people's verifiers (Go, network)
+check-foreign: $(binaries) $(helpers) | build/deps/check.ok	## other people's verifiers (Go, network)
 	$(Q)$(run) $(foreign)
 check-asan:	## the tests under the address and undefined-behaviour sanitizers
 	$(Q)$(MAKE) --no-print-directory VARIANT=asan CFLAGS='-O1 -g' check
