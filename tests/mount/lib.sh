@@ -1,0 +1,71 @@
+# lib.sh: sourced by the scripts here.  A script starts in an empty private
+# folder; `vouch` is on the PATH.  What is mounted below the folder when the
+# script ends is unmounted.
+
+export VOUCHFS_GUARD_DIR=$PWD/guard
+SLOWNESS=${SLOWNESS:-1}
+failures=0
+
+[ -c /dev/fuse ] || { echo "/dev/fuse is not here"; exit 77; }
+if [ "$(id -u)" != 0 ] && ! command -v fusermount3 >/dev/null; then
+	echo "neither root nor fusermount3: nothing can be mounted"
+	exit 77
+fi
+
+fail() {
+	echo "FAIL: $*" >&2
+	failures=$((failures + 1))
+}
+
+# expect WHAT COMMAND...: the command succeeds
+expect() {
+	local what=$1
+	shift
+	"$@" >out 2>err || fail "$what: $* gave $?: $(cat err)"
+}
+
+# refuse WHAT STATUS WORDS COMMAND...: it fails with the status and says WORDS
+refuse() {
+	local what=$1 status=$2 words=$3 got
+	shift 3
+	"$@" >out 2>err
+	got=$?
+	[ $got = "$status" ] || fail "$what: $* gave $got, not $status"
+	grep -qi -- "$words" err || fail "$what: no \"$words\" in: $(cat err)"
+}
+
+same() { # WHAT GOT WANTED
+	[ "$2" = "$3" ] || fail "$1: got \"$2\", not \"$3\""
+}
+
+# new_volume [INIT OPTIONS]: vol and mnt, not mounted
+new_volume() {
+	mkdir -p mnt
+	vouch init vol "$@" >init.out || { fail "vouch init"; exit 1; }
+}
+
+mount_volume() { # [OPTIONS]
+	vouch mount vol mnt "$@" || { fail "vouch mount $*"; cat vol/vouch.log; exit 1; }
+}
+
+umount_volume() {
+	vouch umount mnt || fail "vouch umount"
+}
+
+daemon_pid() {
+	vouch status mnt --format=json | jq -r .pid
+}
+
+clean_up() {
+	local status=$? dir
+	cd "$TMPDIR_OF_TEST" || exit 1
+	awk -v d="$TMPDIR_OF_TEST/" '$9 == "fuse.vouchfs" || / fuse.vouchfs / {
+		if (index($5, d) == 1) print $5 }' /proc/self/mountinfo |
+		while read -r dir; do
+			vouch umount "$dir" || vouch umount -l "$dir"
+		done
+	[ $failures = 0 ] || status=1
+	exit $status
+}
+TMPDIR_OF_TEST=$PWD
+trap clean_up EXIT
