@@ -270,7 +270,7 @@ int store_settle_flush(struct store *s)
 int store_recover(struct store *s, const struct chunk *c)
 {
 	struct store_slot *slot = NULL;
-	int rc = may_write(s);
+	int rc = s->read_only ? 0 : may_write(s);
 
 	if (rc < 0)
 		return rc;
@@ -281,6 +281,8 @@ int store_recover(struct store *s, const struct chunk *c)
 	store_slot_give(s, slot);
 	if (rc < 0)
 		return rc;
+	if (s->read_only) /* in memory only: nothing may be written */
+		return staging_add(&s->staging, c);
 	mutex_lock(&s->settle_mu);
 	rc = settle_locked(s, c);
 	mutex_unlock(&s->settle_mu);

@@ -197,6 +197,16 @@ uint64_t ledger_unsettled(struct ledger *l)
 	return wal_bytes(l->wal, journal_end(l->journal));
 }
 
+uint64_t ledger_settled(struct ledger *l)
+{
+	uint64_t n;
+
+	mutex_lock(&l->settle_mu);
+	n = l->flushed;
+	mutex_unlock(&l->settle_mu);
+	return n;
+}
+
 struct objects {
 	ledger_object_fn *fn;
 	void *ctx;

@@ -157,6 +157,8 @@ int must_use ledger_settle(struct ledger *l, uint32_t max,
 			   const struct ledger_settle_ops *ops);
 /* Bytes in the WAL that are not settled yet. */
 uint64_t ledger_unsettled(struct ledger *l);
+/* Seals whose records and chunks are durable outside the WAL. */
+uint64_t ledger_settled(struct ledger *l);
 
 /*
  * Full tiles, the guard, then a signed checkpoint at the durable size, when

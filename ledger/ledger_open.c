@@ -296,8 +296,9 @@ int ledger_open_how(struct ledger **out, const struct ledger_options *o,
 		rc = load_keys(l, &keys, em);
 	if (rc == 0)
 		rc = check_guard(l, how, em);
-	if (rc == 0 && !l->read_only)
-		rc = start(l, &keys, how, em);
+	if (rc == 0)
+		rc = l->read_only ? give_chunks(l) :
+				    start(l, &keys, how, em);
 	if (rc < 0) {
 		ledger_close(l);
 		return errmsg_set(em, rc, "%s", err_text(rc));

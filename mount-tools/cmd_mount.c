@@ -10,35 +10,46 @@
 #include "base/err.h"
 #include "fs/mount.h"
 #include "fs/mount_opt.h"
+#include "fs/serve.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/vouch.h"
+
+struct wired {
+	struct provider *provider;
+	struct serve *serve;
+};
 
 static int wire_open(void *ctx, struct core *core, struct control *control,
 		     const struct mount_opt *opt, struct vdir *out,
 		     struct errmsg *em)
 {
-	struct provider **provider = ctx;
+	struct wired *w = ctx;
 	struct provider_options o = { .audit_gid = opt->audit_gid };
+	int rc = serve_open(&w->serve, core, control, em);
 
-	(void)control;
-	return provider_open(provider, core, &o, out, em);
+	if (rc == 0)
+		rc = provider_open(&w->provider, core, &o, out, em);
+	if (rc < 0)
+		serve_close(take(w->serve));
+	return rc;
 }
 
 static void wire_close(void *ctx, struct vdir *v)
 {
-	struct provider **provider = ctx;
+	struct wired *w = ctx;
 
 	(void)v;
-	provider_close(take(*provider));
+	provider_close(take(w->provider));
+	serve_close(take(w->serve));
 }
 
 static int do_mount(const struct mount_options *o)
 {
-	struct provider *provider = NULL;
+	struct wired wired = { .serve = NULL };
 	const struct mount_wiring wiring = {
 		.open = wire_open,
 		.close = wire_close,
-		.ctx = &provider,
+		.ctx = &wired,
 	};
 	struct errmsg em = ERRMSG_INIT;
 	int rc = mount_run(o, &wiring, &em);

@@ -1,0 +1,178 @@
+/*
+ * core_storage.c - entries about content that no system call makes: old bytes
+ * brought back, replicas, scrubs.  Any thread.
+ */
+#include "fs/core_storage.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "fs/content.h"
+#include "fs/core_internal.h"
+#include "fs/file.h"
+#include "index/idx.h"
+#include "index/idx_query.h"
+
+/* --- restore --- */
+
+struct restore_arg {
+	struct handle *h;
+	struct digest leaf;
+	const char *when;
+};
+
+static int restore_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	struct restore_arg *a = arg;
+	size_t n = strlen(a->when);
+	struct pend *p = pend_new(ENTRY_RESTORE, n);
+
+	if (!p)
+		return -ENOMEM;
+	p->e.body.restore.why = 1;
+	p->e.body.restore.version = a->leaf;
+	p->e.body.restore.when = pend_str(p, a->when, n);
+	return core_submit(c, tx, p, a->h->inode, a->h->actor);
+}
+
+static int find_version(struct core *c, struct idx_version *out,
+			struct digest *out_leaf, uint64_t ino, uint64_t version)
+{
+	struct idx_reader *r = NULL;
+	struct idx_entry e;
+	int rc = core_settle_index(c);
+
+	if (rc >= 0)
+		rc = core_reader_take(c, &r);
+	if (rc >= 0)
+		rc = idx_version(r, out, ino, version);
+	if (rc > 0)
+		rc = idx_entry(r, &e, out->no);
+	core_reader_give(c, r);
+	if (rc == 0)
+		return -ENOENT;
+	if (rc < 0)
+		return rc;
+	*out_leaf = e.leaf;
+	return digest_is_zero(&out->tree_root) ? -ENODATA : 0;
+}
+
+/* The old version's chunks become the file's: nothing is copied. */
+static int bring_back(struct core *c, struct handle *h,
+		      const struct idx_version *v)
+{
+	struct content *old = NULL;
+	uint64_t done = 0;
+	int rc = content_open(&old, c->pool, &v->tree_root, v->size);
+
+	if (rc >= 0)
+		rc = content_truncate(h->file->content, 0);
+	while (rc >= 0 && done < v->size) {
+		uint64_t n = 0;
+
+		rc = content_clone(h->file->content, done, old, done,
+				   v->size - done, &n);
+		if (rc >= 0 && n == 0)
+			rc = -ERR_CORRUPT;
+		done += n;
+	}
+	content_close(old);
+	mutex_lock(&c->t.mu);
+	file_dirtied(c, h->file, h->actor, ENTRY_EXACT, core_now(c));
+	mutex_unlock(&c->t.mu);
+	if (rc >= 0)
+		rc = file_version(c, h->file, ENTRY_REASON_DEMAND);
+	return rc;
+}
+
+int core_storage_restore(struct core *c, const struct cred *cr, uint64_t ino,
+			 uint64_t version_no, const char *when)
+{
+	struct restore_arg a = { .when = when };
+	struct idx_version v;
+	bool keep;
+	int rc = find_version(c, &v, &a.leaf, ino, version_no);
+
+	if (rc >= 0)
+		rc = core_open_file(c, cr, ino, O_WRONLY, false, &a.h, &keep);
+	if (rc < 0)
+		return rc;
+	if (!a.h->file)
+		rc = -EINVAL;
+	/* What is dirty is history too: it gets its version first. */
+	if (rc >= 0)
+		rc = file_version(c, a.h->file, ENTRY_REASON_DEMAND);
+	if (rc >= 0)
+		rc = core_op(c, restore_op, &a);
+	if (rc >= 0)
+		rc = bring_back(c, a.h, &v);
+	core_release(c, a.h);
+	if (rc >= 0)
+		rc = core_settle_index(c);
+	if (c->o.invalidate)
+		c->o.invalidate(c->o.ctx, ino, true);
+	return rc < 0 ? rc : 0;
+}
+
+int core_restore(struct core *c, const struct cred *cr, uint64_t ino,
+		 uint64_t version_no)
+{
+	return core_storage_restore(c, cr, ino, version_no, "");
+}
+
+/* --- replicas, scrubs --- */
+
+static int enter_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	return core_submit(c, tx, arg, NULL, NULL);
+}
+
+static int enter(struct core *c, struct pend *p)
+{
+	int rc = core_op(c, enter_op, p);
+
+	return rc < 0 ? rc : core_settle_index(c);
+}
+
+int core_storage_replica(struct core *c, uint16_t kind, uint16_t number,
+			 const char *location)
+{
+	size_t n = strlen(location);
+	struct pend *p = pend_new(kind, n);
+	struct digest id;
+	int rc = core_may_change(c, true);
+
+	if (!p)
+		return -ENOMEM;
+	if (rc < 0) {
+		pend_free(p);
+		return rc;
+	}
+	digest_sha256(&id, location, n);
+	p->e.body.replica.number = number;
+	p->e.body.replica.kind = CORE_STORAGE_DIRECTORY;
+	memcpy(p->e.body.replica.id, id.b, sizeof(p->e.body.replica.id));
+	if (kind == ENTRY_REPLICA_ADD)
+		p->e.body.replica.location = pend_str(p, location, n);
+	return enter(c, p);
+}
+
+int core_storage_scrub(struct core *c, uint64_t objects, uint64_t bytes,
+		       uint64_t bad, uint64_t repaired)
+{
+	struct pend *p = pend_new(ENTRY_SCRUB, 0);
+	int rc = core_may_change(c, true);
+
+	if (!p)
+		return -ENOMEM;
+	if (rc < 0) {
+		pend_free(p);
+		return rc;
+	}
+	p->e.body.scrub.objects = objects;
+	p->e.body.scrub.bytes = bytes;
+	p->e.body.scrub.bad = bad;
+	p->e.body.scrub.repaired = repaired;
+	return enter(c, p);
+}

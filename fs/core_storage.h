@@ -1,0 +1,34 @@
+/*
+ * core_storage.h - what the tools' verbs ask of the core beside core.h: old
+ * bytes back, entries about replicas and scrubs.  Any thread.
+ */
+#ifndef FS_CORE_STORAGE_H
+#define FS_CORE_STORAGE_H
+
+#include <stdint.h>
+
+#include "base/auto.h"
+
+struct core;
+struct cred;
+
+/* The one kind of replica so far. */
+enum { CORE_STORAGE_DIRECTORY = 1 };
+
+/*
+ * core_restore() with the words of the user ("yesterday") for the RESTORE
+ * entry.  -ENOENT: no such version; -ENODATA: it is redacted; -EINVAL: no
+ * regular file.
+ */
+int must_use core_storage_restore(struct core *c, const struct cred *cr,
+				  uint64_t ino, uint64_t version_no,
+				  const char *when);
+/* Enters REPLICA_ADD or REPLICA_REMOVE (kind), and waits for the index. */
+int must_use core_storage_replica(struct core *c, uint16_t kind,
+				  uint16_t number, const char *location);
+/* Enters SCRUB of the store and what follows it. */
+int must_use core_storage_scrub(struct core *c, uint64_t objects,
+				uint64_t bytes, uint64_t bad,
+				uint64_t repaired);
+
+#endif
