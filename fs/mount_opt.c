@@ -9,6 +9,7 @@
 #include "fs/mount_opt.h"
 
 #include <errno.h>
+#include <fuse_log.h>
 #include <fuse_opt.h>
 #include <grp.h>
 #include <math.h>
@@ -100,6 +101,15 @@ static const struct fuse_opt table[] = {
 	FUSE_OPT_KEY("comment=", KEY_DROP),
 	FUSE_OPT_END,
 };
+
+/* What libfuse says of a bad value is said again, better, by us. */
+__attribute__((format(printf, 2, 0))) static void
+say_nothing(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	(void)level;
+	(void)fmt;
+	(void)ap;
+}
 
 static int refuse(struct raw *r, const char *arg)
 {
@@ -233,6 +243,7 @@ int mount_opt_parse(struct mount_opt *out, const char *text, bool is_root,
 	    (fuse_opt_add_arg(&args, "-o") < 0 ||
 	     fuse_opt_add_arg(&args, text) < 0))
 		goto done;
+	fuse_set_log_func(say_nothing);
 	if (fuse_opt_parse(&args, &r, table, on_option) < 0)
 		rc = r.rc ? r.rc :
 			    errmsg_set(em, -ERR_USAGE,
@@ -243,6 +254,7 @@ int mount_opt_parse(struct mount_opt *out, const char *text, bool is_root,
 	if (rc == 0)
 		rc = check(out, &r, em);
 done:
+	fuse_set_log_func(NULL);
 	free(r.virtual_name);
 	free(r.audit_group);
 	free(r.entries);

@@ -1,0 +1,196 @@
+/*
+ * test_control.c - the control socket answers who may ask, one line at a
+ * time, and ends in order.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/thread.h"
+#include "fs/control.h"
+#include "fs/core.h"
+
+static char dir[] = "/tmp/test_control_XXXXXX";
+
+static int echo(void *ctx, const struct json *request, const struct cred *peer,
+		struct buf *out, struct errmsg *em)
+{
+	const char *text = json_get_str(request, "text");
+
+	(void)ctx;
+	(void)em;
+	cr_assert_eq(peer->uid, geteuid());
+	cr_assert_eq(peer->pid, (uint32_t)getpid());
+	control_add_str(out, "text", text ? text : "");
+	control_add_u64(out, "n", 18446744073709551615ULL);
+	control_add_i64(out, "i", -1);
+	control_add_bool(out, "b", 1);
+	return 0;
+}
+
+static int no(void *ctx, const struct json *request, const struct cred *peer,
+	      struct buf *out, struct errmsg *em)
+{
+	(void)ctx;
+	(void)request;
+	(void)peer;
+	control_add_str(out, "half", "an answer");
+	return errmsg_set(em, -EEXIST, "no \"way\"\n");
+}
+
+static struct control *start(void)
+{
+	struct control *c = NULL;
+
+	cr_assert_not_null(mkdtemp(dir));
+	cr_assert_eq(control_open(&c, dir, NULL), 0);
+	control_register(c, "echo", echo, NULL);
+	control_register(c, "no", no, NULL);
+	cr_assert_eq(control_start(c), 0);
+	return c;
+}
+
+static int dial(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/control", dir);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+static void line(int fd, char *out, size_t cap)
+{
+	size_t n = 0;
+
+	while (n + 1 < cap && read(fd, out + n, 1) == 1 && out[n] != '\n')
+		n++;
+	out[n] = '\0';
+}
+
+static void ask(int fd, const char *request, char *out, size_t cap)
+{
+	cr_assert_eq(write(fd, request, strlen(request)),
+		     (ssize_t)strlen(request));
+	line(fd, out, cap);
+}
+
+static void end(struct control *c, int rc, const struct errmsg *em)
+{
+	control_quiesce(c);
+	control_close(c, rc, em);
+	cr_assert_eq(rmdir(dir), 0, "the socket is left");
+}
+
+Test(control, verbs_answer_and_errors_have_words, .timeout = 10)
+{
+	struct control *c = start();
+	char out[512];
+	struct stat st;
+	int fd = dial();
+
+	ask(fd, "{\"verb\":\"echo\",\"text\":\"a\\u00e9\\n\"}\n", out,
+	    sizeof(out));
+	cr_assert_str_eq(out,
+			 "{\"ok\":true,\"text\":\"a\xc3\xa9\\n\","
+			 "\"n\":18446744073709551615,\"i\":-1,\"b\":true}");
+	ask(fd, "{\"verb\":\"no\"}\n", out, sizeof(out));
+	cr_assert_str_eq(out, "{\"ok\":false,\"code\":-17,"
+			      "\"error\":\"no \\\"way\\\"\\n\"}");
+	ask(fd, "{\"verb\":\"what\"}\n", out, sizeof(out));
+	cr_assert_not_null(strstr(out, "unknown verb"));
+	ask(fd, "{}\n", out, sizeof(out));
+	cr_assert_not_null(strstr(out, "\"ok\":false"));
+	ask(fd, "[1,\n", out, sizeof(out));
+	cr_assert_not_null(strstr(out, "bad JSON"));
+	close(fd);
+	snprintf(out, sizeof(out), "%s/control", dir);
+	cr_assert_eq(stat(out, &st), 0);
+	cr_assert_eq(st.st_mode & 0777, 0600);
+	end(c, 0, NULL);
+}
+
+Test(control, two_requests_in_one_write, .timeout = 10)
+{
+	struct control *c = start();
+	char out[512];
+	int fd = dial();
+
+	ask(fd, "{\"verb\":\"no\"}\n{\"verb\":\"echo\"}\n", out, sizeof(out));
+	cr_assert_not_null(strstr(out, "no "));
+	line(fd, out, sizeof(out));
+	cr_assert_not_null(strstr(out, "\"ok\":true"));
+	close(fd);
+	end(c, 0, NULL);
+}
+
+Test(control, who_waits_is_told_how_it_ended, .timeout = 10)
+{
+	struct control *c = start();
+	struct errmsg em = ERRMSG_INIT;
+	char out[512];
+	int fd = dial();
+
+	ask(fd, "{\"verb\":\"wait\"}\n", out, sizeof(out));
+	cr_assert_str_eq(out, "{\"ok\":true}");
+	end(c, errmsg_set(&em, -ENOSPC, "disk full"), &em);
+	line(fd, out, sizeof(out));
+	cr_assert_str_eq(out, "{\"ok\":false,\"code\":-28,"
+			      "\"error\":\"disk full\"}");
+	cr_assert_eq(read(fd, out, 1), 0);
+	close(fd);
+}
+
+Test(control, endless_line_is_cut_off, .timeout = 20)
+{
+	struct control *c = start();
+	char piece[4096];
+	size_t sent = 0;
+	int fd = dial();
+
+	memset(piece, 'x', sizeof(piece));
+	while (sent < 4u * CONTROL_REQUEST_MAX) {
+		ssize_t n = send(fd, piece, sizeof(piece), MSG_NOSIGNAL);
+		if (n < 0)
+			break;
+		sent += (size_t)n;
+	}
+	cr_assert_lt(sent, 4u * CONTROL_REQUEST_MAX);
+	close(fd);
+	end(c, 0, NULL);
+}
+
+Test(control, stale_socket_is_replaced, .timeout = 10)
+{
+	struct control *c = NULL;
+	char path[64], out[64];
+
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/control", dir);
+	FILE *f = fopen(path, "w");
+	fclose(f);
+	cr_assert_eq(control_open(&c, dir, NULL), 0);
+	cr_assert_eq(control_start(c), 0);
+	int fd = dial();
+	ask(fd, "{\"verb\":\"x\"}\n", out, sizeof(out));
+	close(fd);
+	end(c, 0, NULL);
+}
+
+Test(control, silent_connection_holds_nothing_up, .timeout = 10)
+{
+	struct control *c = start();
+	int fd = dial();
+
+	end(c, 0, NULL);
+	close(fd);
+}
