@@ -195,3 +195,78 @@ int idx_outputs(struct idx_reader *r, uint64_t ino, uint64_t version,
 	idx_reader_give(r, READER_S_READ_BY, s);
 	return rc;
 }
+
+/* --- openings, and processes, one by one --- */
+
+int idx_read_items(struct idx_reader *r, uint64_t reads_no, idx_read_fn *fn,
+		   void *ctx)
+{
+	return each_item(r, reads_no, fn, ctx);
+}
+
+int idx_readers(struct idx_reader *r, uint64_t ino, uint64_t version,
+		idx_read_fn *fn, void *ctx)
+{
+	sqlite3_stmt *s = NULL;
+	struct idx_read_item item;
+	int rc = idx_reader_take(r, READER_S_READ_BY, &s);
+
+	if (rc)
+		return rc;
+	db_bind_u64(s, 1, ino);
+	db_bind_u64(s, 2, version);
+	while ((rc = db_step(s)) > 0) {
+		rc = item_read(s, &item);
+		if (rc > 0)
+			rc = fn(ctx, &item);
+		if (rc)
+			break;
+	}
+	idx_reader_give(r, READER_S_READ_BY, s);
+	return rc;
+}
+
+/* Calls fn with the number in each row. */
+static int each_no(sqlite3_stmt *s, idx_no_fn *fn, void *ctx)
+{
+	bool bad = false;
+	uint64_t no;
+	int rc;
+
+	while ((rc = db_step(s)) > 0) {
+		no = db_u64(s, 0, &bad);
+		rc = bad ? -ERR_CORRUPT : fn(ctx, no);
+		if (rc)
+			break;
+	}
+	return rc;
+}
+
+int idx_reads_by_actor(struct idx_reader *r, uint64_t actor_no,
+		       uint64_t until, idx_no_fn *fn, void *ctx)
+{
+	sqlite3_stmt *s = NULL;
+	int rc = idx_reader_take(r, READER_S_READS_BY_ACTOR, &s);
+
+	if (rc)
+		return rc;
+	db_bind_u64(s, 1, actor_no);
+	db_bind_u64(s, 2, idx_reader_cap(until));
+	rc = each_no(s, fn, ctx);
+	idx_reader_give(r, READER_S_READS_BY_ACTOR, s);
+	return rc;
+}
+
+int idx_actor_children(struct idx_reader *r, uint64_t actor_no, idx_no_fn *fn,
+		       void *ctx)
+{
+	sqlite3_stmt *s = NULL;
+	int rc = idx_reader_take(r, READER_S_ACTOR_CHILDREN, &s);
+
+	if (rc)
+		return rc;
+	db_bind_u64(s, 1, actor_no);
+	rc = each_no(s, fn, ctx);
+	idx_reader_give(r, READER_S_ACTOR_CHILDREN, s);
+	return rc;
+}

@@ -201,6 +201,20 @@ typedef int idx_output_fn(void *ctx, const struct idx_version *v,
 int must_use idx_outputs(struct idx_reader *r, uint64_t ino, uint64_t version,
 			 idx_output_fn *fn, void *ctx);
 
+/* The items of one READS entry.  Returns 0. */
+int must_use idx_read_items(struct idx_reader *r, uint64_t reads_no,
+			    idx_read_fn *fn, void *ctx);
+/* Every item that says somebody opened (ino, version).  Returns 0. */
+int must_use idx_readers(struct idx_reader *r, uint64_t ino, uint64_t version,
+			 idx_read_fn *fn, void *ctx);
+/* READS entries of one process, numbers <= until, ascending.  Returns 0. */
+typedef int idx_no_fn(void *ctx, uint64_t no);
+int must_use idx_reads_by_actor(struct idx_reader *r, uint64_t actor_no,
+				uint64_t until, idx_no_fn *fn, void *ctx);
+/* ACTOR entries of the processes that it started, ascending.  Returns 0. */
+int must_use idx_actor_children(struct idx_reader *r, uint64_t actor_no,
+				idx_no_fn *fn, void *ctx);
+
 /* --- lists --- */
 
 struct idx_snapshot {

@@ -111,6 +111,9 @@
 	X(READ_ITEMS, READER_READ_ITEM " WHERE reads=? ORDER BY seq")        \
 	X(READ_BY,                                                           \
 	  READER_READ_ITEM " WHERE ino=? AND version=? ORDER BY reads, seq") \
+	X(READS_BY_ACTOR, "SELECT no FROM reads WHERE actor=? AND no<=?"     \
+			  " ORDER BY no")                                    \
+	X(ACTOR_CHILDREN, "SELECT no FROM actor WHERE parent=? ORDER BY no") \
 	X(READS_NEXT, "SELECT no FROM reads WHERE prev=? ORDER BY no")       \
 	X(VERSIONS_BY_READS, READER_VERSION " WHERE reads=? ORDER BY no")
 

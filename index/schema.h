@@ -121,6 +121,9 @@ enum { SCHEMA_VERSION = 1, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 	" exe_digest_no INTEGER, argv BLOB NOT NULL, cwd BLOB NOT NULL," \
 	" host BLOB NOT NULL, run BLOB, git BLOB,"                       \
 	" dirty INTEGER NOT NULL)"
+#define SCHEMA_ACTOR_PARENT                            \
+	"CREATE INDEX actor_parent ON actor(parent)" \
+	" WHERE parent IS NOT NULL"
 
 /* Chains of what was opened for reading. */
 #define SCHEMA_READS                                               \
@@ -128,6 +131,9 @@ enum { SCHEMA_VERSION = 1, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 	" actor INTEGER, count INTEGER NOT NULL)"
 #define SCHEMA_READS_PREV \
 	"CREATE INDEX reads_prev ON reads(prev) WHERE prev IS NOT NULL"
+#define SCHEMA_READS_ACTOR                              \
+	"CREATE INDEX reads_actor ON reads(actor, no)" \
+	" WHERE actor IS NOT NULL"
 #define SCHEMA_READ_ITEM                                             \
 	"CREATE TABLE read_item(reads INTEGER NOT NULL,"             \
 	" seq INTEGER NOT NULL, target INTEGER, ino INTEGER,"        \
@@ -185,8 +191,10 @@ enum { SCHEMA_VERSION = 1, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 	X("index", "version_actor", "version", SCHEMA_VERSION_ACTOR)   \
 	X("index", "version_reads", "version", SCHEMA_VERSION_READS)   \
 	X("table", "actor", "actor", SCHEMA_ACTOR)                     \
+	X("index", "actor_parent", "actor", SCHEMA_ACTOR_PARENT)       \
 	X("table", "reads", "reads", SCHEMA_READS)                     \
 	X("index", "reads_prev", "reads", SCHEMA_READS_PREV)           \
+	X("index", "reads_actor", "reads", SCHEMA_READS_ACTOR)         \
 	X("table", "read_item", "read_item", SCHEMA_READ_ITEM)         \
 	X("index", "read_item_ino", "read_item", SCHEMA_READ_ITEM_INO) \
 	X("table", "pubkey", "pubkey", SCHEMA_PUBKEY)                  \
