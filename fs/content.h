@@ -157,7 +157,6 @@ int must_use content_sha256(struct content_pool *p, struct digest *out,
 /* Reads a range of a version without a content object; bytes or error. */
 ssize_t must_use content_read_version(struct content_pool *p, void *buf,
 				      size_t n, uint64_t off,
-				      const struct digest *root,
-				      uint64_t size);
+				      const struct digest *root, uint64_t size);
 
 #endif

@@ -298,11 +298,12 @@ struct spill {
 	uint64_t seq, over;
 };
 
-/* Takes the extents from `from` on that have one of the flags (0: any) ...
- * until max bytes of buffers are among them; mem: buffers only. */
+/*
+ * Takes the unsaved extents from `from` on (mem: buffers only), until max
+ * bytes of buffers are among them.
+ */
 int must_use content_spill_take_locked(struct content *c, struct spill *s,
-				       uint64_t from, uint8_t flag, bool mem,
-				       uint64_t max)
+				       uint64_t from, bool mem, uint64_t max)
 	requires_capability(&c->mu);
 /* Makes chunks of the buffers among pieces [i, j) and adds them to done. */
 int must_use content_spill_store(struct content *c, struct scratch *sc,

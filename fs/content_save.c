@@ -192,8 +192,7 @@ struct taken {
 
 static int take_locked(struct content *c, struct taken *t)
 {
-	int rc = content_spill_take_locked(c, &t->s, 0, EXTENT_UNSAVED, false,
-					   ~0ULL);
+	int rc = content_spill_take_locked(c, &t->s, 0, false, ~0ULL);
 
 	t->size = c->size;
 	t->saved_size = c->saved_size;

@@ -404,7 +404,7 @@ static int spill_room(struct spill *s)
 }
 
 int content_spill_take_locked(struct content *c, struct spill *s, uint64_t from,
-			      uint8_t flag, bool mem, uint64_t max)
+			      bool mem, uint64_t max)
 {
 	struct view view = { .top = c->top, .size = c->size };
 	const struct extent *e = NULL;
@@ -412,10 +412,9 @@ int content_spill_take_locked(struct content *c, struct spill *s, uint64_t from,
 
 	s->seq = c->seq;
 	s->over = c->over;
-	for (; bytes < max && (e = extents_seek(&c->top->ext, from));
+	for (; bytes < max &&
+	       (e = extents_seek_flag(&c->top->ext, from, EXTENT_UNSAVED));
 	     from = e->off + e->len) {
-		if (flag && !(e->flags & flag))
-			continue;
 		if (mem && e->kind != EXTENT_MEM)
 			continue;
 		if (spill_room(s) < 0)
@@ -538,8 +537,7 @@ static int press_content(struct content *c, struct scratch *sc)
 		struct spill s = { .piece = NULL };
 
 		mutex_lock(&c->mu);
-		rc = content_spill_take_locked(c, &s, from, 0, true,
-					       PRESS_BYTES);
+		rc = content_spill_take_locked(c, &s, from, true, PRESS_BYTES);
 		mutex_unlock(&c->mu);
 		if (rc == 0 && s.n_piece > 0) {
 			from = s.piece[s.n_piece - 1].off +

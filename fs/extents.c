@@ -21,6 +21,7 @@ enum { EXTENTS_LEAF = 32 };
 struct extents_leaf {
 	struct extents_leaf *next; /* spare leaves only */
 	uint32_t n;
+	uint8_t flags; /* at least those of its extents */
 	struct extent v[EXTENTS_LEAF];
 };
 
@@ -75,6 +76,7 @@ static int add_spare(struct extents *m)
 	if (!l)
 		return -ENOMEM;
 	l->n = 0;
+	l->flags = 0;
 	l->next = m->spare;
 	m->spare = l;
 	return 0;
@@ -153,6 +155,24 @@ struct extent *extents_seek(const struct extents *m, uint64_t off)
 	return at(m, find(m, off));
 }
 
+struct extent *extents_seek_flag(struct extents *m, uint64_t off, uint8_t flag)
+{
+	struct place p = find(m, off);
+
+	for (; p.leaf < m->n_leaf; p.leaf++) {
+		struct extents_leaf *l = m->leaf[p.leaf];
+		uint32_t from = p.i;
+
+		for (; (l->flags & flag) && p.i < l->n; p.i++)
+			if (l->v[p.i].flags & flag)
+				return &l->v[p.i];
+		if (from == 0)
+			l->flags &= (uint8_t)~flag;
+		p.i = 0;
+	}
+	return NULL;
+}
+
 uint64_t extents_end(const struct extents *m)
 {
 	const struct extents_leaf *l = NULL;
@@ -179,6 +199,7 @@ static struct extents_leaf *take_spare(struct extents *m)
 	assert(l != NULL);
 	m->spare = l->next;
 	l->n = 0;
+	l->flags = 0;
 	return l;
 }
 
@@ -193,6 +214,7 @@ static void split_leaf(struct extents *m, struct place *p)
 		keep = old->n;
 	memcpy(l->v, old->v + keep, (old->n - keep) * sizeof(l->v[0]));
 	l->n = old->n - keep;
+	l->flags = old->flags;
 	old->n = keep;
 	leaf_insert(m, p->leaf + 1, l);
 	if (p->i > keep || (p->i == keep && keep == EXTENTS_LEAF)) {
@@ -218,6 +240,7 @@ static void insert(struct extents *m, struct place p, const struct extent *e)
 	l = m->leaf[p.leaf];
 	memmove(l->v + p.i + 1, l->v + p.i, (l->n - p.i) * sizeof(l->v[0]));
 	l->v[p.i] = *e;
+	l->flags |= e->flags;
 	l->n++;
 	m->n++;
 	count(m, e, e->len);
@@ -409,6 +432,7 @@ void extents_check(const struct extents *m)
 				assert(e->at + e->len <= e->buf->cap);
 				mem += e->len;
 			}
+			assert((e->flags & ~l->flags) == 0);
 			/* a cut is whole */
 			assert(!(e->flags & EXTENT_CUT) || e->at == 0);
 			data += e->kind == EXTENT_HOLE ? 0 : e->len;

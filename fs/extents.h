@@ -75,6 +75,8 @@ void extents_cut(struct extents *m, uint64_t lo, uint64_t hi);
  * in place but for off, len and kind, and is borrowed until the next change.
  */
 struct extent *extents_seek(const struct extents *m, uint64_t off);
+/* The same, of those that have the flag; skips 32 others at a time. */
+struct extent *extents_seek_flag(struct extents *m, uint64_t off, uint8_t flag);
 /* End of the last extent, 0 when empty. */
 uint64_t extents_end(const struct extents *m);
 /* Takes the flag from every extent that overlaps [lo, hi). */
