@@ -689,6 +689,8 @@ static void tlvs_get(struct xb *x, struct entry_body *b)
 		uint16_t n = (uint16_t)xb_uint(x, 0, 2);
 		const uint8_t *p = NULL;
 
+		if (x->rc != 0)
+			return;
 		if (tag >= ENTRY_TLV_OPTIONAL) {
 			b->extra.n = x->r.left + TLV_HEAD;
 			b->extra.p = start;
