@@ -102,7 +102,6 @@ static void fill_setattr(struct entry_setattr *b, const struct setattr_arg *a,
 	}
 }
 
-/* chown(2) and chmod(2) by nobody in particular leave no entry. */
 static void merge_setattr(struct entry_setattr *to,
 			  const struct entry_setattr *b)
 {
@@ -148,6 +147,27 @@ static bool try_merge(struct core *c, struct itable_tx *tx, struct inode *i,
 	return true;
 }
 
+int core_submit_setattr(struct core *c, struct itable_tx *tx, struct pend *p,
+			struct inode *i, struct actor *a)
+{
+	int rc;
+
+	if (!p)
+		return -ENOMEM;
+	if (!p->e.core.wall_ns)
+		p->e.core.wall_ns = core_now(c);
+	p->e.core.inode = i->row.ino;
+	p->e.core.version = i->row.version;
+	if (try_merge(c, tx, i, p, a)) {
+		pend_free(p);
+		return 0;
+	}
+	rc = core_submit(c, tx, p, i, a);
+	if (rc >= 0)
+		i->setattr = p;
+	return rc;
+}
+
 static int setattr_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct setattr_arg *a = arg;
@@ -172,23 +192,14 @@ static int setattr_op(struct core *c, struct itable_tx *tx, void *arg)
 	b = &p->e.body.setattr;
 	fill_setattr(b, a, i, now);
 	p->e.core.wall_ns = now;
-	p->e.core.inode = a->ino;
-	p->e.core.version = i->row.version;
 	if (!b->mask) {
 		pend_free(p);
 	} else {
 		if (i->file && b->mask & ENTRY_ATTR_MTIME)
 			file_set_mtime(i->file, b->mtime_ns);
-		if (try_merge(c, tx, i, p, a->actor)) {
-			pend_free(p);
-		} else {
-			struct pend *q = p;
-
-			rc = core_submit(c, tx, p, i, a->actor);
-			if (rc < 0)
-				return rc;
-			i->setattr = q;
-		}
+		rc = core_submit_setattr(c, tx, p, i, a->actor);
+		if (rc < 0)
+			return rc;
 	}
 	core_fill_stat(c, i, a->out);
 	return 0;

@@ -85,6 +85,10 @@ int must_use core_op(struct core *c, core_op_fn *fn, void *arg);
  */
 int must_use core_submit(struct core *c, struct itable_tx *tx, struct pend *p,
 			 struct inode *i, struct actor *a);
+/* The same for a SETATTR, which may be merged into the one before. */
+int must_use core_submit_setattr(struct core *c, struct itable_tx *tx,
+				 struct pend *p, struct inode *i,
+				 struct actor *a);
 int64_t core_now(struct core *c); /* lock held: never goes back */
 /* Wall clock without order, for a write's time. */
 int64_t core_clock(struct core *c);

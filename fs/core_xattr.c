@@ -152,7 +152,7 @@ static int acl_sets_mode(struct core *c, struct itable_tx *tx,
 		return -ENOMEM;
 	p->e.body.setattr.mask = ENTRY_ATTR_MODE;
 	p->e.body.setattr.mode = mode & 07777;
-	rc = core_submit(c, tx, p, i, a->actor);
+	rc = core_submit_setattr(c, tx, p, i, a->actor);
 	if (rc >= 0)
 		a->mode_done = true;
 	return rc;

@@ -21,7 +21,7 @@
 #include "fs/leafcell.h"
 #include "fs/trail.h"
 
-enum { SMALL_BYTES = 1 << 20, RETRY_MS = 1000 };
+enum { SMALL_BYTES = 1 << 20, SMALL_EXTENTS = 16, RETRY_MS = 1000 };
 
 /* --- EXTENTS --- */
 
@@ -330,5 +330,5 @@ bool file_is_small(struct file *f)
 	struct content_state st;
 
 	content_state(f->content, &st);
-	return st.extents == 0 && st.buffered <= SMALL_BYTES;
+	return st.buffered <= SMALL_BYTES && st.extents <= SMALL_EXTENTS;
 }
