@@ -1,0 +1,22 @@
+/*
+ * audit_when.h - WHEN as people write it, as a place in the log.
+ */
+#ifndef ANALYTICS_AUDIT_WHEN_H
+#define ANALYTICS_AUDIT_WHEN_H
+
+#include <stdint.h>
+
+#include "base/auto.h"
+
+struct core;
+struct errmsg;
+
+/*
+ * A snapshot's name, "SEAL", "SEAL.POSITION", or a time that text_time_parse
+ * knows: *out is the last entry of that state.  -ENOENT in words: no such
+ * snapshot, beyond the end of the log, in the future, before the beginning.
+ */
+int must_use audit_when(struct core *c, uint64_t *out, const char *when,
+			struct errmsg *em);
+
+#endif
