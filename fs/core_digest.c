@@ -80,7 +80,7 @@ static int enter_op(struct core *c, struct itable_tx *tx, void *arg)
 
 int core_digest(struct core *c, uint64_t ino, struct digest *out)
 {
-	struct digest_arg a = {.ino = ino};
+	struct digest_arg a = { .ino = ino };
 	int rc = core_make_version(c, ino, ENTRY_REASON_DEMAND);
 
 	if (rc >= 0)
