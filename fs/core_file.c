@@ -63,8 +63,8 @@ static int opened_op(struct core *c, struct itable_tx *tx, void *arg)
 /* setuid and setgid do not survive a change of content by others. */
 static int kill_suid(struct core *c, const struct cred *cr, uint64_t ino)
 {
-	struct stat st;
-	int rc = core_setattr(c, cr, ino, NULL, CORE_KILL_SUIDGID, &st, &st);
+	struct stat in = {0}, out;
+	int rc = core_setattr(c, cr, ino, NULL, CORE_KILL_SUIDGID, &in, &out);
 
 	if (rc >= 0 && c->o.invalidate)
 		c->o.invalidate(c->o.ctx, ino, false);
