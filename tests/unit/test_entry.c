@@ -357,7 +357,7 @@ Test(entry, xattrs_are_inline_up_to_a_kilobyte_and_digests_beyond)
 static int tlvs(const char *bytes, size_t n)
 {
 	struct entry_body b;
-	char *exact = malloc(n ? n : 1); /* so that a sanitizer sees its end */
+	char *exact = calloc(1, n ? n : 1); /* its end is exact */
 	int rc;
 
 	memcpy(exact, bytes, n);
