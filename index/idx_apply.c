@@ -16,6 +16,11 @@
 #include "ledger/entry.h"
 #include "ledger/key.h"
 
+static bool is_clear(const struct entry *e)
+{
+	return e->state == ENTRY_CLEAR && !e->body.opaque;
+}
+
 struct record {
 	struct idx *x;
 	const struct entry *e;
@@ -52,7 +57,7 @@ static void bind_id(sqlite3_stmt *s, int i, const uint8_t *p, size_t n)
 static int record_version(const struct record *r)
 {
 	const struct entry_version *b = &r->e->body.version;
-	bool clear = r->e->state == ENTRY_CLEAR && !r->e->body.opaque;
+	bool clear = is_clear(r->e);
 	sqlite3_stmt *s = r->x->s[IDX_S_VERSION_ADD];
 	uint64_t reads = 0;
 	int rc;
@@ -166,9 +171,12 @@ static int record_read_item(const struct record *r, unsigned i,
 	return db_run(s);
 }
 
+/* A body that cannot be read gives an empty READS: the chain starts anew. */
 static int record_reads(const struct record *r)
 {
-	const struct entry_reads *b = &r->e->body.reads;
+	static const struct entry_reads none;
+	const struct entry_reads *b =
+		is_clear(r->e) ? &r->e->body.reads : &none;
 	sqlite3_stmt *s = r->x->s[IDX_S_READS_ADD];
 	struct entry_read item;
 	uint64_t prev = 0;
@@ -357,7 +365,9 @@ int idx_record(struct idx *x, const struct entry *e, uint64_t entry_no,
 
 	if (e->core.kind == ENTRY_VERSION)
 		return record_version(&r);
-	if (e->state != ENTRY_CLEAR || e->body.opaque)
+	if (e->core.kind == ENTRY_READS)
+		return record_reads(&r);
+	if (!is_clear(e))
 		return 0;
 	switch (e->core.kind) {
 	case ENTRY_GENESIS:
@@ -378,8 +388,6 @@ int idx_record(struct idx *x, const struct entry *e, uint64_t entry_no,
 		return record_snapshot(&r);
 	case ENTRY_ACTOR:
 		return record_actor(&r);
-	case ENTRY_READS:
-		return record_reads(&r);
 	case ENTRY_ATTEST:
 		return record_attest(&r);
 	case ENTRY_REPAIR:

@@ -235,41 +235,61 @@ static int name_of(struct idx_reader *r, uint64_t ino, uint64_t at,
 	return rc;
 }
 
-/* Puts "NAME" (and a slash when something follows) before what is there. */
+/*
+ * Paths grow from their end: components are added backwards, byte by byte,
+ * and the whole is turned round when the root is reached.
+ */
 static int prepend(struct buf *path, const struct past_item *item)
 {
-	bool slash = path->n > 0;
-	size_t have = path->n;
+	unsigned i;
 
-	if (!buf_grow(path, item->len + (slash ? 1U : 0U)))
-		return -ENOMEM;
-	memmove(path->p + item->len + slash, path->p, have);
-	memcpy(path->p, item->name, item->len);
-	if (slash)
-		path->p[item->len] = '/';
-	return 0;
+	if (path->n)
+		buf_addc(path, '/');
+	for (i = item->len; i; i--)
+		buf_addc(path, item->name[i - 1]);
+	return path->bad ? -ENOMEM : 1;
 }
 
-/* From ino up to the root; the components are put before *path. */
+static void turn_round(struct buf *path)
+{
+	size_t i, n = path->n;
+	uint8_t b;
+
+	for (i = 0; i < n / 2; i++) {
+		b = path->p[i];
+		path->p[i] = path->p[n - 1 - i];
+		path->p[n - 1 - i] = b;
+	}
+}
+
+/*
+ * From ino up to the root; the components are put before *path.  Directories
+ * that lead into each other (a damaged index) are noticed: `mark` is the one
+ * met at the last power of two.
+ */
 static int walk_up(struct idx_reader *r, struct buf *path, uint64_t ino,
 		   uint64_t at)
 {
 	struct past_item item = { .len = 0 };
+	uint64_t mark = 0;
 	unsigned depth;
 	int rc;
 
 	for (depth = 0; ino != STATE_ROOT_INO; depth++) {
-		if (depth > STATE_DEPTH_MAX)
+		if (depth > STATE_DEPTH_MAX || (depth && ino == mark))
 			return -ERR_CORRUPT;
+		if (!(depth & (depth - 1)))
+			mark = ino;
 		rc = name_of(r, ino, at, READER_S_NAME_OF, &item);
 		if (!rc && at != IDX_NOW)
 			rc = name_of(r, ino, at, READER_S_NAME_PAST_OF, &item);
 		if (rc > 0)
-			rc = prepend(path, &item) ? -ENOMEM : 1;
+			rc = prepend(path, &item);
 		if (rc <= 0)
 			return rc;
 		ino = item.row.parent;
 	}
+	turn_round(path);
 	return 1;
 }
 
@@ -327,7 +347,7 @@ int idx_path_last(struct idx_reader *r, struct buf *out, uint64_t ino,
 		buf_clear(&path);
 		rc = last_name(r, ino, &item, &at);
 		if (rc > 0)
-			rc = prepend(&path, &item) ? -ENOMEM : 1;
+			rc = prepend(&path, &item);
 		if (rc > 0)
 			rc = walk_up(r, &path, item.row.parent, at);
 	}
