@@ -14,16 +14,38 @@
 
 /* Sorted by name. */
 static const struct vouch_verb verbs[] = {
+	{ "check", cmd_check,
+	  "check FILE FILE.tlog-proof [--trust FILE] | check --log DIR",
+	  "tell offline whether a file is what its proof says" },
+	{ "export", cmd_export, "export STORE|DIR DIR [--tree [--at WHEN]]",
+	  "write the log out for others to verify" },
+	{ "fsck", cmd_fsck, "fsck STORE [--deep] [--format=text|json]",
+	  "check the parts of a store against each other" },
 	{ "init", cmd_init, "init STORE [--origin=NAME]",
 	  "make a new volume in the directory STORE" },
+	{ "key", cmd_key, "key show|list STORE|DIR",
+	  "tell what others need to check proofs, and the keys" },
 	{ "mount", cmd_mount, "mount STORE DIR [-f] [-o OPTS]",
 	  "mount the volume STORE on DIR" },
+	{ "reindex", cmd_reindex, "reindex STORE",
+	  "make the index anew from the log" },
+	{ "replica", cmd_replica,
+	  "replica add|remove STORE|DIR DIRECTORY | list|sync STORE|DIR | "
+	  "restore DIRECTORY STORE",
+	  "keep copies of a store, and make it again from one" },
+	{ "scrub", cmd_scrub, "scrub STORE|DIR [--format=text|json]",
+	  "read everything and repair it from the replicas" },
+	{ "snapshot", cmd_snapshot, "snapshot STORE|DIR NAME",
+	  "give the state of now a name" },
 	{ "status", cmd_status, "status [STORE|DIR] [--format=text|json]",
 	  "tell how a volume is, or all that are mounted" },
 	{ "sync", cmd_sync, "sync DIR",
 	  "make everything written so far durable" },
 	{ "umount", cmd_umount, "umount DIR",
 	  "unmount, and return when everything is durable" },
+	{ "verify", cmd_verify,
+	  "verify STORE|DIR [--deep] [--consistent=CHECKPOINT]",
+	  "check every signature, hash and rule" },
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]), EXIT_MISUSE = 2 };

@@ -19,11 +19,28 @@ struct vouch_verb {
 /* NULL when there is no such verb. */
 const struct vouch_verb *vouch_find(const char *name);
 
+int cmd_adopt(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_export(int argc, char **argv);
+int cmd_fork(int argc, char **argv);
+int cmd_fsck(int argc, char **argv);
 int cmd_init(int argc, char **argv);
+int cmd_key(int argc, char **argv);
+int cmd_lineage(int argc, char **argv);
+int cmd_log(int argc, char **argv);
 int cmd_mount(int argc, char **argv);
+int cmd_prove(int argc, char **argv);
+int cmd_query(int argc, char **argv);
+int cmd_reindex(int argc, char **argv);
+int cmd_replica(int argc, char **argv);
+int cmd_restore(int argc, char **argv);
+int cmd_scrub(int argc, char **argv);
+int cmd_show(int argc, char **argv);
+int cmd_snapshot(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_sync(int argc, char **argv);
 int cmd_umount(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 
 /* mount.fuse.vouchfs and umount.fuse.vouchfs, as mount(8) calls them. */
 int cmd_mount_helper(int argc, char **argv);

@@ -1,0 +1,120 @@
+/*
+ * cmd_export.c - `vouch export STORE DIR`: the log as others read it (C2SP:
+ * checkpoint, tiles, entry bundles, partial ones included) and the trust file
+ * beside it; with --tree also the files, as they are or were.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/atomic_file.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/vio.h"
+#include "index/idx_query.h"
+#include "ledger/ledger.h"
+#include "mount-tools/opt.h"
+#include "mount-tools/reader.h"
+#include "mount-tools/tree_out.h"
+#include "mount-tools/vouch.h"
+
+static int write_trust(struct ledger *l, struct vio *target, struct errmsg *em)
+{
+	struct buf b = BUF_INIT;
+	int rc = ledger_trust(l, &b);
+
+	if (rc == 0)
+		rc = atomic_file_write(target, "trust", b.p, b.n, 0);
+	buf_release(&b);
+	return rc < 0 ? errmsg_set(em, rc, "trust: %s", err_text(rc)) : 0;
+}
+
+static int write_log(struct reader *r, const char *dir, struct errmsg *em)
+{
+	struct vio *target = NULL;
+	int rc = mkdir(dir, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	autofree char *real = rc == 0 ? realpath(dir, NULL) : NULL;
+
+	if (rc == 0)
+		rc = real ? vio_posix_open(&target, real) : -errno;
+	if (rc < 0)
+		return errmsg_set(em, rc, "%s: %s", dir, err_text(rc));
+	rc = ledger_export(r->ledger, target, em);
+	if (rc == 0)
+		rc = write_trust(r->ledger, target, em);
+	vio_free(target);
+	return rc < 0 ? errmsg_wrap(em, rc, "%s", dir) : 0;
+}
+
+static int write_tree(struct reader *r, const char *dir, const char *when,
+		      struct tree_out_report *out, struct errmsg *em)
+{
+	autofree char *target = NULL;
+	uint64_t at = IDX_NOW;
+	int rc = when ? reader_when(r, &at, when, em) : 0;
+
+	if (rc == 0 && asprintf(&target, "%s/tree", dir) < 0) {
+		target = NULL;
+		rc = -ENOMEM;
+	}
+	return rc < 0 ? rc :
+			tree_out_write(out, r->place.store, at, target, em);
+}
+
+static void say(struct reader *r, const char *dir, bool tree,
+		const struct tree_out_report *t)
+{
+	char d[4096];
+
+	log_escape(d, sizeof(d), dir, strlen(dir));
+	printf("%s/checkpoint  the log of %s, %llu seals\n"
+	       "%s/tile/       its tiles and entry bundles (C2SP tlog-tiles)\n"
+	       "%s/trust       the keys to check it with\n",
+	       d, ledger_origin(r->ledger),
+	       (unsigned long long)ledger_checkpointed(r->ledger), d, d);
+	if (tree)
+		printf("%s/tree/       %llu files, %llu directories, %llu "
+		       "others\n",
+		       d, (unsigned long long)t->files,
+		       (unsigned long long)t->dirs,
+		       (unsigned long long)t->others);
+	printf("\nCheck it: vouch-check --log %s --trust %s/trust\n", d, d);
+}
+
+int cmd_export(int argc, char **argv)
+{
+	struct tree_out_report t = { .files = 0 };
+	bool tree = false;
+	const char *when = NULL;
+	const struct opt options[] = {
+		{ 0, "tree", OPT_FLAG, &tree, NULL,
+		  "also the files, in DIR/tree (STORE not mounted)" },
+		{ 0, "at", OPT_TEXT, &when, "WHEN",
+		  "--tree as it was: a snapshot, a time, SEAL.POS" },
+		OPT_END,
+	};
+	struct errmsg em = ERRMSG_INIT;
+	struct reader r;
+	int status = opt_parse(options, &argc, &argv, 2, 2), rc;
+
+	if (status != OPT_GO)
+		return status;
+	if (when && !tree)
+		return opt_misuse("export", "--at goes with --tree");
+	rc = reader_open(&r, argv[0], NULL,
+			 READER_CHECKPOINT |
+				 (tree ? READER_OFFLINE | READER_INDEX : 0),
+			 &em);
+	if (rc < 0)
+		return opt_fail("export", rc, &em);
+	rc = write_log(&r, argv[1], &em);
+	if (rc == 0 && tree)
+		rc = write_tree(&r, argv[1], when, &t, &em);
+	if (rc == 0)
+		say(&r, argv[1], tree, &t);
+	reader_close(&r);
+	return rc < 0 ? opt_fail("export", rc, &em) : 0;
+}

@@ -1,0 +1,158 @@
+/*
+ * cmd_fsck.c - `vouch fsck` and `vouch reindex`: the store's parts against
+ * each other, nothing mounted.  The index is compared row for row with one
+ * made anew from the journal; reindex puts that one in its place.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "index/idx.h"
+#include "index/rebuild.h"
+#include "ledger/ledger.h"
+#include "mount-tools/opt.h"
+#include "mount-tools/print.h"
+#include "mount-tools/progress.h"
+#include "mount-tools/reader.h"
+#include "mount-tools/verify.h"
+#include "mount-tools/vouch.h"
+
+/* --- the rebuilt index -------------------------------------------------------- */
+
+static int rebuild(struct reader *r, struct errmsg *em)
+{
+	struct progress bar;
+	const struct rebuild_options o = {
+		.vio = r->vio,
+		.dir = r->place.store,
+		.ledger = r->ledger,
+		.name = IDX_REBUILD_NAME,
+		.progress = progress_tell,
+		.ctx = &bar,
+	};
+	struct idx *x = NULL;
+	int rc = r->lock ? 0 :
+			   errmsg_set(em, -EACCES,
+				      "%s cannot be written by this user",
+				      r->place.store);
+
+	if (rc < 0)
+		return rc;
+	progress_start(&bar, "rebuilding the index", false);
+	rc = rebuild_anew(&x, &o, em);
+	progress_end(&bar);
+	idx_close(x);
+	return rc;
+}
+
+static void on_difference(void *ctx, const char *words)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addf(&b, "index: %s", words);
+	verify_found(ctx, b.bad ? words : (char *)b.p);
+	buf_release(&b);
+}
+
+/* How many rows differ; a position behind the log is no difference. */
+static int compare(struct verify *v, struct reader *r, uint64_t *out,
+		   struct errmsg *em)
+{
+	struct rebuild_options o = {
+		.vio = r->vio,
+		.dir = r->place.store,
+		.ledger = r->ledger,
+		.read_only = true,
+	};
+	struct errmsg own = ERRMSG_INIT;
+	struct idx *x = NULL;
+	int rc = rebuild(r, em);
+
+	*out = 0;
+	if (rc < 0)
+		return rc;
+	rc = rebuild_catch_up(&x, &o, &own);
+	idx_close(x);
+	if (rc < 0) {
+		*out = 1;
+		on_difference(v, errmsg_text(&own, rc));
+		return 0;
+	}
+	return idx_compare(r->place.store, IDX_NAME, IDX_REBUILD_NAME,
+			   on_difference, v, out, em);
+}
+
+static int check(struct verify *v, struct reader *r, struct errmsg *em)
+{
+	uint64_t differences = 0;
+	const char *notes = ledger_notes(r->ledger);
+	int rc = compare(v, r, &differences, em);
+	int removed;
+
+	if (rc == 0)
+		rc = verify_offline(v, r->ledger, r->store, em);
+	removed = idx_remove(r->vio, IDX_REBUILD_NAME);
+	if (rc == 0)
+		rc = removed;
+	v->report.damaged += differences;
+	if (rc == 0 && *notes)
+		verify_found(v, notes);
+	return rc;
+}
+
+int cmd_fsck(int argc, char **argv)
+{
+	struct verify v = { .format = OPT_AS_TEXT };
+	const struct opt options[] = {
+		{ 0, "deep", OPT_FLAG, &v.deep, NULL,
+		  "also every byte of every chunk, and what nothing names" },
+		OPT_FORMAT(&v.format),
+		OPT_END,
+	};
+	struct errmsg em = ERRMSG_INIT;
+	struct reader r;
+	int status = opt_parse(options, &argc, &argv, 1, 1), rc;
+
+	if (status != OPT_GO)
+		return status;
+	rc = reader_open(&r, argv[0], NULL,
+			 READER_OFFLINE | (v.deep ? READER_STORE : 0), &em);
+	if (rc == 0) {
+		rc = check(&v, &r, &em);
+		reader_close(&r);
+	}
+	status = rc < 0 ? opt_fail("fsck", rc, &em) : verify_print(&v);
+	if (rc == 0 && v.format == OPT_AS_TEXT && v.report.unneeded)
+		printf("space     %llu chunks are named by no entry (a crash "
+		       "leaves such)\n",
+		       (unsigned long long)v.report.unneeded);
+	verify_release(&v);
+	return status;
+}
+
+int cmd_reindex(int argc, char **argv)
+{
+	const struct opt options[] = { OPT_END };
+	struct errmsg em = ERRMSG_INIT;
+	struct reader r;
+	uint64_t seals = 0;
+	int status = opt_parse(options, &argc, &argv, 1, 1), rc;
+
+	if (status != OPT_GO)
+		return status;
+	rc = reader_open(&r, argv[0], NULL, READER_OFFLINE, &em);
+	if (rc == 0) {
+		rc = rebuild(&r, &em);
+		if (rc == 0)
+			rc = idx_replace(r.vio, &em);
+		seals = ledger_size(r.ledger);
+		reader_close(&r);
+	}
+	if (rc < 0)
+		return opt_fail("reindex", rc, &em);
+	printf("The index was made anew from the %llu seals of the log.\n",
+	       (unsigned long long)seals);
+	return 0;
+}

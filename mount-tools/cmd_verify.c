@@ -1,0 +1,362 @@
+/*
+ * cmd_verify.c - `vouch verify` and `vouch scrub`: reads everything, believes
+ * nothing, names each damaged place; scrub also puts right from replicas what
+ * they have.  A mounted volume is read by its daemon, which sees what has not
+ * settled yet; this process only draws the bar.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "base/thread.h"
+#include "base/vio.h"
+#include "fs/fsck.h"
+#include "mount-tools/ask.h"
+#include "mount-tools/opt.h"
+#include "mount-tools/print.h"
+#include "mount-tools/progress.h"
+#include "mount-tools/reader.h"
+#include "mount-tools/verify.h"
+#include "mount-tools/vouch.h"
+
+enum { NOTE_MAX = 64 << 10, POLL_NS = 200 * 1000 * 1000 };
+
+/* --- beside a mount ---------------------------------------------------------- */
+
+struct watch {
+	const char *store;
+	struct progress bar;
+	struct mutex mu;
+	struct cond changed;
+	bool stop; /* guarded by mu */
+};
+
+static void watch_main(void *arg)
+{
+	struct watch *w = arg;
+
+	mutex_lock(&w->mu);
+	while (!w->stop) {
+		struct json_doc *doc = NULL;
+		uint64_t done = 0, all = 0;
+
+		cond_timedwait_ns(&w->changed, &w->mu, POLL_NS);
+		if (w->stop)
+			break;
+		mutex_unlock(&w->mu);
+		if (ctl_call(&doc, w->store, "\"verb\":\"progress\"", NULL) ==
+			    0 &&
+		    json_get_u64(json_root(doc), "done", &done) &&
+		    json_get_u64(json_root(doc), "all", &all))
+			progress_set(&w->bar, done, all);
+		json_free(doc);
+		mutex_lock(&w->mu);
+	}
+	mutex_unlock(&w->mu);
+}
+
+static int ask_daemon(struct json_doc **out, const struct ctl_place *place,
+		      const char *members, const char *title, struct errmsg *em)
+{
+	struct watch w = { .store = place->store };
+	struct thread t = { .running = false };
+	int rc;
+
+	progress_start(&w.bar, title, false);
+	mutex_init(&w.mu);
+	cond_init(&w.changed);
+	if (w.bar.shown)
+		(void)!thread_start(&t, "watch", watch_main, &w);
+	rc = ask_volume(out, place, members, em);
+	mutex_lock(&w.mu);
+	w.stop = true;
+	cond_broadcast(&w.changed);
+	mutex_unlock(&w.mu);
+	thread_join(&t);
+	cond_destroy(&w.changed);
+	mutex_destroy(&w.mu);
+	progress_end(&w.bar);
+	return rc;
+}
+
+static uint64_t number(const struct json *o, const char *key)
+{
+	uint64_t v = 0;
+
+	(void)!json_get_u64(o, key, &v);
+	return v;
+}
+
+static void from_json(struct verify *v, const struct json *o)
+{
+	const struct json *list = json_get(o, "found");
+	struct fsck_report *r = &v->report;
+
+	r->log.seals = number(o, "seals");
+	r->log.entries = number(o, "entries");
+	r->log.signatures = number(o, "signatures");
+	r->log.tiles = number(o, "tiles");
+	r->log.redacted = number(o, "redacted");
+	r->log.missing = number(o, "absent");
+	r->store.packs = number(o, "packs");
+	r->store.chunks = number(o, "chunks");
+	r->store.bytes = number(o, "bytes");
+	r->store.bad = number(o, "bad");
+	r->store.repaired = number(o, "repaired");
+	r->versions = number(o, "versions");
+	r->missing = number(o, "missing");
+	r->unneeded = number(o, "unneeded");
+	r->damaged = number(o, "damaged");
+	for (const struct json *s = list ? list->first : NULL; s; s = s->next)
+		if (json_str(s))
+			verify_found(v, json_str(s));
+}
+
+static int verify_live(struct verify *v, const struct ctl_place *place,
+		       struct errmsg *em)
+{
+	struct json_doc *doc = NULL;
+	struct buf b = BUF_INIT;
+	int rc;
+
+	buf_addf(&b, "\"verb\":\"verify\",\"deep\":%s,\"repair\":%s",
+		 v->deep ? "true" : "false", v->repair ? "true" : "false");
+	if (v->note.n)
+		ask_add(&b, "consistent", (char *)v->note.p);
+	rc = b.bad ? -ENOMEM :
+		     ask_daemon(&doc, place, (char *)b.p,
+				v->repair ? "scrubbing" : "verifying", em);
+	if (rc == 0)
+		from_json(v, json_root(doc));
+	json_free(doc);
+	buf_release(&b);
+	return rc;
+}
+
+/* --- without one ------------------------------------------------------------- */
+
+void verify_found(struct verify *v, const char *words)
+{
+	if (v->found.n)
+		buf_addc(&v->found, ',');
+	text_json_string(&v->found, words, strlen(words));
+	if (v->format == OPT_AS_JSON)
+		return;
+	buf_adds(&v->lines, "  ");
+	text_term_escape(&v->lines, words, strlen(words));
+	buf_addc(&v->lines, '\n');
+}
+
+static void on_found(void *ctx, const char *words)
+{
+	verify_found(ctx, words);
+}
+
+static void on_progress(void *ctx, const char *part, uint64_t done,
+			uint64_t all)
+{
+	struct verify *v = ctx;
+
+	v->bar.bytes = strcmp(part, "chunks") == 0;
+	progress_set(&v->bar, done, all);
+}
+
+int verify_offline(struct verify *v, struct ledger *l, struct store *s,
+		   struct errmsg *em)
+{
+	const struct fsck_options o = {
+		.deep = v->deep,
+		.consistent_with = v->note.n ? (char *)v->note.p : NULL,
+		.found = on_found,
+		.progress = on_progress,
+		.ctx = v,
+	};
+	int rc;
+
+	progress_start(&v->bar, "verifying", false);
+	rc = fsck_verify(l, s, &v->report, &o, em);
+	progress_end(&v->bar);
+	return rc;
+}
+
+static int verify_store(struct verify *v, const char *path, struct errmsg *em)
+{
+	struct reader r;
+	int rc = reader_open(&r, path, NULL,
+			     READER_OFFLINE | (v->deep ? READER_STORE : 0), em);
+
+	if (rc < 0)
+		return rc;
+	rc = verify_offline(v, r.ledger, r.store, em);
+	reader_close(&r);
+	return rc;
+}
+
+/* --- what came of it --------------------------------------------------------- */
+
+static void text_add(struct verify *v, struct buf *out)
+{
+	const struct fsck_report *r = &v->report;
+	char size[TEXT_SIZE_SIZE];
+
+	text_size(size, r->store.bytes);
+	buf_addf(out, "log       %llu seals, %llu entries: ",
+		 (unsigned long long)r->log.seals,
+		 (unsigned long long)r->log.entries);
+	buf_addf(out, "%llu signatures, %llu tiles\n",
+		 (unsigned long long)r->log.signatures,
+		 (unsigned long long)r->log.tiles);
+	if (v->note.n)
+		buf_adds(out, "          compared with the checkpoint given\n");
+	if (r->log.redacted)
+		buf_addf(out, "          %llu entries are redacted\n",
+			 (unsigned long long)r->log.redacted);
+	if (v->deep) {
+		buf_addf(out, "chunks    %llu in %llu packs, %s read\n",
+			 (unsigned long long)r->store.chunks,
+			 (unsigned long long)r->store.packs, size);
+		buf_addf(out, "versions  %llu, %llu chunks missing\n",
+			 (unsigned long long)r->versions,
+			 (unsigned long long)r->missing);
+	}
+	if (r->store.repaired)
+		buf_addf(out, "repaired  %llu from replicas\n",
+			 (unsigned long long)r->store.repaired);
+}
+
+static void json_add(struct verify *v, struct buf *out, bool ok)
+{
+	const struct fsck_report *r = &v->report;
+
+	buf_addf(out, "{\"ok\":%s,\"deep\":%s,\"seals\":%llu",
+		 ok ? "true" : "false", v->deep ? "true" : "false",
+		 (unsigned long long)r->log.seals);
+	buf_addf(out, ",\"entries\":%llu,\"signatures\":%llu,\"tiles\":%llu",
+		 (unsigned long long)r->log.entries,
+		 (unsigned long long)r->log.signatures,
+		 (unsigned long long)r->log.tiles);
+	buf_addf(out, ",\"redacted\":%llu,\"packs\":%llu,\"chunks\":%llu",
+		 (unsigned long long)r->log.redacted,
+		 (unsigned long long)r->store.packs,
+		 (unsigned long long)r->store.chunks);
+	buf_addf(out, ",\"bytes\":%llu,\"versions\":%llu,\"missing\":%llu",
+		 (unsigned long long)r->store.bytes,
+		 (unsigned long long)r->versions,
+		 (unsigned long long)r->missing);
+	buf_addf(out, ",\"repaired\":%llu,\"damaged\":%llu,\"found\":[%s]}\n",
+		 (unsigned long long)r->store.repaired,
+		 (unsigned long long)r->damaged,
+		 v->found.n ? (char *)v->found.p : "");
+}
+
+/* What scrub put right is no damage any more. */
+static bool is_good(const struct verify *v)
+{
+	if (v->repair)
+		return v->report.damaged <= v->report.store.repaired;
+	return v->report.damaged == 0;
+}
+
+int verify_print(struct verify *v)
+{
+	struct buf out = BUF_INIT;
+	bool ok = is_good(v);
+	int rc;
+
+	if (v->format == OPT_AS_JSON) {
+		json_add(v, &out, ok);
+	} else {
+		text_add(v, &out);
+		if (v->lines.n)
+			buf_addf(&out, "found\n%s", (char *)v->lines.p);
+		if (v->report.damaged == 0)
+			buf_adds(&out, "good      nothing is damaged, nothing "
+				       "is missing\n");
+		else if (ok)
+			buf_adds(&out, "good      all of it was repaired\n");
+		else
+			buf_addf(&out, "DAMAGED   in %llu place%s\n",
+				 (unsigned long long)v->report.damaged,
+				 v->report.damaged == 1 ? "" : "s");
+	}
+	rc = print_flush(&out);
+	buf_release(&out);
+	return rc < 0 || !ok;
+}
+
+void verify_release(struct verify *v)
+{
+	buf_release(&v->note);
+	buf_release(&v->found);
+	buf_release(&v->lines);
+}
+
+static int read_note(struct verify *v, const char *path, struct errmsg *em)
+{
+	autofree char *real = realpath(path, NULL);
+	struct vio *root = NULL;
+	int rc = real ? vio_posix_open(&root, "/") : -errno;
+
+	if (rc == 0)
+		rc = vio_read_file(root, &v->note, real + 1, NOTE_MAX);
+	vio_free(root);
+	return rc < 0 ? errmsg_set(em, rc, "%s: %s", path, err_text(rc)) : 0;
+}
+
+static int run(struct verify *v, const char *verb, const char *path,
+	       const char *consistent)
+{
+	struct errmsg em = ERRMSG_INIT;
+	struct ctl_place place;
+	int fd = -1;
+	int rc = ctl_find(&place, path, &em);
+
+	if (rc == 0 && consistent)
+		rc = read_note(v, consistent, &em);
+	if (rc == 0) {
+		/* Repairs are entered in the log: that takes an open volume. */
+		bool live = ctl_connect(&fd, place.store, NULL) == 0;
+
+		if (fd >= 0)
+			close(fd);
+		rc = live || v->repair ? verify_live(v, &place, &em) :
+					 verify_store(v, place.store, &em);
+	}
+	int status = rc < 0 ? opt_fail(verb, rc, &em) : verify_print(v);
+	ctl_place_release(&place);
+	verify_release(v);
+	return status;
+}
+
+int cmd_verify(int argc, char **argv)
+{
+	struct verify v = { .format = OPT_AS_TEXT };
+	const char *consistent = NULL;
+	const struct opt options[] = {
+		{ 0, "deep", OPT_FLAG, &v.deep, NULL,
+		  "also every byte of every chunk" },
+		{ 0, "consistent", OPT_TEXT, &consistent, "CHECKPOINT",
+		  "and that the log continues the one this file speaks of" },
+		OPT_FORMAT(&v.format),
+		OPT_END,
+	};
+	int status = opt_parse(options, &argc, &argv, 1, 1);
+
+	return status != OPT_GO ? status :
+				  run(&v, "verify", argv[0], consistent);
+}
+
+int cmd_scrub(int argc, char **argv)
+{
+	struct verify v = { .deep = true, .repair = true };
+	const struct opt options[] = { OPT_FORMAT(&v.format), OPT_END };
+	int status = opt_parse(options, &argc, &argv, 1, 1);
+
+	return status != OPT_GO ? status : run(&v, "scrub", argv[0], NULL);
+}

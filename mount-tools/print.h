@@ -1,0 +1,24 @@
+/*
+ * print.h - small helpers of the verbs that print.  One thread.
+ */
+#ifndef MOUNT_TOOLS_PRINT_H
+#define MOUNT_TOOLS_PRINT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct idx_reader;
+
+/* Writes it to stdout and empties it; -ENOMEM where it is bad. */
+int print_flush(struct buf *b);
+/* "2026-11-21 10:00:00" in UTC. */
+void print_time(struct buf *out, int64_t ns);
+/* "12.3" */
+void print_number(struct buf *out, uint64_t entry_no);
+/* A process in a few words: "cp a b (uid 0, pid 42)"; "the system". */
+void print_actor(struct buf *out, struct idx_reader *r, uint64_t actor_no);
+/* "one file", "3 files": n and the noun, an s where it belongs. */
+void print_count(struct buf *out, uint64_t n, const char *noun);
+
+#endif
