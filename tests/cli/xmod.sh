@@ -3,6 +3,7 @@
 # timeout: 300
 set -eu
 . "$TOP/tests/foreign/lib.sh"
+need_xmod
 
 for more in 0 1 251 252 600; do
 	mkdir "sample-$more"

@@ -4,6 +4,7 @@
 # timeout: 600
 set -eu
 . "$TOP/tests/foreign/lib.sh"
+need_tessera
 
 for more in 0 251 252 600; do
 	mkdir "sample-$more"

@@ -4,6 +4,7 @@
 # timeout: 300
 . "$TOP/tests/mount/lib.sh"
 . "$TOP/tests/foreign/lib.sh"
+need_xmod
 
 new_volume --origin vouchfs.example/foreign
 mount_volume
@@ -19,6 +20,8 @@ for name in model.bin number headers/renamed.h; do
 	expect "proof of $name" vouch prove "mnt/$name" -o "${name##*/}.tlog-proof"
 	cp "mnt/$name" "${name##*/}"
 done
+jq -r .trust_file mnt/audit/keys.json >trust
+expect 'x/mod on the mount' xmod mnt/audit trust
 umount_volume
 
 vouch key show vol >trust || fail 'key show'
