@@ -239,10 +239,11 @@ void replicate_close(struct replicate *r)
 void replicate_mark(struct replicate *r, uint64_t position)
 {
 	mutex_lock(&r->mu);
-	if (r->mark < position)
+	if (r->mark < position) {
 		r->mark = position;
-	r->kicks++;
-	cond_broadcast(&r->changed);
+		r->kicks++;
+		cond_broadcast(&r->changed);
+	}
 	mutex_unlock(&r->mu);
 }
 

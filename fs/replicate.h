@@ -69,7 +69,8 @@ int must_use replicate_add(struct replicate *r, struct replica *replica,
 /* Stops following and closes it; its files stay.  -ENOENT. */
 int must_use replicate_remove(struct replicate *r, const char *name);
 
-/* All up to this position is durable in the objects now; wakes followers. */
+/* All up to this position is durable in the objects now; wakes followers when
+ * it is news. */
 void replicate_mark(struct replicate *r, uint64_t position);
 /*
  * Waits until every replica has the position; 0, or -ERR_AGAIN when the time

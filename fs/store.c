@@ -89,6 +89,13 @@ int store_failed(struct store *s)
 void store_told_repair(struct store *s, const struct digest *id,
 		       const char *replica, bool ok)
 {
+	if (ok) {
+		verified_drop(&s->told, id);
+	} else {
+		if (verified_has(&s->told, id))
+			return;
+		verified_add(&s->told, id);
+	}
 	atomic_fetch_add(ok ? &s->repaired : &s->unrepaired, 1);
 	if (s->on_repair)
 		s->on_repair(s->ctx, id, replica, ok);
@@ -201,6 +208,8 @@ int store_open(struct store **out, const struct store_options *o,
 	mutex_init(&s->restore_mu);
 	space_init(&s->space, o->vio);
 	rc = verified_init(&s->verified, VERIFIED_SETS);
+	if (verified_init(&s->told, VERIFIED_SETS_FEW) < 0)
+		rc = -ENOMEM;
 	if (chunk_cache_init(&s->cache,
 			     o->cache_bytes ? o->cache_bytes : CACHE_BYTES) < 0)
 		rc = -ENOMEM;
@@ -237,6 +246,7 @@ void store_close(struct store *s)
 	store_replicas_release(s);
 	staging_release(&s->staging);
 	chunk_cache_release(&s->cache);
+	verified_release(&s->told);
 	verified_release(&s->verified);
 	space_release(&s->space);
 	slots_free(s);

@@ -436,6 +436,10 @@ static void check_header(struct store_checker *c)
 
 	if (rc == 0 && h.number == c->file->number)
 		return;
+	if (c->n_good == 0 && packfile_state(c->file) != PACK_SEALED) {
+		c->report->torn_bytes += c->n; /* cut off at its birth */
+		return;
+	}
 	h = (struct pack_header){ .number = c->file->number };
 	memcpy(h.volume_id, c->file->volume_id, 16);
 	pack_header_encode(bytes, &h);
@@ -520,7 +524,6 @@ static int check_pack(struct store_checker *c)
 		store_checker_found(c, "%s: had a torn end, which was cut",
 				    c->file->name);
 	}
-	check_header(c);
 	if (state != PACK_OPEN)
 		v = footer(c, &n, &listed);
 	if (listed == -ENOMEM)
@@ -531,6 +534,7 @@ static int check_pack(struct store_checker *c)
 	c->report->packs++;
 	c->report->chunks += c->n_good;
 	c->report->bytes += c->n;
+	check_header(c);
 	check_holes(c, v, n);
 	if (v)
 		check_listed(c, v, n);

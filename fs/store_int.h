@@ -4,7 +4,8 @@
  * Lock order: settle_mu, restore_mu, replica_mu, store_replica.mu, packs.mu,
  * packfile.mu, handles.mu; the mutexes of cache, staging, verified, space and
  * slots are leaves.  Disk I/O happens under settle_mu, restore_mu,
- * store_replica.mu, packfile.mu (appends of its owner) and no other.
+ * store_replica.mu, packfile.mu (appends of its owner) and no other; files are
+ * opened under handles.mu.
  */
 #ifndef FS_STORE_INT_H
 #define FS_STORE_INT_H
@@ -47,6 +48,7 @@ struct store {
 	struct packs packs;
 	struct locations *locations;
 	struct verified verified;
+	struct verified told; /* chunks whose loss was told */
 	struct chunk_cache cache;
 	struct staging staging;
 	struct space space;
@@ -85,7 +87,7 @@ int must_use store_list_pack(struct store *s, struct packfile *f);
 /* Lists every chunk of every pack. */
 int must_use store_list_all(struct store *s, uint64_t first);
 int must_use store_table_flush(struct store *s, struct errmsg *em);
-/* Tells whoever asked, and counts. */
+/* Tells whoever asked, and counts; a loss is told once per chunk. */
 void store_told_repair(struct store *s, const struct digest *id,
 		       const char *replica, bool ok);
 

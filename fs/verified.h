@@ -25,7 +25,7 @@ struct verified {
 	size_t sets;
 };
 
-enum { VERIFIED_WAYS = 4, VERIFIED_SETS = 1 << 16 };
+enum { VERIFIED_WAYS = 4, VERIFIED_SETS = 1 << 16, VERIFIED_SETS_FEW = 256 };
 
 int must_use verified_init(struct verified *v, size_t sets);
 void verified_release(struct verified *v);

@@ -149,6 +149,7 @@ static void disk_init(struct disk *d)
 		.number = 1,
 	};
 	cr_assert_eq(vio_mkdir(d->o.vio, "packs"), 0);
+	cr_assert_eq(vio_syncdir(d->o.vio, "."), 0);
 }
 
 static void disk_release(struct disk *d)
@@ -241,6 +242,37 @@ Test(packfile, damage_in_the_middle_hides_nothing_else)
 		  "the mark was flushed together with it");
 	packfile_close(f);
 	disk_release(&d);
+}
+
+Test(packfile, a_crash_while_sealing_loses_nothing_that_was_flushed)
+{
+	bool reached_end = false;
+
+	for (uint64_t n = 1; !reached_end; n++) {
+		struct disk d;
+		struct packfile *f = NULL;
+		struct prng r = { 0 };
+		int rc = 0;
+
+		prng_init(&r, n);
+		disk_init(&d);
+		cr_assert_eq(packfile_create(&f, &d.o), 0);
+		append_text(f, "one");
+		append_text(f, "two");
+		cr_assert_eq(packfile_flush(f), 0);
+		append_text(f, "three");
+		vio_sim_stop_at(d.sim, n);
+		rc = packfile_seal(f);
+		reached_end = !vio_sim_stopped(d.sim);
+		packfile_close(f);
+		vio_sim_crash(d.sim, &r);
+		cr_assert_eq(packfile_open(&f, &d.o, NULL), 0);
+		cr_assert_geq(count(f), rc == 0 ? 3 : 2);
+		if (rc == 0)
+			cr_assert_eq(packfile_state(f), PACK_SEALED);
+		packfile_close(f);
+		disk_release(&d);
+	}
 }
 
 Test(packfile, a_newer_format_is_refused_in_words)

@@ -2,11 +2,13 @@
  * test_store.c - chunks come back as they went in, or not at all.
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/auto.h"
 #include "base/err.h"
+#include "base/ptable.h"
 #include "base/vio.h"
 #include "fs/pack.h"
 #include "fs/replica.h"
@@ -234,7 +236,7 @@ Test(store, packs_are_sealed_at_their_limit_and_found_by_footer)
 	store_writer_close(w);
 	store_close(s);
 	/* without the table: from the footers */
-	cr_assert_geq(vio_unlink(vio_sim_vio(sim), "cache/chunks"), -ENOENT);
+	cr_assert_eq(ptable_remove(vio_sim_vio(sim), "cache/chunks"), 0);
 	s = store_on(sim);
 	store_stat(s, &st);
 	cr_assert_eq(st.packs, 3);
@@ -249,6 +251,17 @@ Test(store, packs_are_sealed_at_their_limit_and_found_by_footer)
 	chunk_maker_free(m);
 	store_close(s);
 	vio_sim_free(sim);
+}
+
+/* Whatever a crash left behind, none of it is damage. */
+static void check_clean(struct store *s)
+{
+	struct store_check_options o = { .repair = false };
+	struct store_check_report rep = { 0 };
+
+	cr_assert_eq(store_check(s, &rep, &o, NULL), 0);
+	cr_assert_eq(rep.bad, 0);
+	cr_assert_gt(rep.chunks, 0);
 }
 
 /*
@@ -332,6 +345,7 @@ Test(store, what_was_flushed_survives_a_crash_at_any_moment, .timeout = 170)
 			cr_assert_eq(put_range(s, 2000, 2005), 0);
 			for (uint64_t k = 2000; k < 2005; k++)
 				cr_assert_eq(check(s, k), 0);
+			check_clean(s);
 			store_close(s);
 		}
 		vio_sim_free(sim);
@@ -437,5 +451,90 @@ Test(store, another_volumes_pack_is_refused_in_words)
 	store_close(s);
 	cr_assert_eq(store_open(&s, &o, &em), -ERR_CORRUPT);
 	cr_assert_not_null(strstr(em.text, "another volume"));
+	vio_sim_free(sim);
+}
+
+struct damage {
+	struct vio_sim *sim;
+	struct prng r;
+	unsigned files;
+};
+
+static int damage_one(void *ctx, const char *name)
+{
+	struct damage *d = ctx;
+	char path[512];
+	struct vio_stat st = { 0 };
+
+	snprintf(path, sizeof(path), "cache/%s", name);
+	cr_assert_eq(vio_stat(vio_sim_vio(d->sim), path, &st), 0);
+	if (st.size == 0)
+		return 0;
+	d->files++;
+	return vio_sim_flip(d->sim, path, prng_below(&d->r, st.size), 2);
+}
+
+Test(store, a_damaged_location_table_costs_nothing_but_time)
+{
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct damage d = { .sim = sim };
+	struct store *s = store_on(sim);
+
+	prng_init(&d.r, prng_seed("store_table", 4));
+	cr_assert_eq(put_range(s, 0, 100), 0);
+	store_close(s);
+	for (int round = 0; round < 30; round++) {
+		cr_assert_eq(
+			vio_list(vio_sim_vio(sim), "cache", damage_one, &d), 0);
+		s = store_on(sim);
+		for (uint64_t k = 0; k < 100; k++)
+			cr_assert_eq(check(s, k), 0, "round %d", round);
+		store_close(s);
+	}
+	cr_assert_gt(d.files, 30);
+	vio_sim_free(sim);
+}
+
+Test(store, a_full_disk_can_be_opened_and_read)
+{
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct store *s = store_on(sim);
+	struct prng r = { 0 };
+
+	prng_init(&r, 1);
+	cr_assert_eq(put_range(s, 0, 50), 0);
+	vio_sim_set_space(sim, 0);
+	vio_sim_crash(sim, &r);
+	store_close(s);
+	vio_sim_set_space(sim, 0);
+	for (int again = 0; again < 2; again++) {
+		s = store_on(sim);
+		for (uint64_t k = 0; k < 50; k++)
+			cr_assert_eq(check(s, k), 0);
+		cr_assert_eq(put_range(s, 50, 60), -ENOSPC);
+		store_close(s);
+		cr_assert_eq(ptable_remove(vio_sim_vio(sim), "cache/chunks"),
+			     0);
+	}
+	vio_sim_free(sim);
+}
+
+Test(store, the_loss_of_a_chunk_is_told_once)
+{
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct store *s = store_on(sim);
+	struct store_stat st = { 0 };
+
+	cr_assert_eq(put_range(s, 0, 3), 0);
+	store_close(s);
+	cr_assert_eq(vio_sim_flip(sim, "packs/00000001.pack",
+				  PACK_HEADER_SIZE + PACK_RECORD_SIZE, 1),
+		     0);
+	s = store_on(sim);
+	for (int i = 0; i < 5; i++)
+		cr_assert_eq(check(s, 0), -ERR_CORRUPT);
+	store_stat(s, &st);
+	cr_assert_eq(st.unrepaired, 1);
+	store_close(s);
 	vio_sim_free(sim);
 }
