@@ -518,6 +518,56 @@ Test(rules, a_new_origin_brings_a_new_log_key)
 	key_free(k);
 }
 
+Test(rules, the_logs_key_rotates_too)
+{
+	struct key *k = fixed(58, KEY_LOG);
+	uint8_t id[16];
+
+	add_key(ENTRY_ROTATE, KEY_LOG, 0, k, s.log);
+	sample_log_commit(&s);
+	cr_assert_eq(feed(), 0);
+	key_id(id, key_public(s.log));
+	cr_assert_eq(rules_key_find(r, id)->until, 1);
+	key_id(id, key_public(k));
+	cr_assert_eq(rules_key_find(r, id)->from, 2);
+	cr_assert_eq(rules_key_find(r, id)->role, KEY_LOG);
+	key_free(k);
+}
+
+/* Replaces a stored entry by its redacted form. */
+static void redact(struct buf *b)
+{
+	struct entry_view v;
+	struct digest commit;
+	struct buf out = BUF_INIT;
+
+	cr_assert_eq(entry_decode(&v, b->p, b->n), 0);
+	entry_commit(&commit, v.salt, v.body, v.body_n);
+	buf_add(&out, b->p, ENTRY_CORE_SIZE);
+	buf_u8(&out, ENTRY_REDACTED);
+	buf_add(&out, commit.b, 32);
+	buf_add(&out, commit.b, 32);
+	buf_release(b);
+	*b = out;
+}
+
+Test(rules, a_redacted_body_leaves_the_batch_valid)
+{
+	sample_log_story(&s, 1);
+	redact(&s.batch[3].bytes[1]);
+	redact(&s.batch[5].bytes[0]);
+	cr_assert_eq(feed(), 0);
+}
+
+Test(rules, an_entry_about_keys_is_in_clear)
+{
+	struct errmsg em = ERRMSG_INIT;
+
+	redact(&s.batch[0].bytes[1]);
+	cr_assert_eq(check_words(0, &em), -ERR_REJECTED);
+	cr_assert_not_null(strstr(em.text, "in clear"));
+}
+
 Test(rules, entries_name_only_what_came_before)
 {
 	struct entry e;
