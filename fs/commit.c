@@ -366,6 +366,8 @@ static void commit_main(void *arg)
 		}
 		commit_round_locked(c);
 	}
+	c->commit_ended = true;
+	cond_broadcast(&c->apply);
 	mutex_unlock(&c->t->mu);
 }
 
@@ -447,7 +449,7 @@ static void apply_main(void *arg)
 	mutex_lock(&c->t->mu);
 	while (!c->abandon &&
 	       !(c->stop && (c->failed || (c->applied_seq == c->committed_seq &&
-					   !c->commit_thread.running))))
+					   c->commit_ended))))
 		if (!apply_round_locked(c))
 			cond_timedwait_ns(&c->apply, &c->t->mu,
 					  LINGER_MS * NS_PER_MS);
@@ -588,9 +590,6 @@ static void stop_threads(struct commit *c, bool abandon)
 	mutex_unlock(&c->t->mu);
 	thread_join(&c->settle_thread);
 	thread_join(&c->commit_thread);
-	mutex_lock(&c->t->mu);
-	cond_broadcast(&c->apply);
-	mutex_unlock(&c->t->mu);
 	thread_join(&c->apply_thread);
 }
 

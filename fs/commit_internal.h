@@ -53,6 +53,7 @@ struct commit {
 	int failed;
 	char words[256];
 	bool stop, abandon;
+	bool commit_ended; /* the commit thread makes no more batches */
 	/* settle thread alone */
 	int64_t checkpoint_ns;
 	struct thread commit_thread, apply_thread, settle_thread;
