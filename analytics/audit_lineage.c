@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
+#include "ledger/entry.h"
 
 static int lineage_attr(struct provider *p, struct node *n, struct stat *out,
 			uint32_t *ttl)
@@ -61,6 +62,11 @@ static int lineage_open(struct provider *p, const struct cred *cr,
 	int rc = core_may_read(p->core, cr, f->node->key.a);
 
 	how->direct_io = true;
+	if (rc >= 0)
+		rc = core_make_version(p->core, f->node->key.a,
+				       ENTRY_REASON_DEMAND);
+	if (rc == -ENOENT || rc == -ESTALE)
+		rc = 0; /* gone: it has its versions all the same */
 	if (rc >= 0)
 		rc = provider_settle(p);
 	if (rc >= 0)

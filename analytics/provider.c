@@ -16,6 +16,7 @@
 
 #include "analytics/provider_internal.h"
 #include "base/err.h"
+#include "base/vio.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 
@@ -94,7 +95,7 @@ void provider_set_time(struct stat *out, int64_t ns)
 		out->st_mtim.tv_nsec += 1000000000;
 		out->st_mtim.tv_sec--;
 	}
-	out->st_atim = out->st_ctim = out->st_mtim;
+	out->st_atim = out->st_mtim;
 }
 
 void provider_published(struct provider *p, struct node *n, struct stat *out)
@@ -106,7 +107,11 @@ void provider_published(struct provider *p, struct node *n, struct stat *out)
 	mtime = n->mtime_ns;
 	node_unlock(&p->nodes);
 	out->st_blocks = (out->st_size + 511) / 512;
-	provider_set_time(out, mtime ? mtime : p->start_ns);
+	/* tar takes a ctime that moves for a file that somebody writes to */
+	provider_set_time(out, p->start_ns);
+	out->st_ctim = out->st_mtim;
+	if (mtime)
+		provider_set_time(out, mtime);
 }
 
 void provider_open_attr(struct provider *p, struct node *n, struct stat *out,
@@ -435,11 +440,16 @@ static int find_owner(struct provider *p)
 
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return -ENAMETOOLONG;
-	if (core_options_of(p->core)->vio || stat(path, &st) < 0) {
-		p->owner_uid = getuid(); /* a simulated disk has no owner */
-		p->owner_gid = getgid();
+	if (core_options_of(p->core)->vio) {
+		struct vio_stat sim;
+
+		if (vio_stat(core_options_of(p->core)->vio, "volume.conf",
+			     &sim) >= 0)
+			p->owner_uid = p->owner_gid = sim.uid;
 		return 0;
 	}
+	if (stat(path, &st) < 0)
+		return -errno;
 	p->owner_uid = st.st_uid;
 	p->owner_gid = st.st_gid;
 	return 0;
