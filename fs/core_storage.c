@@ -87,12 +87,12 @@ static int bring_back(struct core *c, struct handle *h,
 }
 
 int core_storage_restore(struct core *c, const struct cred *cr, uint64_t ino,
-			 uint64_t version_no, const char *when)
+			 uint64_t from, uint64_t version_no, const char *when)
 {
 	struct restore_arg a = { .when = when };
 	struct idx_version v;
 	bool keep;
-	int rc = find_version(c, &v, &a.leaf, ino, version_no);
+	int rc = find_version(c, &v, &a.leaf, from, version_no);
 
 	if (rc >= 0)
 		rc = core_open_file(c, cr, ino, O_WRONLY, false, &a.h, &keep);
@@ -118,7 +118,7 @@ int core_storage_restore(struct core *c, const struct cred *cr, uint64_t ino,
 int core_restore(struct core *c, const struct cred *cr, uint64_t ino,
 		 uint64_t version_no)
 {
-	return core_storage_restore(c, cr, ino, version_no, "");
+	return core_storage_restore(c, cr, ino, ino, version_no, "");
 }
 
 /* --- replicas, scrubs --- */

@@ -16,13 +16,14 @@ struct cred;
 enum { CORE_STORAGE_DIRECTORY = 1 };
 
 /*
- * core_restore() with the words of the user ("yesterday") for the RESTORE
- * entry.  -ENOENT: no such version; -ENODATA: it is redacted; -EINVAL: no
- * regular file.
+ * core_restore() from a version of inode `from` (a file may have been replaced
+ * since), with the words of the user ("yesterday") for the RESTORE entry.
+ * -ENOENT: no such version; -ENODATA: it is redacted; -EINVAL: no regular
+ * file.
  */
 int must_use core_storage_restore(struct core *c, const struct cred *cr,
-				  uint64_t ino, uint64_t version_no,
-				  const char *when);
+				  uint64_t ino, uint64_t from,
+				  uint64_t version_no, const char *when);
 /* Enters REPLICA_ADD or REPLICA_REMOVE (kind), and waits for the index. */
 int must_use core_storage_replica(struct core *c, uint16_t kind,
 				  uint16_t number, const char *location);

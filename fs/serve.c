@@ -164,15 +164,17 @@ static int verb_restore(void *ctx, const struct json *request,
 	struct serve *s = ctx;
 	const char *path = json_get_str(request, "path");
 	const char *when = json_get_str(request, "when");
-	uint64_t ino = 0, version = 0;
+	uint64_t ino = 0, version = 0, from = 0;
 	int rc;
 
 	(void)out;
 	if (!path || !json_get_u64(request, "version", &version))
 		return errmsg_set(em, -ERR_USAGE, "restore: no path, version");
 	rc = core_resolve(s->core, path, &ino);
+	if (!json_get_u64(request, "from", &from))
+		from = ino;
 	if (rc == 0)
-		rc = core_storage_restore(s->core, peer, ino, version,
+		rc = core_storage_restore(s->core, peer, ino, from, version,
 					  when ? when : "");
 	if (rc == -ENODATA)
 		return errmsg_set(em, rc, "%s: that version is redacted", path);

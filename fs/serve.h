@@ -9,7 +9,7 @@
  *   settle        {path?, checkpoint?}: all written is in the index
  *   verify        {deep?, repair?, consistent?} -> what was found
  *   progress      how far verify or scrub is
- *   restore       {path, version, when}
+ *   restore       {path, from?, version, when}: from: another inode's
  *   replica-add | replica-remove {directory}
  *   replica-list | replica-sync
  *

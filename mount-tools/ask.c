@@ -1,6 +1,8 @@
 /* ask.c - see ask.h. */
 #include "mount-tools/ask.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +13,8 @@
 #include "fs/core.h"
 #include "fs/guard_place.h"
 #include "fs/serve.h"
+#include "mount-tools/reader.h"
+#include "mount-tools/verbs.h"
 
 void ask_add(struct buf *members, const char *key, const char *value)
 {
@@ -18,8 +22,8 @@ void ask_add(struct buf *members, const char *key, const char *value)
 	text_json_string(members, value, strlen(value));
 }
 
-static int answer(struct json_doc **out, struct serve *s, const char *members,
-		  struct errmsg *em)
+static int answer(struct json_doc **out, struct core *c, struct serve *s,
+		  const char *members, struct errmsg *em)
 {
 	const struct cred me = {
 		.uid = geteuid(),
@@ -33,6 +37,8 @@ static int answer(struct json_doc **out, struct serve *s, const char *members,
 	buf_addf(&b, "{%s}", members);
 	rc = b.bad ? -ENOMEM : json_parse(&request, b.p, b.n, em);
 	if (rc == 0)
+		rc = verbs_ask(c, json_root(request), &me, &reply, em);
+	if (rc == -ERR_USAGE && reply.n == 0)
 		rc = serve_ask(s, json_root(request), &me, &reply, em);
 	if (rc == 0 && out) {
 		buf_addf(&whole, "{%s}", reply.n ? (char *)reply.p : "");
@@ -47,14 +53,14 @@ static int answer(struct json_doc **out, struct serve *s, const char *members,
 }
 
 static int open_and_ask(struct json_doc **out, const char *store,
-			const char *members, struct errmsg *em)
+			bool read_only, const char *members, struct errmsg *em)
 {
 	autofree char *guard = NULL;
-	struct core_options o = { .store = store };
+	struct core_options o = { .store = store, .read_only = read_only };
 	struct errmsg closing = ERRMSG_INIT;
 	struct core *c = NULL;
 	struct serve *s = NULL;
-	int rc = guard_place_make(&guard, em), closed;
+	int rc = read_only ? 0 : guard_place_make(&guard, em), closed;
 
 	o.guard_dir = guard;
 	if (rc == 0)
@@ -63,7 +69,7 @@ static int open_and_ask(struct json_doc **out, const char *store,
 		return rc;
 	rc = serve_open(&s, c, NULL, em);
 	if (rc == 0)
-		rc = answer(out, s, members, em);
+		rc = answer(out, c, s, members, em);
 	serve_close(s);
 	closed = core_close(c, &closing);
 	if (rc == 0 && closed < 0)
@@ -72,13 +78,35 @@ static int open_and_ask(struct json_doc **out, const char *store,
 	return rc;
 }
 
+static int ask(struct json_doc **out, const struct ctl_place *place,
+	       bool read_only, const char *members, struct errmsg *em)
+{
+	struct errmsg own = ERRMSG_INIT;
+	struct reader r;
+	int rc = ctl_call(out, place->store, members, &own);
+
+	if (rc != -ENOTCONN)
+		return rc < 0 ?
+			       errmsg_set(em, rc, "%s", errmsg_text(&own, rc)) :
+			       0;
+	rc = 0;
+	if (read_only) {
+		rc = reader_open(&r, place->store, NULL, READER_INDEX, em);
+		if (rc == 0)
+			reader_close(&r);
+	}
+	return rc < 0 ? rc :
+			open_and_ask(out, place->store, read_only, members, em);
+}
+
 int ask_volume(struct json_doc **out, const struct ctl_place *place,
 	       const char *members, struct errmsg *em)
 {
-	struct errmsg own = ERRMSG_INIT;
-	int rc = ctl_call(out, place->store, members, &own);
+	return ask(out, place, false, members, em);
+}
 
-	if (rc == -ENOTCONN)
-		return open_and_ask(out, place->store, members, em);
-	return rc < 0 ? errmsg_set(em, rc, "%s", errmsg_text(&own, rc)) : 0;
+int ask_look(struct json_doc **out, const struct ctl_place *place,
+	     const char *members, struct errmsg *em)
+{
+	return ask(out, place, true, members, em);
 }

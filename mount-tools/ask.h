@@ -8,6 +8,7 @@
 #include "base/auto.h"
 #include "mount-tools/ctl.h"
 
+struct buf;
 struct errmsg;
 struct json_doc;
 
@@ -18,8 +19,13 @@ struct json_doc;
 int must_use ask_volume(struct json_doc **out, const struct ctl_place *place,
 			const char *members, struct errmsg *em);
 
+/*
+ * The same for requests that change nothing: an unmounted volume is opened
+ * for reading (its index is brought up to the log first).
+ */
+int must_use ask_look(struct json_doc **out, const struct ctl_place *place,
+		      const char *members, struct errmsg *em);
 /* Adds `,"key":"value"` (a path) to members. */
-struct buf;
 void ask_add(struct buf *members, const char *key, const char *value);
 
 #endif

@@ -12,6 +12,7 @@
 #include "fs/mount_opt.h"
 #include "fs/serve.h"
 #include "mount-tools/opt.h"
+#include "mount-tools/verbs.h"
 #include "mount-tools/vouch.h"
 
 struct wired {
@@ -31,6 +32,8 @@ static int wire_open(void *ctx, struct core *core, struct control *control,
 		rc = provider_open(&w->provider, core, &o, out, em);
 	if (rc < 0)
 		serve_close(take(w->serve));
+	else
+		verbs_register(control, core);
 	return rc;
 }
 

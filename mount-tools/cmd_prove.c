@@ -1,0 +1,123 @@
+/*
+ * cmd_prove.c - `vouch prove PATH`: the proof of the newest version, to take
+ * home and check with vouch-check.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/atomic_file.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/vio.h"
+#include "mount-tools/ask.h"
+#include "mount-tools/opt.h"
+#include "mount-tools/vouch.h"
+
+/* Where PATH lies in the volume: in the mount, or the second argument. */
+static int place_of(struct ctl_place *out, const char **out_path, int argc,
+		    char **argv, struct errmsg *em)
+{
+	int rc = ctl_find(out, argv[0], em);
+
+	if (rc < 0)
+		return rc;
+	*out_path = out->path ? out->path : argc > 1 ? argv[1] : NULL;
+	if (!out->path != (argc > 1))
+		return errmsg_set(em, -ERR_USAGE,
+				  out->path ? "a path in a mount needs no "
+					      "second one" :
+					      "which file? give the STORE and "
+					      "its PATH inside");
+	return 0;
+}
+
+static int write_file(const char *path, const char *text, struct errmsg *em)
+{
+	autofree char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0);
+	autofree char *abs = NULL;
+	struct vio *root = NULL;
+	int rc =
+		asprintf(&abs, "%s/%s", cwd ? cwd : "", path) < 0 ? -ENOMEM : 0;
+
+	if (rc < 0)
+		abs = NULL;
+	if (rc == 0)
+		rc = vio_posix_open(&root, "/");
+	if (rc == 0)
+		rc = atomic_file_write(root, abs + strspn(abs, "/"), text,
+				       strlen(text), 0);
+	vio_free(root);
+	return rc < 0 ? errmsg_set(em, rc, "%s: %s", path, err_text(rc)) : 0;
+}
+
+static void say(const char *inside, const char *path, const char *to,
+		const struct json *answer)
+{
+	char a[PATH_MAX], b[PATH_MAX], c[PATH_MAX];
+	uint64_t version = 0;
+
+	(void)!json_get_u64(answer, "version", &version);
+	log_escape(a, sizeof(a), inside, strlen(inside));
+	log_escape(b, sizeof(b), path, strlen(path));
+	log_escape(c, sizeof(c), to, strlen(to));
+	printf("%s proves version %llu of %s.\n"
+	       "Check it: vouch check %s %s --trust TRUST   (TRUST: what "
+	       "`vouch key show` prints)\n",
+	       c, (unsigned long long)version, a, b, c);
+}
+
+static int prove(int argc, char **argv, const char *to, struct errmsg *em)
+{
+	struct json_doc *answer = NULL;
+	struct ctl_place place;
+	struct buf b = BUF_INIT;
+	const char *path = NULL, *text = NULL;
+	int rc = place_of(&place, &path, argc, argv, em);
+
+	buf_adds(&b, "\"verb\":\"prove\"");
+	if (rc == 0)
+		ask_add(&b, "path", path);
+	if (rc == 0)
+		rc = b.bad ? -ENOMEM :
+			     ask_volume(&answer, &place, (char *)b.p, em);
+	if (rc == 0) {
+		text = json_get_str(json_root(answer), "proof");
+		rc = text ? 0 : -ERR_FORMAT;
+	}
+	if (rc == 0 && to && strcmp(to, "-") != 0) {
+		rc = write_file(to, text, em);
+		if (rc == 0)
+			say(path, argv[0], to, json_root(answer));
+	} else if (rc == 0) {
+		fputs(text, stdout);
+	}
+	json_free(answer);
+	buf_release(&b);
+	ctl_place_release(&place);
+	return rc;
+}
+
+int cmd_prove(int argc, char **argv)
+{
+	const char *to = NULL;
+	const struct opt options[] = {
+		{ 'o', "output", OPT_TEXT, &to, "FILE",
+		  "where to write it (standard output)" },
+		OPT_END,
+	};
+	struct errmsg em = ERRMSG_INIT;
+	int status = opt_parse(options, &argc, &argv, 1, 2), rc;
+
+	if (status != OPT_GO)
+		return status;
+	rc = prove(argc, argv, to, &em);
+	if (rc == -ERR_USAGE)
+		return opt_misuse("prove", "%s", errmsg_text(&em, rc));
+	return rc < 0 ? opt_fail("prove", rc, &em) : 0;
+}
