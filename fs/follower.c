@@ -12,8 +12,9 @@
  *   open SYNCED NAME        one line for each object in doubt beyond SYNCED
  *
  * Bytes in doubt that differ from the store's are written over; a replica
- * whose *synced* bytes go beyond the store's is never cut: then the store
- * lost something, and says so.
+ * whose *synced* bytes go beyond the store's, or end otherwise than the
+ * store's, is never written to: then one of the two is an older copy or lost
+ * something, and the words say so.
  */
 #include "fs/replicate_int.h"
 
@@ -34,7 +35,12 @@
 #define PROGRESS "progress"
 #define PROGRESS_HEAD "vouchfs progress 1\n"
 
-enum { STEP = 1 << 20, PROGRESS_MAX = 1 << 20, WHOLE_MAX = 1 << 20 };
+enum {
+	TAIL = 4096,
+	STEP = 1 << 20,
+	PROGRESS_MAX = 1 << 20,
+	WHOLE_MAX = 1 << 20
+};
 
 static const struct replica_ops *ops(const struct follower *f)
 {
@@ -168,6 +174,12 @@ static int progress_save(struct follower *f)
 	if (rc == 0)
 		f->progress_dirty = false;
 	return rc;
+}
+
+void follower_finish(struct follower *f)
+{
+	if (f->known)
+		(void)!progress_save(f); /* else it is compared again */
 }
 
 /* One "open" line; what it says beyond the listing is not believed. */
@@ -408,6 +420,31 @@ static int refresh(struct follower *f)
 
 /* --- copying --- */
 
+/* -ERR_ROLLBACK when the synced bytes end otherwise than the store's do. */
+static int compare_tail(struct follower *f, struct follower_object *o,
+			uint8_t *scratch, struct errmsg *em)
+{
+	size_t n = o->synced < TAIL ? (size_t)o->synced : TAIL;
+	struct vio_file *file = NULL;
+	ssize_t a = 0;
+	ssize_t b = 0;
+
+	if (o->compared || n == 0)
+		return 0;
+	a = local_get(f, &file, o->name, o->synced - n, scratch, n);
+	vio_close(file);
+	b = remote_get(f, o->name, o->synced - n, scratch + TAIL, n);
+	if (a < 0 || b < 0)
+		return (int)(a < 0 ? a : b);
+	if (a != b || memcmp(scratch, scratch + TAIL, n) != 0)
+		return errmsg_set(em, -ERR_ROLLBACK,
+				  "%s: the replica has other bytes before "
+				  "%" PRIu64 " than the store",
+				  o->name, o->synced);
+	o->compared = true;
+	return 0;
+}
+
 /* Notes an object that is about to grow. */
 static int prepare(struct follower *f, const struct wanted *w, uint8_t *scratch,
 		   struct errmsg *em)
@@ -417,7 +454,9 @@ static int prepare(struct follower *f, const struct wanted *w, uint8_t *scratch,
 
 	if (!o)
 		return -ENOMEM;
-	if (o->open && o->synced < o->size)
+	if (o->synced < w->durable)
+		rc = compare_tail(f, o, scratch, em);
+	if (rc == 0 && o->open && o->synced < o->size)
 		rc = settle_doubt(f, o, w->durable, scratch);
 	if (rc < 0)
 		return rc;

@@ -193,6 +193,7 @@ static void end(struct replicate *r, struct follower *f)
 	cond_broadcast(&r->changed);
 	mutex_unlock(&r->mu);
 	thread_join(&f->thread);
+	follower_finish(f);
 	(void)!store_replica_remove(r->o.store, f->replica->replica->name);
 	follower_free(f);
 }

@@ -67,7 +67,7 @@ void replicate_close(struct replicate *r);
 int must_use replicate_add(struct replicate *r, struct replica *replica,
 			   struct errmsg *em);
 /* Stops following and closes it; its files stay.  -ENOENT. */
-int must_use replicate_remove(struct replicate *r, const char *name);
+int replicate_remove(struct replicate *r, const char *name);
 
 /* All up to this position is durable in the objects now; wakes followers when
  * it is news. */

@@ -19,7 +19,8 @@ struct follower_object {
 	uint64_t synced;   /* of a growing one: below it nothing is in doubt */
 	bool open;	   /* on the list of those in doubt beyond `synced` */
 	bool whole;
-	uint64_t sum; /* of a whole one, as last written; 0: not known */
+	bool compared; /* its end is the store's, as far as was looked */
+	uint64_t sum;  /* of a whole one, as last written; 0: not known */
 };
 
 struct follower {
@@ -62,6 +63,8 @@ struct replicate {
  */
 int must_use follower_round(struct follower *f, uint64_t position,
 			    uint64_t *out_behind, struct errmsg *em);
+/* Notes on the replica what was synced, so that nothing is in doubt there. */
+void follower_finish(struct follower *f);
 void follower_free(struct follower *f); /* gives the replica back */
 
 #endif

@@ -456,6 +456,41 @@ Test(replicate, a_replica_that_crashes_ends_up_with_the_same_bytes,
 	cr_assert_gt(cut, 10);
 }
 
+Test(replicate, an_older_copy_of_the_store_does_not_spoil_a_replica)
+{
+	struct site x;
+	struct vio_sim *old = NULL;
+	struct vio_stat before = { 0 };
+	struct vio_stat after = { 0 };
+	unsigned lagging = 0;
+
+	site_new(&x, 1);
+	put_range(x.store, 0, 5);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	old = vio_sim_clone(x.home);
+	journal_append(&x, "what the backup does not know\n");
+	cr_assert_eq(replicate_step(x.follow), 0);
+	site_close(&x);
+	vio_sim_free(x.home);
+	x.home = old;
+	x.journal = strlen("first record\n");
+	journal_append(&x, "and goes on with something else, longer\n");
+	cr_assert_eq(vio_stat(vio_sim_vio(x.away[0]),
+			      "ledger/journal/00000001.vj", &before),
+		     0);
+	site_open(&x, 1);
+	replicate_mark(x.follow, 3);
+	cr_assert_eq(replicate_step(x.follow), -ERR_ROLLBACK);
+	have(&x, 3, 0);
+	cr_assert_eq(replicate_each(x.follow, status_words, &lagging), 0);
+	cr_assert_eq(lagging, 1);
+	cr_assert_eq(vio_stat(vio_sim_vio(x.away[0]),
+			      "ledger/journal/00000001.vj", &after),
+		     0);
+	cr_assert_eq(before.size, after.size);
+	site_free(&x);
+}
+
 /* --- checking --- */
 
 static void count_words(void *ctx, const char *words)
