@@ -77,6 +77,8 @@ static void print_text(struct log *l, const struct idx_entry *e,
 		buf_adds(&l->out, "  by ");
 		print_actor(&l->out, l->r.idx, e->actor_no);
 	}
+	while (l->out.n > 0 && l->out.p[l->out.n - 1] == ' ')
+		l->out.n--;
 	buf_addc(&l->out, '\n');
 }
 

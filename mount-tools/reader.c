@@ -127,11 +127,12 @@ static int catch_up(struct reader *r, struct errmsg *em)
 static int open_index(struct reader *r, struct errmsg *em)
 {
 	struct errmsg own = ERRMSG_INIT;
+	struct digest root;
 	uint64_t seals = 0;
 	int rc = idx_reader_open(&r->idx, r->place.store, &own);
 
 	if (rc == 0)
-		rc = idx_reader_position(r->idx, &seals, NULL);
+		rc = idx_reader_position(r->idx, &seals, &root);
 	if (rc >= 0 && (r->live || seals == ledger_size(r->ledger)))
 		return 0;
 	idx_reader_close(take(r->idx));
@@ -211,12 +212,13 @@ void reader_close(struct reader *r)
 
 int reader_refresh(struct reader *r, struct errmsg *em)
 {
+	struct digest root;
 	uint64_t seals = 0;
 	bool live = false;
 	int rc = settle(r, 0, &live, em);
 
 	if (rc == 0)
-		rc = idx_reader_position(r->idx, &seals, NULL);
+		rc = idx_reader_position(r->idx, &seals, &root);
 	if (rc < 0 || seals <= ledger_size(r->ledger))
 		return rc < 0 ? rc : 0;
 	ledger_close(take(r->ledger));
