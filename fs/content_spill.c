@@ -627,6 +627,9 @@ void content_press_work(struct work *k)
 		mutex_unlock(&p->mu);
 	}
 	content_pool_unscratch(p, sc);
-	if (failed == 0 || dirty_bytes(&p->dirty) >= before)
+	/* contents that spill themselves tell themselves */
+	if (dirty_bytes(&p->dirty) < before)
+		dirty_fail(&p->dirty, 0);
+	else if (failed < 0)
 		dirty_fail(&p->dirty, failed);
 }

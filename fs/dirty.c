@@ -13,6 +13,8 @@
 #include "base/err.h"
 #include "fs/store.h"
 
+enum { WAIT_NS = 100000000, FAIL_ROUNDS = 10 };
+
 /* What is reserved beyond the bytes: record headers, nodes, the frame. */
 static uint64_t with_overhead(uint64_t cap)
 {
@@ -42,6 +44,33 @@ void dirty_release(struct dirty *d)
 	mutex_destroy(&d->mu);
 }
 
+static bool full(const struct dirty *d, size_t cap, uint64_t max)
+{
+	return d->bytes > 0 && d->bytes + cap > max;
+}
+
+/*
+ * Has room made and waits a while for it.  Where that failed before, waits for
+ * another try; the error when it failed again.
+ */
+static int wait_locked(struct dirty *d, size_t cap,
+		       uint64_t max) no_thread_safety_analysis
+{
+	uint64_t tries = d->tries;
+	int before = d->failed;
+	int rounds = before < 0 ? FAIL_ROUNDS : 1;
+
+	d->waiting++;
+	mutex_unlock(&d->mu);
+	d->press(d->ctx);
+	mutex_lock(&d->mu);
+	while (rounds-- > 0 && full(d, cap, max) &&
+	       (before == 0 || d->tries == tries))
+		cond_timedwait_ns(&d->room, &d->mu, WAIT_NS);
+	d->waiting--;
+	return before < 0 ? d->failed : 0;
+}
+
 /* Waits until `cap` bytes fit below the limit, and counts them. */
 static int charge(struct dirty *d, struct dirty_buf **out, size_t cap,
 		  uint64_t held)
@@ -51,18 +80,8 @@ static int charge(struct dirty *d, struct dirty_buf **out, size_t cap,
 
 	*out = NULL;
 	mutex_lock(&d->mu);
-	while (d->bytes > 0 && d->bytes + cap > max) {
-		rc = d->failed;
-		d->waiting++;
-		mutex_unlock(&d->mu);
-		d->press(d->ctx); /* after a failure too: tries again */
-		mutex_lock(&d->mu);
-		if (rc == 0 && d->bytes > 0 && d->bytes + cap > max)
-			cond_timedwait_ns(&d->room, &d->mu, 100000000);
-		d->waiting--;
-		if (rc < 0)
-			break;
-	}
+	while (rc == 0 && full(d, cap, max))
+		rc = wait_locked(d, cap, max);
 	if (rc == 0)
 		d->bytes += cap;
 	if (rc == 0 && cap == DIRTY_STREAM && d->kept) {
@@ -112,9 +131,7 @@ int dirty_get(struct dirty *d, struct dirty_buf **out, size_t cap,
 		rc = -ENOMEM;
 		goto fail;
 	}
-	*b = (struct dirty_buf){
-		.owner = d, .refs = 1, .cap = (uint32_t)cap
-	};
+	*b = (struct dirty_buf){ .owner = d, .refs = 1, .cap = (uint32_t)cap };
 	*out = b;
 	return 0;
 fail:
@@ -168,9 +185,9 @@ bool dirty_pressed(struct dirty *d)
 void dirty_fail(struct dirty *d, int rc)
 {
 	mutex_lock(&d->mu);
-	if (d->failed != rc) {
-		d->failed = rc;
+	d->failed = rc;
+	d->tries++;
+	if (d->waiting > 0)
 		cond_broadcast(&d->room);
-	}
 	mutex_unlock(&d->mu);
 }

@@ -32,11 +32,12 @@ enum {
 struct dirty {
 	struct mutex mu;
 	struct cond room;
-	uint64_t bytes;	   /* capacity of all buffers; guarded by mu */
+	uint64_t bytes; /* capacity of all buffers; guarded by mu */
 	uint64_t max;
-	unsigned waiting;  /* writers; guarded by mu */
-	int failed;	   /* why nothing can be freed now; guarded by mu */
-	unsigned n_kept;   /* guarded by mu */
+	unsigned waiting; /* writers; guarded by mu */
+	int failed;	  /* why nothing can be freed now; guarded by mu */
+	uint64_t tries;	  /* to make room; guarded by mu */
+	unsigned n_kept;  /* guarded by mu */
 	struct dirty_buf *kept;
 	struct store *store;
 	/* Somebody waits for room: start to free some.  No locks held. */
@@ -70,7 +71,7 @@ void dirty_put(struct dirty_buf *b); /* NULL is a no-op */
 uint64_t dirty_bytes(struct dirty *d);
 /* True when somebody waits for room, or more than half of it is taken. */
 bool dirty_pressed(struct dirty *d);
-/* Tells waiters that nothing gets free (rc < 0), or that it does again (0). */
+/* How a try to make room ended: nothing gets free (rc < 0), or it does (0). */
 void dirty_fail(struct dirty *d, int rc);
 
 #endif
