@@ -332,7 +332,7 @@ int packfile_flush(struct packfile *f)
 
 	mutex_lock(&f->mu);
 	want = f->end;
-	if (f->durable >= want || f->state == PACK_GONE)
+	if (f->durable >= want)
 		goto unlock;
 	rc = packfile_pin(f, &file);
 	if (rc < 0)
@@ -366,6 +366,23 @@ enum packfile_state packfile_state(struct packfile *f)
 	state = f->state;
 	mutex_unlock(&f->mu);
 	return state;
+}
+
+bool packfile_complete(struct packfile *f)
+{
+	bool complete = false;
+
+	mutex_lock(&f->mu);
+	complete = f->state != PACK_OPEN && !f->unreadable;
+	mutex_unlock(&f->mu);
+	return complete;
+}
+
+void packfile_unreadable(struct packfile *f)
+{
+	mutex_lock(&f->mu);
+	f->unreadable = true;
+	mutex_unlock(&f->mu);
 }
 
 void packfile_still(struct packfile *f)

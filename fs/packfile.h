@@ -59,6 +59,7 @@ struct packfile {
 	uint64_t allocated; /* room on disk asked for */
 	uint64_t marked;    /* end of the records is a close mark there */
 	bool no_allocate;   /* the filesystem cannot */
+	bool unreadable;    /* what is in it could not be listed */
 	uint8_t *scratch;   /* OPEN: one record */
 	struct pack_entry *entries; /* OPEN, STILL */
 	uint32_t count, cap;
@@ -113,6 +114,10 @@ uint64_t packfile_durable(struct packfile *f);
 enum packfile_state packfile_state(struct packfile *f);
 /* Nothing is appended any more. */
 void packfile_still(struct packfile *f);
+/* What is in it could not be listed: to be tried again at the next opening. */
+void packfile_unreadable(struct packfile *f);
+/* Everything in it is listed, and nothing will be added. */
+bool packfile_complete(struct packfile *f);
 /* Footer, flush; SEALED then.  -ENOSPC is soft: it stays OPEN. */
 int must_use packfile_seal(struct packfile *f);
 /* Close mark, flush; gives room not used back. */

@@ -204,6 +204,8 @@ static int header_check(struct packfile *f, struct errmsg *em)
 	ssize_t n = packfile_bytes(f, bytes, sizeof(bytes), 0);
 	int rc = 0;
 
+	if (n == -EIO)
+		return 0;
 	if (n < 0)
 		return errmsg_set(em, (int)n, "%s: cannot be read: %s", f->name,
 				  err_text((int)n));
@@ -244,8 +246,16 @@ static int look(struct packfile *f, struct errmsg *em)
 		f->stored_bytes = t.stored_bytes;
 		return 0;
 	}
-	if (rc != -ENOMEM)
+	if (rc != -ENOMEM && rc != -EIO)
 		rc = open_records(f, st.size, true);
+	if (rc == -EIO) {
+		/* a bad sector: the rest of the store is of use without it */
+		f->state = PACK_STILL;
+		f->unreadable = true;
+		f->end = st.size;
+		f->durable = st.size;
+		return 0;
+	}
 	return rc < 0 ? errmsg_set(em, rc, "%s: %s", f->name, err_text(rc)) : 0;
 }
 
@@ -279,6 +289,7 @@ static void clear_locked(struct packfile *f)
 	f->stored_bytes = 0;
 	f->cut_bytes = 0;
 	f->marked = 0;
+	f->unreadable = false;
 }
 
 int packfile_rescan(struct packfile *f)

@@ -202,7 +202,7 @@ void packs_mark(struct packs *p, uint64_t *out_first, uint64_t *out_next)
 	*out_next = p->next;
 	*out_first = p->next;
 	for (uint32_t i = p->n; i-- > 0;)
-		if (packfile_state(p->v[i]) == PACK_OPEN)
+		if (!packfile_complete(p->v[i]))
 			*out_first = p->v[i]->number;
 	if (p->n_creating > 0 && p->creating < *out_first)
 		*out_first = p->creating;

@@ -59,7 +59,7 @@ int must_use packs_adopt(struct packs *p, struct packfile **out,
  * below all OPEN packs stays near the end.
  */
 int must_use packs_tidy(struct packs *p);
-/* Lowest number of an OPEN pack, `next` when there is none; and next. */
+/* Lowest number of a pack not complete, `next` if all are; and next. */
 void packs_mark(struct packs *p, uint64_t *out_first, uint64_t *out_next);
 /* True when the pack lies so far behind that its owner should seal it. */
 bool packs_lags(struct packs *p, const struct packfile *f);

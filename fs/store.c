@@ -137,8 +137,13 @@ int store_list_all(struct store *s, uint64_t first)
 	struct packfile *f = packs_after(&s->packs, first ? first - 1 : 0);
 	int rc = 0;
 
-	for (; rc == 0 && f; f = packs_after(&s->packs, f->number))
+	for (; rc == 0 && f; f = packs_after(&s->packs, f->number)) {
 		rc = store_list_pack(s, f);
+		if (rc < 0 && rc != -ENOMEM && rc != -ENOSPC) {
+			packfile_unreadable(f);
+			rc = 0;
+		}
+	}
 	return rc;
 }
 

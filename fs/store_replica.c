@@ -423,7 +423,9 @@ int store_restore_pack(struct store *s, struct store_replica *r,
 	pack_name(name, number);
 	mutex_lock(&s->restore_mu);
 	rc = vio_stat(s->vio, name, &st);
-	if (rc == -ENOENT)
+	if (f && packfile_state(f) == PACK_OPEN)
+		rc = 0; /* somebody writes to it */
+	else if (rc == -ENOENT)
 		rc = restore_whole(s, r, number);
 	else if (rc == 0 && f && packfile_state(f) == PACK_STILL &&
 		 (size > f->end || f->n_gaps > 0))

@@ -403,7 +403,7 @@ Test(store, every_single_fault_is_an_error_and_never_a_lie, .timeout = 170)
 		struct store *s = NULL;
 
 		memcpy(o.volume_id, volume, 16);
-		vio_sim_fail(sim, VIO_SIM_ANY & ~VIO_SIM_READ, n, EIO, false);
+		vio_sim_fail(sim, VIO_SIM_ANY, n, EIO, false);
 		if (store_open(&s, &o, NULL) == 0) {
 			workload(s, &w);
 			store_close(s);
@@ -418,6 +418,34 @@ Test(store, every_single_fault_is_an_error_and_never_a_lie, .timeout = 170)
 		store_close(s);
 		vio_sim_free(sim);
 	}
+}
+
+Test(store, a_bad_sector_at_opening_hides_nothing_for_good)
+{
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct store *s = store_on(sim);
+	bool clean = false;
+	struct prng r = { 0 };
+
+	prng_init(&r, 5);
+	cr_assert_eq(put_range(s, 0, 20), 0);
+	vio_sim_crash(sim, &r); /* no table, no close mark */
+	store_close(s);
+	for (uint64_t n = 1; !clean; n++) {
+		struct store_options o = { .vio = vio_sim_vio(sim) };
+
+		memcpy(o.volume_id, volume, 16);
+		vio_sim_fail(sim, VIO_SIM_READ, n, EIO, false);
+		if (store_open(&s, &o, NULL) == 0)
+			store_close(s);
+		clean = !vio_sim_failed(sim);
+		vio_sim_fail(sim, VIO_SIM_ANY, 0, EIO, false);
+		s = store_on(sim);
+		for (uint64_t k = 0; k < 20; k++)
+			cr_assert_eq(check(s, k), 0, "n=%lu", n);
+		store_close(s);
+	}
+	vio_sim_free(sim);
 }
 
 Test(store, a_store_that_is_only_read_is_not_touched)
