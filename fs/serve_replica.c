@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/json.h"
@@ -355,6 +355,29 @@ static int on_status(void *ctx, const struct replicate_status *v)
 	return 1;
 }
 
+static int on_first_round(void *ctx, const struct replicate_status *v)
+{
+	bool *waiting = ctx;
+
+	*waiting = *waiting || (v->round_ns == 0 && v->error == 0);
+	return 0;
+}
+
+/* Just opened, a follower does not know yet what its replica has. */
+static void wait_for_first_round(struct serve *s)
+{
+	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+	bool waiting = true;
+
+	for (int i = 0; i < 100 && waiting; i++) {
+		waiting = false;
+		if (replicate_each(s->follow, on_first_round, &waiting) < 0)
+			return;
+		if (waiting)
+			nanosleep(&pause, NULL);
+	}
+}
+
 int serve_replica_list(void *ctx, const struct json *request,
 		       const struct cred *peer, struct buf *out,
 		       struct errmsg *em)
@@ -365,6 +388,7 @@ int serve_replica_list(void *ctx, const struct json *request,
 	(void)request;
 	(void)peer;
 	(void)em;
+	wait_for_first_round(s);
 	control_add_u64(out, "settled", ledger_settled(core_ledger(s->core)));
 	control_add_u64(out, "seals", ledger_size(core_ledger(s->core)));
 	buf_adds(out, ",\"replicas\":[");

@@ -213,6 +213,11 @@ static int restore(const char *dir, const char *store)
 	progress_start(&bar, "copying", true);
 	if (rc == 0)
 		rc = replicate_restore(vio, r, progress_tell, &bar, &em);
+	/* What was in it had not settled, and is lost with the disk. */
+	if (rc == 0)
+		rc = vio_mkdir(vio, "wal");
+	if (rc == -EEXIST)
+		rc = 0;
 	progress_end(&bar);
 	replica_close(r);
 	vio_free(vio);

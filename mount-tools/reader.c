@@ -51,9 +51,9 @@ static int settle(struct reader *r, unsigned want, bool *out_live,
 /* Nobody mounts it meanwhile. */
 static int take_lock(struct reader *r, struct errmsg *em)
 {
-	int rc = vio_open(r->vio, &r->lock, LOCK_NAME, VIO_WRITE);
+	int rc = vio_open(r->vio, &r->lock, LOCK_NAME, VIO_WRITE | VIO_CREATE);
 
-	if (rc == -EACCES || rc == -EROFS || rc == -EPERM || rc == -ENOENT)
+	if (rc == -EACCES || rc == -EROFS || rc == -EPERM)
 		return 0; /* not ours to write: nothing will be */
 	if (rc == 0)
 		rc = vio_lock(r->lock);

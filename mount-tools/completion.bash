@@ -1,0 +1,65 @@
+# bash completion for vouch(1): verbs from `vouch --help`, options from
+# `vouch VERB --help`, so that it never lags behind the program.
+
+_vouch_verbs() {
+	vouch --help 2>/dev/null | awk '/^  [a-z]+ +[^ ]/ { print $1 }'
+}
+
+_vouch_options() {	# VERB
+	vouch "$1" --help 2>/dev/null |
+		grep -oE '^ +(-[a-z], )?--[a-z-]+=?|^ +-[a-z]\b' |
+		grep -oE -- '-(-[a-z-]+=?|[a-z])'
+}
+
+_vouch_mounts() {
+	awk '{ for (i = 7; i < NF; i++) if ($i == "-" && $(i + 1) == "fuse.vouchfs") print $5 }' \
+		/proc/self/mountinfo 2>/dev/null
+}
+
+_vouch() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local verb=${COMP_WORDS[1]} formats='text json'
+
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W "$(_vouch_verbs) --help --version" -- "$cur")
+		return
+	fi
+	# bash breaks words at "=".
+	[[ $cur == = ]] && cur=
+	[[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD - 2]}
+	case $verb:$prev in
+	lineage:--format) formats='text json dot' ;;&
+	query:--format) formats='text csv json' ;;&
+	*:--format)
+		mapfile -t COMPREPLY < <(compgen -W "$formats" -- "$cur")
+		return
+		;;
+	umount:umount)
+		mapfile -t COMPREPLY < <(compgen -W "$(_vouch_mounts)" -- "$cur")
+		return
+		;;
+	key:key)
+		mapfile -t COMPREPLY < <(compgen -W "$(_vouch_words key)" -- "$cur")
+		return
+		;;
+	replica:replica)
+		mapfile -t COMPREPLY < <(compgen -W 'add list remove restore sync' -- "$cur")
+		return
+		;;
+	esac
+	if [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_vouch_options "$verb")" -- "$cur")
+		[[ ${COMPREPLY[0]:-} == *= ]] && compopt -o nospace 2>/dev/null
+		return
+	fi
+	compopt -o filenames 2>/dev/null
+	mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+}
+
+_vouch_words() {	# VERB: "vouch key show|list ..." -> show list
+	vouch "$1" --help 2>/dev/null |
+		sed -n "1s/^usage: vouch $1 \([a-z|]*\).*/\1/p" | tr '|' ' '
+}
+
+complete -F _vouch vouch
