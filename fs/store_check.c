@@ -24,7 +24,6 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/vio.h"
-#include "fs/replica.h"
 #include "fs/store_check_int.h"
 
 enum { WORDS_SIZE = 400 };
@@ -41,7 +40,7 @@ void store_checker_found(struct store_checker *c, const char *fmt, ...)
 		c->o->found(c->o->ctx, words);
 }
 
-static void count_repair(struct store_checker *c, bool repaired)
+void store_checker_count(struct store_checker *c, bool repaired)
 {
 	c->report->bad++;
 	c->report->repaired += repaired;
@@ -109,7 +108,7 @@ static void bad_record(struct store_checker *c, const struct pack_entry *e,
 	bool ok = repair_record(c, e);
 
 	digest_hex(hex, &e->id);
-	count_repair(c, ok);
+	store_checker_count(c, ok);
 	store_checker_found(c, "%s: chunk %s at %" PRIu32 ": %s%s",
 			    c->file->name, hex, e->off, what,
 			    ok ? "; repaired" : "");
@@ -202,118 +201,6 @@ static int scan_records(struct store_checker *c)
 	return 0;
 }
 
-/* --- holes --- */
-
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
-}
-
-/* True when the bytes are nothing but good records. */
-static bool only_records(struct store_checker *c, const uint8_t *p, size_t n)
-{
-	struct pack_record r = { 0 };
-	struct chunk k = { 0 };
-	size_t off = 0;
-
-	while (off < n) {
-		const uint8_t *stored = p + off + PACK_RECORD_SIZE;
-
-		if (pack_record_decode(&r, p + off, n - off) < 0 ||
-		    n - off - PACK_RECORD_SIZE < r.stored_len ||
-		    !pack_record_holds(&r, stored, r.stored_len))
-			return false;
-		pack_record_chunk(&k, &r, stored);
-		if (r.type != PACK_CLOSE_MARK &&
-		    chunk_verify(c->slot->raw, c->slot->unpacker, &k) < 0)
-			return false;
-		off += PACK_RECORD_SIZE + (size_t)r.stored_len;
-	}
-	return n > 0;
-}
-
-/* The same bytes of a replica, when they are good records. */
-static bool fill_from_replica(struct store_checker *c,
-			      const struct store_checker_hole *h)
-{
-	struct store *s = c->store;
-	size_t n = h->end - h->off;
-	autofree uint8_t *p = malloc(n);
-	struct store_replica *r = NULL;
-	bool ok = false;
-
-	if (!p)
-		return false;
-	for (r = store_replica_next(s, NULL); r && !ok;) {
-		ssize_t got = 0;
-
-		mutex_lock(&r->mu);
-		got = r->replica->ops->get(r->replica, c->file->name, h->off, p,
-					   n);
-		mutex_unlock(&r->mu);
-		ok = got == (ssize_t)n && only_records(c, p, n) &&
-		     store_fail(s, packfile_patch(c->file, h->off, p, n)) == 0;
-		if (ok)
-			store_replica_put(s, r);
-		else
-			r = store_replica_next(s, r);
-	}
-	return ok;
-}
-
-/* In a sealed pack, what no entry names was a close mark. */
-static bool fill_with_mark(struct store_checker *c,
-			   const struct store_checker_hole *h)
-{
-	struct pack_record r = { .type = PACK_CLOSE_MARK };
-	struct chunk none = { .type = PACK_CLOSE_MARK };
-	uint8_t bytes[PACK_RECORD_SIZE];
-
-	if (h->end - h->off != PACK_RECORD_SIZE)
-		return false;
-	none.stored = bytes;
-	pack_record_of(&r, &none, 0);
-	pack_record_encode(bytes, &r);
-	return store_fail(c->store, packfile_patch(c->file, h->off, bytes,
-						   sizeof(bytes))) == 0;
-}
-
-/*
- * v: the footer's n entries, or NULL.  What they name is told one by one
- * elsewhere.
- */
-static void check_holes(struct store_checker *c, const struct pack_entry *v,
-			uint32_t n)
-{
-	bool may = c->o->repair && !c->store->read_only;
-
-	for (uint32_t i = 0; i < c->n_holes; i++) {
-		const struct store_checker_hole *h = &c->holes[i];
-		bool damage = v || c->durable >= h->end;
-		bool named = false;
-		bool ok = false;
-
-		for (uint32_t k = 0; k < n && !named; k++)
-			named = v[k].off >= h->off && v[k].off < h->end;
-		if (named || (!damage && h->end == c->records_end &&
-			      all_zero(c->p + h->off, h->end - h->off)))
-			continue;
-		if (may)
-			ok = fill_from_replica(c, h) ||
-			     (v && fill_with_mark(c, h));
-		if (damage || ok)
-			count_repair(c, ok);
-		else
-			c->report->torn_bytes += h->end - h->off;
-		store_checker_found(c, "%s: %zu bytes at %zu are no records%s",
-				    c->file->name, h->end - h->off, h->off,
-				    ok ? "; repaired" :
-				    damage ?
-					 "" :
-					 " (never acknowledged, or damaged)");
-	}
-}
-
 /* --- the footer --- */
 
 static const struct pack_entry *good_at(const struct store_checker *c,
@@ -345,7 +232,7 @@ static void bad_footer(struct store_checker *c, const char *what)
 {
 	bool ok = repair_footer(c);
 
-	count_repair(c, ok);
+	store_checker_count(c, ok);
 	store_checker_found(c, "%s: footer: %s%s", c->file->name, what,
 			    ok ? "; written again" : "");
 }
@@ -416,7 +303,7 @@ static int check_table(struct store_checker *c)
 			continue;
 		if (c->o->repair && !c->store->read_only)
 			rc = store_list_entry(c->store, c->file->number, e);
-		count_repair(c, c->o->repair && rc == 0);
+		store_checker_count(c, c->o->repair && rc == 0);
 		store_checker_found(c,
 				    "location table: lacks a chunk of %s at "
 				    "%" PRIu32,
@@ -446,7 +333,7 @@ static void check_header(struct store_checker *c)
 	if (c->o->repair && !c->store->read_only)
 		ok = store_fail(c->store, packfile_patch(c->file, 0, bytes,
 							 sizeof(bytes))) == 0;
-	count_repair(c, ok);
+	store_checker_count(c, ok);
 	store_checker_found(c, "%s: header: %s%s", c->file->name, err_text(rc),
 			    ok ? "; written again" : "");
 }
@@ -483,7 +370,7 @@ static int lost_pack(struct store_checker *c, int why)
 		else
 			r = store_replica_next(s, r);
 	}
-	count_repair(c, ok);
+	store_checker_count(c, ok);
 	store_checker_found(c, "%s: %s%s", c->file->name, err_text(why),
 			    ok ? "; fetched from a replica" : "");
 	return ok ? read_pack(c) : why;
@@ -535,7 +422,7 @@ static int check_pack(struct store_checker *c)
 	c->report->chunks += c->n_good;
 	c->report->bytes += c->n;
 	check_header(c);
-	check_holes(c, v, n);
+	store_checker_holes(c, v, n);
 	if (v)
 		check_listed(c, v, n);
 	else if (state == PACK_SEALED)

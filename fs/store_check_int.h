@@ -34,6 +34,14 @@ struct store_checker {
 
 void store_checker_found(struct store_checker *c, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Counts a bad place. */
+void store_checker_count(struct store_checker *c, bool repaired);
+/*
+ * Tells the holes, and fills them if that is wanted and possible.  v: the
+ * footer's n entries, or NULL.
+ */
+void store_checker_holes(struct store_checker *c, const struct pack_entry *v,
+			 uint32_t n);
 /* Compares every replica's object of this pack with the bytes at hand. */
 int must_use store_checker_replicas(struct store_checker *c);
 
