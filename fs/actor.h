@@ -55,7 +55,7 @@ void actor_table_close(struct actor_table *t);
  */
 struct actor *actor_of(struct actor_table *t, uint32_t pid, uint32_t uid,
 		       uint32_t gid);
-struct actor *actor_hold(struct actor *a); /* NULL gives NULL */
+struct actor *actor_hold(struct actor *a);		 /* NULL gives NULL */
 void actor_drop(struct actor_table *t, struct actor *a); /* NULL ok */
 /* The executable's digest, if it is known by now. */
 bool actor_digest(struct actor_table *t, struct actor *a, struct digest *out);
