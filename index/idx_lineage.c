@@ -242,8 +242,8 @@ static int each_no(sqlite3_stmt *s, idx_no_fn *fn, void *ctx)
 	return rc;
 }
 
-int idx_reads_by_actor(struct idx_reader *r, uint64_t actor_no,
-		       uint64_t until, idx_no_fn *fn, void *ctx)
+int idx_reads_by_actor(struct idx_reader *r, uint64_t actor_no, uint64_t until,
+		       idx_no_fn *fn, void *ctx)
 {
 	sqlite3_stmt *s = NULL;
 	int rc = idx_reader_take(r, READER_S_READS_BY_ACTOR, &s);

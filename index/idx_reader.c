@@ -45,9 +45,11 @@ int idx_reader_open(struct idx_reader **out, const char *dir, struct errmsg *em)
 
 	if (!r)
 		return errmsg_set(em, rc, "no memory");
-	r->dir = strdup(dir);
-	if (!r->dir)
+	rc = leaves_place(&r->at, dir);
+	if (rc) {
+		rc = errmsg_set(em, rc, "%s", dir);
 		goto fail;
+	}
 	n = snprintf(path, sizeof(path), "%s/%s", dir, IDX_NAME);
 	if (n < 0 || (size_t)n >= sizeof(path)) {
 		rc = errmsg_set(em, -ENAMETOOLONG, "path is too long");
@@ -74,7 +76,6 @@ void idx_reader_close(struct idx_reader *r)
 	for (i = 0; i < READER_STATEMENTS_N; i++)
 		(void)sqlite3_finalize(r->s[i]);
 	db_close(r->db);
-	free(r->dir);
 	free(r);
 }
 
@@ -344,7 +345,7 @@ int idx_leaf(struct idx_reader *r, const struct digest *leaf,
 
 	if (digest_is_zero(leaf))
 		return 0;
-	l = leaves_attach(r->dir, IDX_NAME);
+	l = leaves_attach(&r->at, IDX_NAME);
 	if (!l)
 		return leaf_scan(r, leaf, out_entry_no);
 	n = leaves_get(l, leaf, v, READER_CANDIDATES);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/err.h"
 #include "base/ptable.h"
@@ -19,7 +20,8 @@ enum { LEAVES_CACHE = 32 << 20 };
 
 struct leaves {
 	struct ptable *tab;
-	char *dir, *name;
+	struct leaves_place at;
+	char *name;
 	unsigned refs;	     /* guarded by list_mu */
 	struct leaves *next; /* guarded by list_mu */
 };
@@ -48,23 +50,36 @@ int leaves_name(char out[LEAVES_NAME], const char *name)
 	return len < 0 || len >= LEAVES_NAME ? -ENAMETOOLONG : 0;
 }
 
-static struct leaves *find_locked(const char *dir, const char *name)
+int leaves_place(struct leaves_place *out, const char *dir)
+{
+	struct stat st;
+
+	if (stat(dir, &st))
+		return -errno;
+	out->dev = st.st_dev;
+	out->ino = st.st_ino;
+	return 0;
+}
+
+static struct leaves *find_locked(const struct leaves_place *at,
+				  const char *name)
 {
 	struct leaves *l;
 
 	for (l = list; l; l = l->next)
-		if (!strcmp(l->dir, dir) && !strcmp(l->name, name))
+		if (l->at.dev == at->dev && l->at.ino == at->ino &&
+		    !strcmp(l->name, name))
 			return l;
 	return NULL;
 }
 
-struct leaves *leaves_attach(const char *dir, const char *name)
+struct leaves *leaves_attach(const struct leaves_place *at, const char *name)
 {
 	struct leaves *l;
 
 	(void)pthread_once(&list_once, list_init);
 	mutex_lock(&list_mu);
-	l = find_locked(dir, name);
+	l = find_locked(at, name);
 	if (l)
 		l->refs++;
 	mutex_unlock(&list_mu);
@@ -76,7 +91,6 @@ static void leaves_free(struct leaves *l)
 	if (!l)
 		return;
 	ptable_close(l->tab);
-	free(l->dir);
 	free(l->name);
 	free(l);
 }
@@ -86,22 +100,23 @@ int leaves_open(struct leaves **out, struct vio *v, const char *dir,
 {
 	char path[LEAVES_NAME];
 	struct leaves *l = NULL;
+	struct leaves_place at = { .dev = 0 };
 	int rc = leaves_name(path, name);
 
+	if (!rc)
+		rc = leaves_place(&at, dir);
 	if (rc)
 		return rc;
 	(void)pthread_once(&list_once, list_init);
 	mutex_lock(&list_mu);
-	if (find_locked(dir, name)) {
+	if (find_locked(&at, name)) {
 		rc = errmsg_set(em, -EBUSY, "the index is open already");
 		goto fail;
 	}
 	l = calloc(1, sizeof(*l));
-	if (l) {
-		l->dir = strdup(dir);
+	if (l)
 		l->name = strdup(name);
-	}
-	if (!l || !l->dir || !l->name) {
+	if (!l || !l->name) {
 		rc = -ENOMEM;
 		goto fail;
 	}
@@ -115,6 +130,7 @@ int leaves_open(struct leaves **out, struct vio *v, const char *dir,
 		rc = errmsg_wrap(em, rc, "%s", path);
 		goto fail;
 	}
+	l->at = at;
 	l->refs = 1;
 	l->next = list;
 	list = l;

@@ -28,8 +28,13 @@ struct vio;
  */
 int must_use leaves_open(struct leaves **out, struct vio *v, const char *dir,
 			 const char *name, struct errmsg *em);
+/* Which directory, whatever it is called. */
+struct leaves_place {
+	uint64_t dev, ino;
+};
+int must_use leaves_place(struct leaves_place *out, const char *dir);
 /* The one that is open in this process, NULL if none is. */
-struct leaves *leaves_attach(const char *dir, const char *name);
+struct leaves *leaves_attach(const struct leaves_place *at, const char *name);
 /* The last close forgets what was not flushed.  NULL is a no-op. */
 void leaves_close(struct leaves *l);
 

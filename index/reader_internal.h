@@ -12,6 +12,7 @@
 #include "index/db.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
+#include "index/leaves.h"
 #include "index/schema.h"
 
 #define READER_INODE                                                       \
@@ -132,7 +133,7 @@ enum reader_statement {
 
 struct idx_reader {
 	sqlite3 *db;
-	char *dir;
+	struct leaves_place at;
 	sqlite3_stmt *s[READER_STATEMENTS_N];
 };
 

@@ -121,7 +121,7 @@ enum { SCHEMA_VERSION = 1, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 	" exe_digest_no INTEGER, argv BLOB NOT NULL, cwd BLOB NOT NULL," \
 	" host BLOB NOT NULL, run BLOB, git BLOB,"                       \
 	" dirty INTEGER NOT NULL)"
-#define SCHEMA_ACTOR_PARENT                            \
+#define SCHEMA_ACTOR_PARENT                          \
 	"CREATE INDEX actor_parent ON actor(parent)" \
 	" WHERE parent IS NOT NULL"
 
@@ -131,7 +131,7 @@ enum { SCHEMA_VERSION = 1, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 	" actor INTEGER, count INTEGER NOT NULL)"
 #define SCHEMA_READS_PREV \
 	"CREATE INDEX reads_prev ON reads(prev) WHERE prev IS NOT NULL"
-#define SCHEMA_READS_ACTOR                              \
+#define SCHEMA_READS_ACTOR                             \
 	"CREATE INDEX reads_actor ON reads(actor, no)" \
 	" WHERE actor IS NOT NULL"
 #define SCHEMA_READ_ITEM                                             \

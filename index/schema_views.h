@@ -11,11 +11,14 @@
 
 #include "ledger/entry.h"
 
+/* It takes strings in macros apart: */
+/* clang-format off */
+
 /* Nanoseconds as RFC 3339; times before 1970 too. */
-#define VIEW_TIME(ns)                                                    \
-	"strftime('%Y-%m-%dT%H:%M:%S',"                                  \
-	"(" ns "-(" ns "%1000000000+1000000000)%1000000000)/1000000000," \
-	"'unixepoch')||printf('.%09dZ',"                                 \
+#define VIEW_TIME(ns)                                                         \
+	"strftime('%Y-%m-%dT%H:%M:%S',"                                       \
+	"(" ns "-(" ns "%1000000000+1000000000)%1000000000)/1000000000,"      \
+	"'unixepoch')||printf('.%09dZ',"                                      \
 	"(" ns "%1000000000+1000000000)%1000000000)"
 /* SEAL.POSITION; NULL stays NULL. */
 #define VIEW_ENTRY(no) "(" no ">>12)||'.'||(" no "&4095)"
@@ -26,370 +29,156 @@
 #define VIEW_TEXT(blob) "CAST(" blob " AS TEXT)"
 
 /* The path of the name `name` in directory `parent`. */
-#define VIEW_PATH(parent, name)                                        \
-	"(WITH RECURSIVE up(ino,path) AS (SELECT " parent ","          \
-	"CAST(" name " AS TEXT) UNION ALL SELECT p.parent,"            \
-	"CAST(p.name AS TEXT)||'/'||up.path FROM up CROSS JOIN name p" \
-	" ON p.ino=up.ino WHERE up.ino<>1 LIMIT 4096)"                 \
+#define VIEW_PATH(parent, name)                                               \
+	"(WITH RECURSIVE up(ino,path) AS (SELECT " parent ","                 \
+	"CAST(" name " AS TEXT) UNION ALL SELECT p.parent,"                   \
+	"CAST(p.name AS TEXT)||'/'||up.path FROM up CROSS JOIN name p"        \
+	" ON p.ino=up.ino WHERE up.ino<>1 LIMIT 4096)"                        \
 	" SELECT path FROM up WHERE ino=1 LIMIT 1)"
 /* The path of an inode: by a name it has, else by the one it lost last. */
-#define VIEW_PATH_OF(ino)                                              \
-	"coalesce((SELECT " VIEW_PATH(                                 \
-		"m.parent",                                            \
-		"m.name") " FROM name m WHERE m.ino=" ino " LIMIT 1)," \
-			  "(SELECT " VIEW_PATH(                        \
-				  "m.parent",                          \
-				  "m.name") " FROM name_past m WHERE " \
-					    "m.ino=" ino               \
-					    " ORDER BY m.until DESC"   \
-					    " LIMIT 1))"
+#define VIEW_PATH_OF(ino)                                                     \
+	"coalesce((SELECT " VIEW_PATH("m.parent", "m.name")                   \
+	" FROM name m WHERE m.ino=" ino " LIMIT 1),"                          \
+	"(SELECT " VIEW_PATH("m.parent", "m.name")                            \
+	" FROM name_past m WHERE m.ino=" ino                                  \
+	" ORDER BY m.until DESC LIMIT 1))"
 
 #define VIEW_KIND_(number, id, name) " WHEN " #number " THEN '" name "'"
-#define VIEW_STRENGTH(v)                                         \
-	"CASE " v " WHEN 3 THEN 'exact' WHEN 2 THEN 'by handle'" \
+#define VIEW_STRENGTH(v)                                                      \
+	"CASE " v " WHEN 3 THEN 'exact' WHEN 2 THEN 'by handle'"              \
 	" WHEN 1 THEN 'by ancestry' WHEN 0 THEN 'guessed' END"
-#define VIEW_REASON(v)                                      \
-	"CASE " v " WHEN 1 THEN 'close' WHEN 2 THEN 'idle'" \
-	" WHEN 3 THEN 'demand' WHEN 4 THEN 'snapshot'"      \
-	" WHEN 5 THEN 'unmount' WHEN 6 THEN 'every-write'"  \
+#define VIEW_REASON(v)                                                        \
+	"CASE " v " WHEN 1 THEN 'close' WHEN 2 THEN 'idle'"                   \
+	" WHEN 3 THEN 'demand' WHEN 4 THEN 'snapshot'"                        \
+	" WHEN 5 THEN 'unmount' WHEN 6 THEN 'every-write'"                    \
 	" WHEN 7 THEN 'extents' END"
+#define VIEW_TYPE(mode)                                                       \
+	"CASE " mode " WHEN 32768 THEN 'file' WHEN 16384 THEN 'directory'"    \
+	" WHEN 40960 THEN 'symlink' WHEN 4096 THEN 'fifo'"                    \
+	" WHEN 49152 THEN 'socket' WHEN 8192 THEN 'character device'"         \
+	" WHEN 24576 THEN 'block device' END"
 
-#define VIEWS_ENTRIES                                                          \
-	"CREATE VIEW entries AS SELECT no, " VIEW_ENTRY(                       \
-		"no") " AS entry,"                                             \
-		      " CASE kind" ENTRY_KINDS(                                \
-			      VIEW_KIND_) " ELSE "                             \
-					  "printf('kind-%"                     \
-					  "04x',kind) END "                    \
-					  "AS "                                \
-					  "kind, " VIEW_TIME(                  \
-						  "wall") " "                  \
-							  "A"                  \
-							  "S"                  \
-							  " "                  \
-							  "t"                  \
-							  "i"                  \
-							  "m"                  \
-							  "e"                  \
-							  ","                  \
-							  " "                  \
-							  "w"                  \
-							  "a"                  \
-							  "l"                  \
-							  "l"                  \
-							  " "                  \
-							  "A"                  \
-							  "S"                  \
-							  " "                  \
-							  "t"                  \
-							  "i"                  \
-							  "m"                  \
-							  "e"                  \
-							  "_"                  \
-							  "n"                  \
-							  "s"                  \
-							  ","                  \
-							  " "                  \
-							  "i"                  \
-							  "n"                  \
-							  "o"                  \
-							  "d"                  \
-							  "e"                  \
-							  ","                  \
-							  " "                  \
-							  "p"                  \
-							  "a"                  \
-							  "r"                  \
-							  "e"                  \
-							  "n"                  \
-							  "t"                  \
-							  ","                  \
-							  " "                  \
-							  "v"                  \
-							  "e"                  \
-							  "r"                  \
-							  "s"                  \
-							  "i"                  \
-							  "o"                  \
-							  "n"                  \
-							  ","                  \
-							  " "                  \
-							  "a"                  \
-							  "c"                  \
-							  "t"                  \
-							  "o"                  \
-							  "r"                  \
-							  ","                  \
-							  " "                  \
-							  "r"                  \
-							  "e"                  \
-							  "j"                  \
-							  "e"                  \
-							  "c"                  \
-							  "t"                  \
-							  "e"                  \
-							  "d"                  \
-							  ","                  \
-							  " " VIEW_HEX(        \
-								  "leaf") " A" \
-									  "S " \
-									  "le" \
-									  "af" \
-									  " F" \
-									  "RO" \
-									  "M " \
-									  "en" \
-									  "tr" \
-									  "y"
+#define VIEWS_ENTRIES                                                         \
+	"CREATE VIEW entries AS SELECT no, "                                  \
+	VIEW_ENTRY("no") " AS entry,"                                         \
+	" CASE kind" ENTRY_KINDS(VIEW_KIND_)                                  \
+	" ELSE printf('kind-%04x',kind) END AS kind, "                        \
+	VIEW_TIME("wall") " AS time, wall AS time_ns,"                        \
+	" inode, parent, version, actor, rejected, "                          \
+	VIEW_HEX("leaf") " AS leaf FROM entry"
 
 /* Every name in the tree. */
-#define VIEWS_NAMES                                                                                               \
-	"CREATE VIEW names AS SELECT " VIEW_PATH(                                                                 \
-		"n.parent",                                                                                       \
-		"n.name") " AS path, " VIEW_TEXT("n.name") " AS name, n.ino "                                     \
-							   "AS inode,"                                            \
-							   " n.parent AS "                                        \
-							   "parent, CASE "                                        \
-							   "n.mode WHEN "                                         \
-							   "32768 THEN 'file'"                                    \
-							   " WHEN 16384 THEN "                                    \
-							   "'directory' WHEN "                                    \
-							   "40960 THEN "                                          \
-							   "'symlink'"                                            \
-							   " WHEN 4096 THEN "                                     \
-							   "'fifo' WHEN "                                         \
-							   "49152 THEN "                                          \
-							   "'socket'"                                             \
-							   " WHEN 8192 THEN "                                     \
-							   "'character "                                          \
-							   "device'"                                              \
-							   " WHEN 24576 THEN "                                    \
-							   "'block device' "                                      \
-							   "END AS type,"                                         \
-							   " i.size AS size, "                                    \
-							   "i.mode&4095 AS "                                      \
-							   "mode, i.uid AS "                                      \
-							   "uid, i.gid AS "                                       \
-							   "gid,"                                                 \
-							   " i.nlink AS "                                         \
-							   "nlink,"                                               \
-							   " " VIEW_TIME(                                         \
-								   "i.mtime") " AS mtime,"                        \
-									      " i.mtime AS mtime_ns, " VIEW_TEXT( \
-										      "i.target") " AS target"    \
-												  " FROM name n JOIN inode i ON i.ino=n.ino"
+#define VIEWS_NAMES                                                           \
+	"CREATE VIEW names AS SELECT "                                        \
+	VIEW_PATH("n.parent", "n.name") " AS path, "                          \
+	VIEW_TEXT("n.name") " AS name,"                                       \
+	" n.ino AS inode, n.parent AS parent, "                               \
+	VIEW_TYPE("n.mode") " AS type,"                                       \
+	" i.size AS size, i.mode&4095 AS mode, i.uid AS uid, i.gid AS gid,"   \
+	" i.nlink AS nlink, "                                                 \
+	VIEW_TIME("i.mtime") " AS mtime, i.mtime AS mtime_ns, "               \
+	VIEW_TEXT("i.target") " AS target"                                    \
+	" FROM name n JOIN inode i ON i.ino=n.ino"
 
 /* Regular files, one row for each name. */
-#define VIEWS_FILES                                                                                                                                                                                      \
-	"CREATE VIEW files AS SELECT " VIEW_PATH(                                                                                                                                                        \
-		"n.parent",                                                                                                                                                                              \
-		"n.name") " AS path, " VIEW_TEXT("n.name") " AS name, n.ino "                                                                                                                            \
-							   "AS inode,"                                                                                                                                   \
-							   " n.parent AS "                                                                                                                               \
-							   "parent, i.size "                                                                                                                             \
-							   "AS size, "                                                                                                                                   \
-							   "i.mode&4095 AS "                                                                                                                             \
-							   "mode,"                                                                                                                                       \
-							   " i.uid AS uid, "                                                                                                                             \
-							   "i.gid AS gid, "                                                                                                                              \
-							   "i.nlink AS "                                                                                                                                 \
-							   "nlink,"                                                                                                                                      \
-							   " " VIEW_TIME(                                                                                                                                \
-								   "i."                                                                                                                                  \
-								   "mti"                                                                                                                                 \
-								   "me") " AS"                                                                                                                           \
-									 " mt"                                                                                                                           \
-									 "ime"                                                                                                                           \
-									 ", "                                                                                                                            \
-									 "i."                                                                                                                            \
-									 "mti"                                                                                                                           \
-									 "me "                                                                                                                           \
-									 "AS "                                                                                                                           \
-									 "mti"                                                                                                                           \
-									 "me_"                                                                                                                           \
-									 "ns,"                                                                                                                           \
-									 " " VIEW_TIME("i.ctime") " AS ctime, i.ctime AS ctime_ns,"                                                                      \
-												  " i.version AS version, " VIEW_HEX_NULL("i.sha256") " AS sha256, " VIEW_HEX_NULL(                      \
-													  "i.tree_root") " AS tree_root,"                                                                \
-															 " i.version_no AS no,"                                                          \
-															 " CASE WHEN i.version THEN " VIEW_ENTRY(                                        \
-																 "i.version_no") " END AS entry FROM name n JOIN inode i ON i.ino=n.ino" \
-																		 " WHERE n.mode=32768"
+#define VIEWS_FILES                                                           \
+	"CREATE VIEW files AS SELECT "                                        \
+	VIEW_PATH("n.parent", "n.name") " AS path, "                          \
+	VIEW_TEXT("n.name") " AS name,"                                       \
+	" n.ino AS inode, n.parent AS parent,"                                \
+	" i.size AS size, i.mode&4095 AS mode, i.uid AS uid, i.gid AS gid,"   \
+	" i.nlink AS nlink, "                                                 \
+	VIEW_TIME("i.mtime") " AS mtime, i.mtime AS mtime_ns, "               \
+	VIEW_TIME("i.ctime") " AS ctime, i.ctime AS ctime_ns,"                \
+	" i.version AS version, "                                             \
+	VIEW_HEX_NULL("i.sha256") " AS sha256, "                              \
+	VIEW_HEX_NULL("i.tree_root") " AS tree_root,"                         \
+	" i.version_no AS no,"                                                \
+	" CASE WHEN i.version THEN " VIEW_ENTRY("i.version_no")               \
+	" END AS entry"                                                       \
+	" FROM name n JOIN inode i ON i.ino=n.ino WHERE n.mode=32768"
 
-#define VIEWS_VERSIONS                                                                                                                                                                                                                         \
-	"CREATE VIEW versions AS SELECT " VIEW_PATH_OF(                                                                                                                                                                                        \
-		"v.ino") " AS path, "                                                                                                                                                                                                          \
-			 "v.ino AS "                                                                                                                                                                                                           \
-			 "inode, "                                                                                                                                                                                                             \
-			 "v.version "                                                                                                                                                                                                          \
-			 "AS version, "                                                                                                                                                                                                        \
-			 "v.no AS "                                                                                                                                                                                                            \
-			 "no,"                                                                                                                                                                                                                 \
-			 " " VIEW_ENTRY("v.no") " AS entry, " VIEW_TIME(                                                                                                                                                                       \
-				 "v."                                                                                                                                                                                                          \
-				 "wal"                                                                                                                                                                                                         \
-				 "l") " AS time,"                                                                                                                                                                                              \
-				      " v.wall AS time_ns, v.size AS "                                                                                                                                                                         \
-				      "size, " VIEW_TIME("v.mtime") " AS "                                                                                                                                                                     \
-								    "mtime, "                                                                                                                                                                  \
-								    "v.mtime "                                                                                                                                                                 \
-								    "AS "                                                                                                                                                                      \
-								    "mtime_"                                                                                                                                                                   \
-								    "ns,"                                                                                                                                                                      \
-								    " " VIEW_HEX_NULL("v.sha256") " AS sha256, " VIEW_ENTRY("v.sha256_no") " AS sha256_entry, " VIEW_HEX_NULL(                                                                 \
-									    "v.tree_root") " AS tree_root,"                                                                                                                                    \
-											   " v.actor AS actor, a.uid AS uid, a.gid AS gid, a.tgid AS pid, " VIEW_TEXT(                                                                         \
-												   "a.exe") " AS exe,"                                                                                                                         \
-													    " replace(" VIEW_TEXT("a.argv") ",'\\0',' ') AS command, " VIEW_REASON(                                                            \
-														    "v.reason") " AS reason, " VIEW_STRENGTH("v.attribution") " AS attribution,"                                               \
-																					      " NOT EXISTS(SELECT 1 FROM name m WHERE m.ino=v.ino) AS deleted" \
-																					      " FROM version v LEFT JOIN actor a ON a.no=v.actor"
+/* Also of files that are gone. */
+#define VIEWS_VERSIONS                                                        \
+	"CREATE VIEW versions AS SELECT "                                     \
+	VIEW_PATH_OF("v.ino") " AS path,"                                     \
+	" v.ino AS inode, v.version AS version, v.no AS no, "                 \
+	VIEW_ENTRY("v.no") " AS entry, "                                      \
+	VIEW_TIME("v.wall") " AS time, v.wall AS time_ns, v.size AS size, "   \
+	VIEW_TIME("v.mtime") " AS mtime, v.mtime AS mtime_ns, "               \
+	VIEW_HEX_NULL("v.sha256") " AS sha256, "                              \
+	VIEW_ENTRY("v.sha256_no") " AS sha256_entry, "                        \
+	VIEW_HEX_NULL("v.tree_root") " AS tree_root,"                         \
+	" v.actor AS actor, a.uid AS uid, a.gid AS gid, a.tgid AS pid, "      \
+	VIEW_TEXT("a.exe") " AS exe, "                                        \
+	"replace(" VIEW_TEXT("a.argv") ",'\\0',' ') AS command, "             \
+	VIEW_REASON("v.reason") " AS reason, "                                \
+	VIEW_STRENGTH("v.attribution") " AS attribution,"                     \
+	" NOT EXISTS(SELECT 1 FROM name m WHERE m.ino=v.ino) AS deleted"      \
+	" FROM version v LEFT JOIN actor a ON a.no=v.actor"
 
 /* Each version with each thing its process had opened before. */
-#define VIEWS_LINEAGE                                                                                                                       \
-	"CREATE VIEW lineage AS SELECT " VIEW_PATH_OF(                                                                                      \
-		"v.ino") " AS output_path, v.ino AS output_inode,"                                                                          \
-			 " v.version AS output_version, " VIEW_ENTRY("v.no") " AS output_entry, " VIEW_PATH_OF(                             \
-				 "i.ino") " AS input_path,"                                                                                 \
-					  " i.ino AS input_inode, i.version "                                                               \
-					  "AS input_version, " VIEW_ENTRY(                                                                  \
-						  "i."                                                                                      \
-						  "ta"                                                                                      \
-						  "rg"                                                                                      \
-						  "e"                                                                                       \
-						  "t") " AS "                                                                               \
-						       "input_entry,"                                                                       \
-						       " " VIEW_HEX_NULL("i."                                                               \
-									 "con"                                                              \
-									 "ten"                                                              \
-									 "t") " AS input_root, " VIEW_STRENGTH("i.strength") " AS "         \
-															     "strength, "   \
-															     "v.actor AS "  \
-															     "actor"        \
-															     " FROM "       \
-															     "version v "   \
-															     "JOIN "        \
-															     "read_item i " \
-															     "ON i.reads "  \
-															     "IN"           \
-															     " (WITH "      \
-															     "RECURSIVE "   \
-															     "chain(no) "   \
-															     "AS (SELECT "  \
-															     "v.reads "     \
-															     "UNION"        \
-															     " SELECT "     \
-															     "r.prev FROM " \
-															     "chain CROSS " \
-															     "JOIN reads "  \
-															     "r ON "        \
-															     "r.no=chain."  \
-															     "no"           \
-															     " WHERE "      \
-															     "r.prev "      \
-															     "NOTNULL) "    \
-															     "SELECT no "   \
-															     "FROM chain)"  \
-															     " WHERE "      \
-															     "v.reads "     \
-															     "NOTNULL"
+#define VIEWS_LINEAGE                                                         \
+	"CREATE VIEW lineage AS SELECT "                                      \
+	VIEW_PATH_OF("v.ino") " AS output_path,"                              \
+	" v.ino AS output_inode, v.version AS output_version, "               \
+	VIEW_ENTRY("v.no") " AS output_entry, "                               \
+	VIEW_PATH_OF("i.ino") " AS input_path,"                               \
+	" i.ino AS input_inode, i.version AS input_version, "                 \
+	VIEW_ENTRY("i.target") " AS input_entry, "                            \
+	VIEW_HEX_NULL("i.content") " AS input_root, "                         \
+	VIEW_STRENGTH("i.strength") " AS strength, v.actor AS actor"          \
+	" FROM version v JOIN read_item i ON i.reads IN"                      \
+	" (WITH RECURSIVE chain(no) AS (SELECT v.reads UNION"                 \
+	" SELECT r.prev FROM chain CROSS JOIN reads r ON r.no=chain.no"       \
+	" WHERE r.prev NOTNULL) SELECT no FROM chain)"                        \
+	" WHERE v.reads NOTNULL"
 
-#define VIEWS_ACTORS                                                                                                                               \
-	"CREATE VIEW actors AS SELECT no AS actor, " VIEW_ENTRY(                                                                                   \
-		"no") " AS "                                                                                                                       \
-		      "entry,"                                                                                                                     \
-		      " paren"                                                                                                                     \
-		      "t, "                                                                                                                        \
-		      "uid, "                                                                                                                      \
-		      "gid, "                                                                                                                      \
-		      "tgid "                                                                                                                      \
-		      "AS "                                                                                                                        \
-		      "pid, "                                                                                                                      \
-		      "ppid, "                                                                                                                     \
-		      "start,"                                                                                                                     \
-		      " " VIEW_TEXT("exe") " AS exe, " VIEW_HEX_NULL("exe_"                                                                        \
-								     "digest") " AS exe_sha256, " VIEW_TEXT(                                       \
-			      "argv") " AS argv,"                                                                                                  \
-				      " replace(" VIEW_TEXT("argv") ",'\\0','"                                                                     \
-								    " ') AS "                                                                      \
-								    "command,"                                                                     \
-								    " " VIEW_TEXT("cwd") " AS cwd, " VIEW_TEXT("host") " AS host, " VIEW_HEX_NULL( \
-									    "run") " AS run, " VIEW_HEX_NULL("git") " AS git_commit, dirty FROM actor"
+#define VIEWS_ACTORS                                                          \
+	"CREATE VIEW actors AS SELECT no AS actor, "                          \
+	VIEW_ENTRY("no") " AS entry,"                                         \
+	" parent, uid, gid, tgid AS pid, ppid, start, "                       \
+	VIEW_TEXT("exe") " AS exe, "                                          \
+	VIEW_HEX_NULL("exe_digest") " AS exe_sha256, "                        \
+	VIEW_TEXT("argv") " AS argv, "                                        \
+	"replace(" VIEW_TEXT("argv") ",'\\0',' ') AS command, "               \
+	VIEW_TEXT("cwd") " AS cwd, "                                          \
+	VIEW_TEXT("host") " AS host, "                                        \
+	VIEW_HEX_NULL("run") " AS run, "                                      \
+	VIEW_HEX_NULL("git") " AS git_commit, dirty FROM actor"
 
-#define VIEWS_KEYS                                                                                             \
-	"CREATE VIEW keys AS SELECT " VIEW_HEX(                                                                \
-		"key_id") " AS key_id,"                                                                        \
-			  " CASE role WHEN 1 THEN 'mount' WHEN 2 THEN 'log'"                                   \
-			  " WHEN 3 THEN 'replica' WHEN 4 THEN 'admin' END AS "                                 \
-			  "role,"                                                                              \
-			  " mount, " VIEW_TEXT("name") " AS name, " VIEW_HEX("pub") " AS public, " VIEW_ENTRY( \
-				  "no") " AS entry, until IS NULL AS active,"                                  \
-					" " VIEW_ENTRY(                                                        \
-						"until") " AS ended,"                                          \
-							 " CASE reason WHEN "                                  \
-							 "1 THEN 'retired' "                                   \
-							 "WHEN 2 THEN 'lost'"                                  \
-							 " WHEN 3 THEN "                                       \
-							 "'stolen' WHEN 255 "                                  \
-							 "THEN 'rotated' END "                                 \
-							 "AS reason,"                                          \
-							 " CASE WHEN "                                         \
-							 "suspect_since "                                      \
-							 "NOTNULL "                                            \
-							 "THEN " VIEW_TIME(                                    \
-								 "suspect_"                                    \
-								 "since") " E"                                 \
-									  "ND"                                 \
-									  " A"                                 \
-									  "S "                                 \
-									  "su"                                 \
-									  "sp"                                 \
-									  "ec"                                 \
-									  "t_"                                 \
-									  "si"                                 \
-									  "nc"                                 \
-									  "e "                                 \
-									  "FR"                                 \
-									  "OM"                                 \
-									  " p"                                 \
-									  "ub"                                 \
-									  "ke"                                 \
-									  "y"
+#define VIEWS_KEYS                                                            \
+	"CREATE VIEW keys AS SELECT " VIEW_HEX("key_id") " AS key_id,"        \
+	" CASE role WHEN 1 THEN 'mount' WHEN 2 THEN 'log'"                    \
+	" WHEN 3 THEN 'replica' WHEN 4 THEN 'admin' END AS role,"             \
+	" mount, "                                                            \
+	VIEW_TEXT("name") " AS name, "                                        \
+	VIEW_HEX("pub") " AS public, "                                        \
+	VIEW_ENTRY("no") " AS entry, until IS NULL AS active, "               \
+	VIEW_ENTRY("until") " AS ended,"                                      \
+	" CASE reason WHEN 1 THEN 'retired' WHEN 2 THEN 'lost'"               \
+	" WHEN 3 THEN 'stolen' WHEN 255 THEN 'rotated' END AS reason,"        \
+	" CASE WHEN suspect_since NOTNULL THEN "                              \
+	VIEW_TIME("suspect_since") " END AS suspect_since FROM pubkey"
 
-#define VIEWS_SNAPSHOTS                                                        \
-	"CREATE VIEW snapshots AS SELECT " VIEW_TEXT(                          \
-		"s.name") " AS "                                               \
-			  "name,"                                              \
-			  " " VIEW_ENTRY("s.no") " AS entry, " VIEW_TIME(      \
-				  "e.wall") " AS time, e.wall AS "             \
-					    "time_ns, " VIEW_TEXT("s."         \
-								  "comme"      \
-								  "nt") " AS " \
-									"comm" \
-									"ent"  \
-									" FRO" \
-									"M "   \
-									"snap" \
-									"shot" \
-									" s "  \
-									"LEFT" \
-									" JOI" \
-									"N "   \
-									"entr" \
-									"y e " \
-									"ON "  \
-									"e."   \
-									"no="  \
-									"s.no"
+#define VIEWS_SNAPSHOTS                                                       \
+	"CREATE VIEW snapshots AS SELECT "                                    \
+	VIEW_TEXT("s.name") " AS name, "                                      \
+	VIEW_ENTRY("s.no") " AS entry, "                                      \
+	VIEW_TIME("e.wall") " AS time, e.wall AS time_ns, "                   \
+	VIEW_TEXT("s.comment") " AS comment"                                  \
+	" FROM snapshot s LEFT JOIN entry e ON e.no=s.no"
 
-#define SCHEMA_VIEWS(X)                                   \
-	X("view", "entries", "entries", VIEWS_ENTRIES)    \
-	X("view", "names", "names", VIEWS_NAMES)          \
-	X("view", "files", "files", VIEWS_FILES)          \
-	X("view", "versions", "versions", VIEWS_VERSIONS) \
-	X("view", "lineage", "lineage", VIEWS_LINEAGE)    \
-	X("view", "actors", "actors", VIEWS_ACTORS)       \
-	X("view", "keys", "keys", VIEWS_KEYS)             \
+#define SCHEMA_VIEWS(X)                                                       \
+	X("view", "entries", "entries", VIEWS_ENTRIES)                        \
+	X("view", "names", "names", VIEWS_NAMES)                              \
+	X("view", "files", "files", VIEWS_FILES)                              \
+	X("view", "versions", "versions", VIEWS_VERSIONS)                     \
+	X("view", "lineage", "lineage", VIEWS_LINEAGE)                        \
+	X("view", "actors", "actors", VIEWS_ACTORS)                           \
+	X("view", "keys", "keys", VIEWS_KEYS)                                 \
 	X("view", "snapshots", "snapshots", VIEWS_SNAPSHOTS)
+
+/* clang-format on */
 
 #endif

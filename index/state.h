@@ -135,9 +135,10 @@ struct apply_options {
  *  RENAME    (core.parent, old) -> core.inode; flags bit 0 exchange, bit 1:
  *            a replaced inode whose nlink reaches 0 is freed at once.
  *            `replaced` is the inode that (new parent, new) names now, 0 if
- *            free, and never the moved one (rename(2) does nothing then).  Refuses a directory moved below itself, and type
- *            mismatches as rename(2) does.  The moved name gets a new cookie
- *            in the new parent (exchange: each name keeps its cookie).
+ *            free, and never the moved one (rename(2) does nothing then).
+ *            Refuses a directory moved below itself, and type mismatches as
+ *            rename(2) does.  The moved name gets a new cookie in the new
+ *            parent (exchange: each name keeps its cookie).
  *  SETATTR   masked fields; ctime = the ctime field or wall.  While there is
  *            no root, a SETATTR of inode 1 makes it (0755, user 0) first.
  *  SETXATTR, RMXATTR   nxattr, ctime.
