@@ -1,15 +1,9 @@
 /*
  * follower.c - one round of copying to one replica.
  *
- * First round, or first after an error: list what the replica has, read its
- * PROGRESS, compare what may not have been synced there, and give the store
- * back what it lacks.  Every round: note the objects that will grow in
- * PROGRESS, append, sync, then the small objects.
- *
- * PROGRESS, a small object of the replica, in text:
- *   vouchfs progress 1
- *   position N
- *   open SYNCED NAME        one line for each object in doubt beyond SYNCED
+ * First round, or first after an error: follower_state.c finds out what the
+ * replica has.  Every round: compare what may not have been synced there, note
+ * the objects that will grow in PROGRESS, append, sync, then the small objects.
  *
  * Bytes in doubt that differ from the store's are written over; a replica
  * whose *synced* bytes go beyond the store's, or end otherwise than the
@@ -18,7 +12,6 @@
  */
 #include "fs/replicate_int.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,198 +25,7 @@
 #include "fs/replica.h"
 #include "fs/store_int.h"
 
-#define PROGRESS "progress"
-#define PROGRESS_HEAD "vouchfs progress 1\n"
-
-enum {
-	TAIL = 4096,
-	STEP = 1 << 20,
-	PROGRESS_MAX = 1 << 20,
-	WHOLE_MAX = 1 << 20
-};
-
-static const struct replica_ops *ops(const struct follower *f)
-{
-	return f->replica->replica->ops;
-}
-
-void follower_free(struct follower *f)
-{
-	store_replica_put(f->owner->o.store, f->replica);
-	free(f->objects);
-	free(f);
-}
-
-/* --- the table of objects --- */
-
-static uint32_t place(const struct follower *f, const char *name)
-{
-	uint32_t lo = 0;
-	uint32_t hi = f->n;
-
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (strcmp(f->objects[mid].name, name) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
-static struct follower_object *find(const struct follower *f, const char *name)
-{
-	uint32_t i = place(f, name);
-
-	return i < f->n && strcmp(f->objects[i].name, name) == 0 ?
-		       &f->objects[i] :
-		       NULL;
-}
-
-/* Finds or adds; NULL: no memory, or a name too long for us. */
-static struct follower_object *get(struct follower *f, const char *name)
-{
-	uint32_t i = place(f, name);
-	struct follower_object *o = find(f, name);
-
-	if (o)
-		return o;
-	if (strlen(name) >= FOLLOWER_NAME)
-		return NULL;
-	if (f->n == f->cap) {
-		uint32_t cap = f->cap ? 2 * f->cap : 64;
-		void *p = realloc(f->objects, cap * sizeof(*o));
-
-		if (!p)
-			return NULL;
-		f->objects = p;
-		f->cap = cap;
-	}
-	o = &f->objects[i];
-	memmove(o + 1, o, (f->n - i) * sizeof(*o));
-	f->n++;
-	*o = (struct follower_object){ .size = 0 };
-	snprintf(o->name, sizeof(o->name), "%s", name);
-	return o;
-}
-
-/* --- the replica, serialised --- */
-
-static ssize_t remote_get(struct follower *f, const char *name, uint64_t off,
-			  void *p, size_t n)
-{
-	ssize_t got = 0;
-
-	mutex_lock(&f->replica->mu);
-	got = ops(f)->get(f->replica->replica, name, off, p, n);
-	mutex_unlock(&f->replica->mu);
-	return got;
-}
-
-static int remote_write(struct follower *f, const char *name, uint64_t off,
-			const void *p, size_t n, bool in_place)
-{
-	int rc = 0;
-
-	mutex_lock(&f->replica->mu);
-	rc = (in_place ? ops(f)->patch : ops(f)->append)(f->replica->replica,
-							 name, off, p, n);
-	mutex_unlock(&f->replica->mu);
-	return rc;
-}
-
-static int remote_put(struct follower *f, const char *name, const void *p,
-		      size_t n)
-{
-	int rc = 0;
-
-	mutex_lock(&f->replica->mu);
-	rc = ops(f)->put(f->replica->replica, name, p, n);
-	mutex_unlock(&f->replica->mu);
-	return rc;
-}
-
-static int remote_sync(struct follower *f)
-{
-	int rc = 0;
-
-	mutex_lock(&f->replica->mu);
-	rc = ops(f)->sync(f->replica->replica);
-	mutex_unlock(&f->replica->mu);
-	return rc;
-}
-
-/* --- progress --- */
-
-static int progress_save(struct follower *f)
-{
-	struct buf b = BUF_INIT;
-	int rc = 0;
-
-	if (!f->progress_dirty)
-		return 0;
-	buf_adds(&b, PROGRESS_HEAD);
-	buf_addf(&b, "position %" PRIu64 "\n", f->position);
-	for (uint32_t i = 0; i < f->n; i++)
-		if (f->objects[i].open)
-			buf_addf(&b, "open %" PRIu64 " %s\n",
-				 f->objects[i].synced, f->objects[i].name);
-	rc = b.bad ? -ENOMEM : remote_put(f, PROGRESS, b.p, b.n);
-	buf_release(&b);
-	if (rc == 0)
-		f->progress_dirty = false;
-	return rc;
-}
-
-void follower_finish(struct follower *f)
-{
-	if (f->known)
-		(void)!progress_save(f); /* else it is compared again */
-}
-
-/* One "open" line; what it says beyond the listing is not believed. */
-static void progress_line(struct follower *f, const char *line)
-{
-	struct follower_object *o = NULL;
-	uint64_t synced = 0;
-	char name[FOLLOWER_NAME] = "";
-
-	if (sscanf(line, "open %" SCNu64 " %95s", &synced, name) != 2)
-		return;
-	o = find(f, name);
-	if (!o)
-		return;
-	o->open = true;
-	o->synced = synced < o->size ? synced : o->size;
-}
-
-static int progress_load(struct follower *f)
-{
-	autofree char *text = malloc(PROGRESS_MAX + 1);
-	char *line = NULL;
-	char *rest = NULL;
-	ssize_t n = 0;
-
-	if (!text)
-		return -ENOMEM;
-	n = remote_get(f, PROGRESS, 0, text, PROGRESS_MAX);
-	if (n < 0 && n != -ENOENT)
-		return (int)n;
-	text[n > 0 ? n : 0] = '\0';
-	if (strncmp(text, PROGRESS_HEAD, strlen(PROGRESS_HEAD)) != 0) {
-		/* no word of what was synced: everything is in doubt */
-		for (uint32_t i = 0; i < f->n; i++) {
-			f->objects[i].open = true;
-			f->objects[i].synced = 0;
-		}
-		return 0;
-	}
-	for (line = strtok_r(text, "\n", &rest); line;
-	     line = strtok_r(NULL, "\n", &rest))
-		progress_line(f, line);
-	return 0;
-}
+enum { TAIL = 4096, STEP = 1 << 20, WHOLE_MAX = 1 << 20 };
 
 /* --- the store's side --- */
 
@@ -250,14 +52,15 @@ static int settle_doubt(struct follower *f, struct follower_object *o,
 	for (uint64_t at = o->synced; rc == 0 && at < end;) {
 		size_t n = end - at < STEP / 2 ? (size_t)(end - at) : STEP / 2;
 		ssize_t a = local_get(f, &file, o->name, at, scratch, n);
-		ssize_t b = remote_get(f, o->name, at, scratch + STEP / 2, n);
+		ssize_t b =
+			follower_read(f, o->name, at, scratch + STEP / 2, n);
 
 		if (a >= 0 && (size_t)a < n)
 			a = -ERR_SHORT;
 		if (a < 0 || b < 0)
 			rc = a < 0 ? (int)a : (int)b;
 		else if (b != a || memcmp(scratch, scratch + STEP / 2, n) != 0)
-			rc = remote_write(f, o->name, at, scratch, n, true);
+			rc = follower_write(f, o->name, at, scratch, n, true);
 		at += n;
 	}
 	vio_close(file);
@@ -365,59 +168,6 @@ static int list_wanted(struct follower *f, struct wants *w)
 	return rc;
 }
 
-/* --- refreshing --- */
-
-static int note_object(void *ctx, const char *name, uint64_t size)
-{
-	struct follower *f = ctx;
-	struct follower_object *o = NULL;
-
-	if (strlen(name) >= FOLLOWER_NAME || strcmp(name, PROGRESS) == 0)
-		return 0;
-	o = get(f, name);
-	if (!o)
-		return -ENOMEM;
-	o->size = size;
-	o->physical = size;
-	o->synced = size;
-	return 0;
-}
-
-/* Finds out what the replica has, and gives the store what it lacks. */
-static int refresh(struct follower *f)
-{
-	static const char *const folders[] = { "", "packs/", "ledger/",
-					       "ledger/journal/", "keys/" };
-	struct store *s = f->owner->o.store;
-	int rc = 0;
-
-	f->n = 0;
-	f->packs_below = 0;
-	for (size_t i = 0; rc == 0 && i < sizeof(folders) / sizeof(*folders);
-	     i++) {
-		mutex_lock(&f->replica->mu);
-		rc = ops(f)->list(f->replica->replica, folders[i], note_object,
-				  f);
-		mutex_unlock(&f->replica->mu);
-	}
-	if (rc == 0)
-		rc = progress_load(f);
-	for (uint32_t i = 0; rc == 0 && i < f->n; i++) {
-		const struct follower_object *o = &f->objects[i];
-		uint64_t number = pack_number(o->name);
-
-		if (number > 0)
-			rc = store_restore_pack(s, f->replica, number,
-						o->synced);
-		/* what could not be restored is told when it is read */
-		if (rc != -ENOMEM && rc != -ENOSPC)
-			rc = 0;
-	}
-	f->known = rc == 0;
-	f->progress_dirty = true;
-	return rc;
-}
-
 /* --- copying --- */
 
 /* -ERR_ROLLBACK when the synced bytes end otherwise than the store's do. */
@@ -433,7 +183,7 @@ static int compare_tail(struct follower *f, struct follower_object *o,
 		return 0;
 	a = local_get(f, &file, o->name, o->synced - n, scratch, n);
 	vio_close(file);
-	b = remote_get(f, o->name, o->synced - n, scratch + TAIL, n);
+	b = follower_read(f, o->name, o->synced - n, scratch + TAIL, n);
 	if (a < 0 || b < 0)
 		return (int)(a < 0 ? a : b);
 	if (a != b || memcmp(scratch, scratch + TAIL, n) != 0)
@@ -449,7 +199,7 @@ static int compare_tail(struct follower *f, struct follower_object *o,
 static int prepare(struct follower *f, const struct wanted *w, uint8_t *scratch,
 		   struct errmsg *em)
 {
-	struct follower_object *o = get(f, w->name);
+	struct follower_object *o = follower_object(f, w->name);
 	int rc = 0;
 
 	if (!o)
@@ -478,7 +228,7 @@ static int prepare(struct follower *f, const struct wanted *w, uint8_t *scratch,
 static int append_object(struct follower *f, const struct wanted *w,
 			 uint8_t *scratch)
 {
-	struct follower_object *o = find(f, w->name);
+	struct follower_object *o = follower_find(f, w->name);
 	struct vio_file *file = NULL;
 	int rc = 0;
 
@@ -495,8 +245,8 @@ static int append_object(struct follower *f, const struct wanted *w,
 		if (got >= 0 && (size_t)got < n)
 			got = -ERR_SHORT;
 		rc = got < 0 ? (int)got :
-			       remote_write(f, w->name, o->size, scratch, n,
-					    old > 0);
+			       follower_write(f, w->name, o->size, scratch, n,
+					      old > 0);
 		if (rc == 0)
 			o->size += n;
 		if (o->physical < o->size)
@@ -508,7 +258,7 @@ static int append_object(struct follower *f, const struct wanted *w,
 
 static int put_whole(struct follower *f, const struct wanted *w)
 {
-	struct follower_object *o = get(f, w->name);
+	struct follower_object *o = follower_object(f, w->name);
 	uint64_t sum = XXH64(w->bytes.n ? w->bytes.p : (const uint8_t *)"",
 			     w->bytes.n, 0);
 	int rc = 0;
@@ -519,8 +269,9 @@ static int put_whole(struct follower *f, const struct wanted *w)
 	o->open = false;
 	if (o->sum == sum && o->size == w->bytes.n)
 		return 0;
-	rc = remote_put(f, w->name, w->bytes.n ? (const char *)w->bytes.p : "",
-			w->bytes.n);
+	rc = follower_put(f, w->name,
+			  w->bytes.n ? (const char *)w->bytes.p : "",
+			  w->bytes.n);
 	if (rc == 0) {
 		o->sum = sum;
 		o->size = w->bytes.n;
@@ -541,7 +292,7 @@ static void settled(struct follower *f, const struct wants *w)
 
 	for (uint32_t i = 0; i < w->n; i++) {
 		const struct wanted *e = &w->v[i];
-		struct follower_object *o = find(f, e->name);
+		struct follower_object *o = follower_find(f, e->name);
 		uint64_t number = pack_number(e->name);
 
 		if (!grows(e) || !o) {
@@ -576,7 +327,7 @@ static int prepare_all(struct follower *f, struct wants *w, uint8_t *scratch,
 			return rc;
 		}
 	}
-	return progress_save(f);
+	return follower_progress_save(f);
 }
 
 static int copy_all(struct follower *f, struct wants *w, struct errmsg *em)
@@ -591,7 +342,7 @@ static int copy_all(struct follower *f, struct wants *w, struct errmsg *em)
 		if (grows(&w->v[i]))
 			rc = append_object(f, &w->v[i], scratch);
 	if (rc == 0)
-		rc = remote_sync(f);
+		rc = follower_sync(f);
 	if (rc < 0)
 		return rc;
 	settled(f, w);
@@ -608,7 +359,7 @@ int follower_round(struct follower *f, uint64_t position, uint64_t *out_behind,
 	int rc = 0;
 
 	if (!f->known)
-		rc = refresh(f);
+		rc = follower_refresh(f);
 	if (rc == 0)
 		rc = list_wanted(f, &w);
 	if (rc == 0)
@@ -619,7 +370,7 @@ int follower_round(struct follower *f, uint64_t position, uint64_t *out_behind,
 	}
 	*out_behind = 0;
 	for (uint32_t i = 0; i < w.n; i++) {
-		const struct follower_object *o = find(f, w.v[i].name);
+		const struct follower_object *o = follower_find(f, w.v[i].name);
 		uint64_t have = o ? o->size : 0;
 
 		if (w.v[i].durable > have && !w.v[i].whole)

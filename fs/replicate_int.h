@@ -1,8 +1,10 @@
 /*
- * replicate_int.h - one follower, shared by replicate.c and follower.c.
+ * replicate_int.h - one follower, shared by replicate.c and follower*.c.
  */
 #ifndef FS_REPLICATE_INT_H
 #define FS_REPLICATE_INT_H
+
+#include <sys/types.h>
 
 #include "base/thread.h"
 #include "fs/replicate.h"
@@ -63,6 +65,24 @@ struct replicate {
  */
 int must_use follower_round(struct follower *f, uint64_t position,
 			    uint64_t *out_behind, struct errmsg *em);
+/* --- follower_state.c --- */
+
+struct follower_object *follower_find(const struct follower *f,
+				      const char *name);
+/* Finds or adds; NULL: no memory, or a name too long for us. */
+struct follower_object *follower_object(struct follower *f, const char *name);
+/* Calls on the replica, serialised with the store's repairs. */
+ssize_t must_use follower_read(struct follower *f, const char *name,
+			       uint64_t off, void *p, size_t n);
+int must_use follower_write(struct follower *f, const char *name, uint64_t off,
+			    const void *p, size_t n, bool in_place);
+int must_use follower_put(struct follower *f, const char *name, const void *p,
+			  size_t n);
+int must_use follower_sync(struct follower *f);
+/* Writes PROGRESS if anything in it changed. */
+int must_use follower_progress_save(struct follower *f);
+/* Finds out what the replica has, and gives the store what it lacks. */
+int must_use follower_refresh(struct follower *f);
 /* Notes on the replica what was synced, so that nothing is in doubt there. */
 void follower_finish(struct follower *f);
 void follower_free(struct follower *f); /* gives the replica back */

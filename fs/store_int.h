@@ -107,6 +107,12 @@ void store_replica_put(struct store *s, struct store_replica *r);
 int must_use store_repair(struct store *s, struct store_slot *slot,
 			  struct pack_record *out, const struct digest *id,
 			  const struct location *at);
+/* Bytes of an object of the replica, short at its end. */
+ssize_t must_use store_replica_bytes(struct store_replica *r, const char *name,
+				     uint64_t off, void *p, size_t n);
+
+/* --- store_restore.c --- */
+
 /*
  * Fetches packs, tails and gaps that the store lacks and a replica has, at
  * most every 10 s unless `now`.  Returns how many packs got better.
