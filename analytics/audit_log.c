@@ -11,8 +11,8 @@
 #include "analytics/provider_internal.h"
 #include "base/err.h"
 
-/* Seals that a stat(2) may render to know the size. */
-enum { STAT_SEALS = 64, READ_SEALS = 1 << 20 };
+/* Bytes that a stat(2) may render to know the size, and a read at the end. */
+enum { STAT_BYTES = 256 << 10, READ_BYTES = 4 << 20 };
 
 struct log_file {
 	struct mutex mu;	  /* reads of one descriptor take turns */
@@ -28,10 +28,10 @@ static int audit_log_attr(struct provider *p, struct node *n, struct stat *out,
 	return 0;
 }
 
-static int extend(struct provider *p, struct node *n, uint64_t seals,
+static int extend(struct provider *p, struct node *n, uint64_t bytes,
 		  uint64_t *out_size)
 {
-	int rc = log_lines_extend(p->log, seals, out_size);
+	int rc = log_lines_extend(p->log, bytes, out_size);
 	uint64_t before;
 
 	node_lock(&p->nodes);
@@ -48,7 +48,7 @@ static void audit_log_measure(struct provider *p, const struct cred *cr,
 	uint64_t size;
 
 	(void)cr;
-	if (extend(p, n, STAT_SEALS, &size) < 0)
+	if (extend(p, n, STAT_BYTES, &size) < 0)
 		return; /* the size stays what it was; reads will tell */
 }
 
@@ -79,7 +79,7 @@ static ssize_t audit_log_read(struct provider *p, struct vdir_file *f,
 
 	mutex_lock(&g->mu);
 	if (off >= g->end)
-		rc = extend(p, f->node, READ_SEALS, &g->end);
+		rc = extend(p, f->node, READ_BYTES, &g->end);
 	if (rc >= 0 && off < g->end) {
 		if (n > g->end - off)
 			n = (size_t)(g->end - off);

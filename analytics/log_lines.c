@@ -70,12 +70,13 @@ static int add_block(struct log_lines *g, uint64_t seal, uint64_t off)
 }
 
 static int extend_locked(struct log_lines *g, struct idx_reader *r,
-			 uint64_t until)
+			 uint64_t until, uint64_t max_bytes)
 {
 	struct buf text = BUF_INIT;
+	uint64_t start = g->end;
 	int rc = 0;
 
-	while (g->next_seal < until && rc >= 0) {
+	while (g->next_seal < until && g->end - start < max_bytes && rc >= 0) {
 		const struct block *last = g->n ? &g->v[g->n - 1] : NULL;
 
 		if (!last || g->next_seal - last->seal >= BLOCK_SEALS ||
@@ -93,7 +94,7 @@ static int extend_locked(struct log_lines *g, struct idx_reader *r,
 	return rc;
 }
 
-int log_lines_extend(struct log_lines *g, uint64_t max_seals,
+int log_lines_extend(struct log_lines *g, uint64_t max_bytes,
 		     uint64_t *out_size)
 {
 	struct idx_reader *r = NULL;
@@ -102,11 +103,9 @@ int log_lines_extend(struct log_lines *g, uint64_t max_seals,
 
 	mutex_lock(&g->mu);
 	if (rc >= 0 && g->next_seal < ready) {
-		if (ready - g->next_seal > max_seals)
-			ready = g->next_seal + max_seals;
 		rc = core_reader_take(g->p->core, &r);
 		if (rc >= 0)
-			rc = extend_locked(g, r, ready);
+			rc = extend_locked(g, r, ready, max_bytes);
 		core_reader_give(g->p->core, r);
 	}
 	*out_size = g->end;

@@ -27,8 +27,11 @@ struct log_cursor {
 int must_use log_lines_open(struct log_lines **out, struct provider *p);
 void log_lines_close(struct log_lines *g);
 
-/* Takes up to max_seals new seals into the table; *out_size bytes in all. */
-int must_use log_lines_extend(struct log_lines *g, uint64_t max_seals,
+/*
+ * Takes new seals into the table until they are max_bytes of lines (the last
+ * one whole); *out_size bytes in all.
+ */
+int must_use log_lines_extend(struct log_lines *g, uint64_t max_bytes,
 			      uint64_t *out_size);
 ssize_t must_use log_lines_read(struct log_lines *g, struct log_cursor *c,
 				void *p, size_t n, uint64_t off);

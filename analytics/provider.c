@@ -48,7 +48,10 @@ static const struct view *const views[NODE_KINDS] = {
 
 int provider_settle(struct provider *p)
 {
-	return core_settle_index(p->core);
+	int rc = core_settle_index(p->core);
+
+	/* nothing can be written any more: what is there can be read */
+	return rc < 0 && err_class(rc) == EROFS ? 0 : rc;
 }
 
 /* Is gid among the caller's groups?  /proc/PID/status says. */

@@ -110,7 +110,10 @@ struct view {
 
 /* --- provider.c: helpers --- */
 
-/* All that was entered before is in the index. */
+/*
+ * All that was entered before is in the index, or never will be because the
+ * volume failed.
+ */
 int must_use provider_settle(struct provider *p);
 /* May cr read whole-ledger views? 0 or -EACCES. */
 int must_use provider_whole(struct provider *p, const struct cred *cr);
