@@ -274,7 +274,6 @@ int must_use content_bulk_flush(struct content *c);
 /* --- spilling: content_spill.c --- */
 
 void content_spill_work(struct work *k);
-void content_press_work(struct work *k);
 /* True when the stream has enough for a batch. */
 bool content_spill_due_locked(const struct content *c)
 	requires_capability(&c->mu);
@@ -285,6 +284,9 @@ struct put {
 	struct content *content;
 };
 
+/* struct put's function that sends everything to the bulk writer. */
+int must_use content_spill_put(struct put *p, const struct chunk *k,
+			       uint8_t *out_flags);
 /* Cuts and stores what can be cut of the stream below `end`.  Entered. */
 int must_use content_spill_stream(struct content *c, struct scratch *sc,
 				  uint64_t end, struct put *put);
@@ -321,7 +323,11 @@ void content_spill_release(struct spill *s); /* all are unpinned */
 int must_use content_sha_to(struct content *c, uint64_t no, struct window *w,
 			    uint64_t to);
 
-/* --- what entries must carry: content_save.c --- */
+/* --- making room: content_press.c --- */
+
+void content_press_work(struct work *k);
+
+/* --- what entries must carry: content_sink.c --- */
 
 /*
  * Stages chunks while they are small and few, and goes over to the bulk

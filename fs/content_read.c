@@ -27,6 +27,7 @@ enum {
 
 /* Takes the spare reader of the base, or none. */
 static struct reader *take_reader_locked(struct content *c)
+	requires_capability(&c->mu)
 {
 	return take(c->reader);
 }
@@ -52,7 +53,7 @@ static void give_reader(struct content *c, struct reader *r)
  */
 static uint64_t look_locked(struct content *c, struct piece *v, size_t *out_n,
 			    uint8_t *p, uint64_t off, uint64_t end,
-			    bool *out_base)
+			    bool *out_base) requires_capability(&c->mu)
 {
 	struct view view = { .top = NULL };
 	uint64_t at = off;

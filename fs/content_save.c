@@ -143,6 +143,7 @@ static int mem_rows(struct content *c, struct scratch *sc, struct rows *r,
 
 /* What the row says is saved, where it is still what the file has. */
 static void row_saved_locked(struct content *c, const struct extent_row *r)
+	requires_capability(&c->mu)
 {
 	uint64_t end = r->off + r->len;
 	bool hole = digest_is_zero(&r->chunk);
@@ -191,6 +192,7 @@ struct taken {
 };
 
 static int take_locked(struct content *c, struct taken *t)
+	requires_capability(&c->mu)
 {
 	int rc = content_spill_take_locked(c, &t->s, 0, false, ~0ULL);
 
@@ -213,6 +215,7 @@ static int take_locked(struct content *c, struct taken *t)
 
 static void finish_locked(struct content *c, const struct taken *t,
 			  const struct rows *r, int rc)
+	requires_capability(&c->mu)
 {
 	if (rc < 0) { /* nothing was reported */
 		c->unsaved = true;

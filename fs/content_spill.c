@@ -1,7 +1,6 @@
 /*
  * content_spill.c - buffered bytes become chunks: the stream while it is
- * written, anything when room is short, and (for content_save.c) what a save
- * reports.
+ * written, and for content_save.c and content_press.c whatever they take.
  *
  * The stream.  A worker takes up to CONTENT_BATCH bytes from the last cut on
  * (`cutting`: one at a time, in order), finds the cuts, hashes the plain
@@ -28,8 +27,6 @@
 #include "base/err.h"
 #include "fs/content.h"
 #include "fs/content_internal.h"
-
-enum { PRESS_BYTES = 8 << 20 }; /* freed at a time */
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -105,7 +102,7 @@ int content_sha_to(struct content *c, uint64_t no, struct window *w,
 
 /* Sets the part [lo, hi) of e; same: the bytes around it did not change. */
 static int set_part(struct content *c, const struct extent *e, uint64_t lo,
-		    uint64_t hi, bool same)
+		    uint64_t hi, bool same) requires_capability(&c->mu)
 {
 	struct extent part = *e;
 	int rc = extents_prepare(&c->top->ext);
@@ -124,6 +121,7 @@ static int set_part(struct content *c, const struct extent *e, uint64_t lo,
 /* Replaces what is still in the buffers that the pieces name. */
 static int replace_same(struct content *c, const struct extent *e,
 			const struct piece *v, size_t n)
+	requires_capability(&c->mu)
 {
 	uint64_t end = e->off + e->len;
 	uint64_t at = e->off;
@@ -154,6 +152,7 @@ static int replace_same(struct content *c, const struct extent *e,
 
 static int apply_locked(struct content *c, bool same, const struct extent *done,
 			size_t n_done, const struct piece *v, size_t n)
+	requires_capability(&c->mu)
 {
 	int rc = 0;
 
@@ -185,13 +184,14 @@ struct batch {
 	uint64_t root_size;
 };
 
-static int bulk_put(struct put *p, const struct chunk *k, uint8_t *out_flags)
+int content_spill_put(struct put *p, const struct chunk *k, uint8_t *out_flags)
 {
 	*out_flags = 0;
 	return content_bulk_put(p->content, k);
 }
 
 bool content_spill_due_locked(const struct content *c)
+	requires_capability(&c->mu)
 {
 	return c->streaming && !c->busy && !c->cutting && !c->closing &&
 	       c->stream_end - c->stream_cut >= CONTENT_BACKLOG;
@@ -199,7 +199,7 @@ bool content_spill_due_locked(const struct content *c)
 
 /* Takes the next bytes of the stream; then this thread is `cutting`. */
 static void claim_locked(struct content *c, struct scratch *sc, struct batch *b,
-			 uint64_t end)
+			 uint64_t end) requires_capability(&c->mu)
 {
 	struct view view = { .top = NULL };
 
@@ -287,6 +287,7 @@ static int store_one(struct window *w, struct scratch *sc, struct extent *e,
 
 /* Lets go of the stream: the next batch may be cut. */
 static void cut_done_locked(struct content *c, const struct batch *b, int rc)
+	requires_capability(&c->mu)
 {
 	c->cutting = false;
 	c->inflight++;
@@ -353,7 +354,7 @@ void content_spill_work(struct work *k)
 {
 	struct content *c =
 		(struct content *)((char *)k - offsetof(struct content, work));
-	struct put put = { .put = bulk_put, .content = c };
+	struct put put = { .put = content_spill_put, .content = c };
 	struct scratch *sc = NULL;
 	bool cut = false;
 	int rc = content_pool_scratch(c->pool, &sc);
@@ -405,6 +406,7 @@ static int spill_room(struct spill *s)
 
 int content_spill_take_locked(struct content *c, struct spill *s, uint64_t from,
 			      bool mem, uint64_t max)
+	requires_capability(&c->mu)
 {
 	struct view view = { .top = c->top, .size = c->size };
 	const struct extent *e = NULL;
@@ -502,7 +504,7 @@ int content_spill_store(struct content *c, struct scratch *sc, struct spill *s,
 }
 
 int content_spill_apply_locked(struct content *c, const struct spill *s,
-			       size_t i)
+			       size_t i) requires_capability(&c->mu)
 {
 	bool same = c->seq == s->seq && c->over == s->over;
 
@@ -520,116 +522,4 @@ void content_spill_release(struct spill *s)
 	free(s->piece);
 	free(s->done);
 	*s = (struct spill){ .piece = NULL };
-}
-
-/* --- pressure --- */
-
-/* Turns all buffered bytes of one content into chunks, some at a time. */
-static int press_content(struct content *c, struct scratch *sc)
-{
-	struct put put = { .put = bulk_put, .content = c };
-	uint64_t from = 0;
-	int rc = 0;
-
-	content_enter(c);
-	rc = content_spill_stream(c, sc, ~0ULL, &put);
-	while (rc == 0) {
-		struct spill s = { .piece = NULL };
-
-		mutex_lock(&c->mu);
-		rc = content_spill_take_locked(c, &s, from, true, PRESS_BYTES);
-		mutex_unlock(&c->mu);
-		if (rc == 0 && s.n_piece > 0) {
-			from = s.piece[s.n_piece - 1].off +
-			       s.piece[s.n_piece - 1].len;
-			rc = content_spill_store(c, sc, &s, 0, s.n_piece, &put);
-		} else {
-			from = ~0ULL;
-		}
-		mutex_lock(&c->mu);
-		if (rc == 0)
-			rc = content_spill_apply_locked(c, &s, 0);
-		content_spill_unpin_locked(&s, 0, s.n_piece);
-		if (from == ~0ULL) {
-			dirty_put(c->tail);
-			c->tail = NULL;
-		}
-		mutex_unlock(&c->mu);
-		content_spill_release(&s);
-		if (from == ~0ULL)
-			break;
-	}
-	content_leave(c);
-	return rc;
-}
-
-/* The stream's own work frees room: no need to end it in a short chunk. */
-static bool spills_itself(struct content *c)
-{
-	bool yes = false;
-	bool due = false;
-
-	mutex_lock(&c->mu);
-	due = content_spill_due_locked(c);
-	yes = due || c->cutting || c->inflight > 0;
-	mutex_unlock(&c->mu);
-	if (due)
-		workers_push(c->pool->workers, &c->work);
-	return yes;
-}
-
-/* Pins the oldest content of the list and makes it the newest. */
-static struct content *next_content(struct content_pool *p, size_t *left)
-{
-	struct content *c = NULL;
-
-	mutex_lock(&p->mu);
-	if (*left == ~(size_t)0)
-		for (*left = 0, c = p->head; c; c = c->next)
-			(*left)++;
-	c = *left > 0 ? p->head : NULL;
-	if (c) {
-		(*left)--;
-		c->pins++;
-		if (c->next) {
-			p->head = c->next;
-			p->head->prev = NULL;
-			c->prev = p->tail;
-			c->next = NULL;
-			p->tail->next = c;
-			p->tail = c;
-		}
-	}
-	mutex_unlock(&p->mu);
-	return c;
-}
-
-void content_press_work(struct work *k)
-{
-	struct content_pool *p =
-		(struct content_pool *)((char *)k -
-					offsetof(struct content_pool, press));
-	struct scratch *sc = NULL;
-	struct content *c = NULL;
-	size_t left = ~(size_t)0;
-	uint64_t before = dirty_bytes(&p->dirty);
-	int failed = 0;
-	int rc = content_pool_scratch(p, &sc);
-
-	if (rc < 0)
-		return;
-	while (dirty_pressed(&p->dirty) && (c = next_content(p, &left))) {
-		rc = spills_itself(c) ? 0 : press_content(c, sc);
-		failed = failed ? failed : rc;
-		mutex_lock(&p->mu);
-		c->pins--;
-		cond_broadcast(&p->unpinned);
-		mutex_unlock(&p->mu);
-	}
-	content_pool_unscratch(p, sc);
-	/* contents that spill themselves tell themselves */
-	if (dirty_bytes(&p->dirty) < before)
-		dirty_fail(&p->dirty, 0);
-	else if (failed < 0)
-		dirty_fail(&p->dirty, failed);
 }

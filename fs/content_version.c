@@ -358,7 +358,7 @@ static int plain_digest(struct walk *w, uint64_t no, struct digest *out)
 	if (w->view.size == 0 ||
 	    (e && e->kind == EXTENT_MEM && e->off == 0 &&
 	     e->len == w->view.size && (!c->sha || c->sha_pos_no != no))) {
-		digest_sha256(out, e ? e->buf->p + e->at : (uint8_t *)"",
+		digest_sha256(out, e ? e->buf->p + e->at : NULL,
 			      (size_t)w->view.size);
 		return 0;
 	}
@@ -380,6 +380,7 @@ static int plain_digest(struct walk *w, uint64_t no, struct digest *out)
 /* --- the call --- */
 
 static int freeze_locked(struct content *c, struct walk *w)
+	requires_capability(&c->mu)
 {
 	struct layer *top = NULL;
 	int rc = content_thaw_locked(c);

@@ -29,6 +29,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 /* --- order of writes --- */
 
 static void sha_note(struct content *c, uint64_t off, size_t n, uint64_t stream)
+	requires_capability(&c->mu)
 {
 	if (!c->sha_on)
 		return;
@@ -53,6 +54,7 @@ static void stream_start(struct content *c, uint64_t lo, uint64_t hi)
 }
 
 static void stream_note(struct content *c, uint64_t off, size_t n)
+	requires_capability(&c->mu)
 {
 	uint64_t end = off + n;
 
@@ -106,7 +108,7 @@ static size_t cap_for(const struct content *c, uint64_t off, size_t need)
 
 /* Overwrites buffered bytes where they are, if nobody reads them. */
 static bool write_in_place(struct content *c, const uint8_t *p, size_t n,
-			   uint64_t off)
+			   uint64_t off) requires_capability(&c->mu)
 {
 	struct extent *e = NULL;
 
@@ -122,7 +124,7 @@ static bool write_in_place(struct content *c, const uint8_t *p, size_t n,
 
 /* Appends to the tail buffer, which has room, and sets the extent. */
 static void write_tail(struct content *c, const uint8_t *p, size_t n,
-		       uint64_t off)
+		       uint64_t off) requires_capability(&c->mu)
 {
 	struct dirty_buf *b = c->tail;
 	struct extent e = {
@@ -147,6 +149,7 @@ static void write_tail(struct content *c, const uint8_t *p, size_t n,
 
 /* A gap between the old end and off reads as zeros, and is reported so. */
 int content_grow_locked(struct content *c, uint64_t off)
+	requires_capability(&c->mu)
 {
 	struct extent e = {
 		.off = c->size,
@@ -172,6 +175,7 @@ int content_grow_locked(struct content *c, uint64_t off)
 /* One write with all it needs at hand: spare has room for what tail has not. */
 static int write_locked(struct content *c, const uint8_t *p, size_t n,
 			uint64_t off, uint64_t stream, struct dirty_buf **spare)
+	requires_capability(&c->mu)
 {
 	uint64_t end = off + n;
 	size_t room = 0;
@@ -332,6 +336,7 @@ int content_write(struct content *c, const void *p, size_t n, uint64_t off,
 /* --- truncate, zero --- */
 
 static int shrink_locked(struct content *c, uint64_t size)
+	requires_capability(&c->mu)
 {
 	int rc = extents_prepare(&c->top->ext);
 
@@ -382,6 +387,7 @@ int content_truncate(struct content *c, uint64_t size)
 }
 
 static int zero_locked(struct content *c, uint64_t off, uint64_t end)
+	requires_capability(&c->mu)
 {
 	struct extent e = {
 		.off = off,
