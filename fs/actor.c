@@ -377,6 +377,24 @@ static int capture_identity(struct capture *c, uint32_t pid)
 	return rc;
 }
 
+/*
+ * What the same process was before its last execve: the nearer ancestor.  A
+ * script that a shell opened before `exec program` is found through it.
+ */
+static struct actor *image_before(struct actor_table *t,
+				  const struct actor_proc *proc)
+{
+	struct actor *a = NULL;
+
+	mutex_lock(&t->mu);
+	int i = image_find_locked(t, proc->tgid);
+	if (i != NONE && t->images[i].proc.start_time == proc->start_time &&
+	    !proc_eq(&t->images[i].proc, proc))
+		a = image_actor(&t->images[i], NULL, NULL);
+	mutex_unlock(&t->mu);
+	return a;
+}
+
 static void capture_rest(struct actor_table *t, struct capture *c, int depth)
 {
 	char bytes[LIMIT_ARGV];
@@ -389,7 +407,8 @@ static void capture_rest(struct actor_table *t, struct capture *c, int depth)
 		argv_pack(&c->argv, bytes, (size_t)n, LIMIT_ARGV);
 	c->shares_memory = c->proc.ppid != 0 &&
 			   actor_proc_shares_memory(pid, c->proc.ppid);
-	if (c->proc.ppid != 0 && depth < DEPTH_MAX)
+	c->parent = image_before(t, &c->proc);
+	if (!c->parent && c->proc.ppid != 0 && depth < DEPTH_MAX)
 		c->parent = find_actor(t, c->proc.ppid, NULL, NULL, depth + 1);
 }
 

@@ -284,6 +284,18 @@ int core_fallocate(struct core *c, const struct cred *cr, struct handle *h,
 	return rc;
 }
 
+/* If `to` ends up with the tree of `from`, its plain digest is known, too. */
+static void note_twin(struct core *c, const struct file *from, struct file *to)
+{
+	const struct inode_row *r = &from->inode->row;
+
+	mutex_lock(&c->t.mu);
+	to->twin = r->version && r->flags & INODE_HAS_SHA256;
+	to->twin_root = r->tree_root;
+	to->twin_sha256 = r->sha256;
+	mutex_unlock(&c->t.mu);
+}
+
 ssize_t core_copy_range(struct core *c, const struct cred *cr,
 			struct handle *from, uint64_t from_off,
 			struct handle *to, uint64_t to_off, uint64_t len)
@@ -304,6 +316,8 @@ ssize_t core_copy_range(struct core *c, const struct cred *cr,
 			   from_off, len, &done);
 	if (rc < 0 || !done)
 		return rc;
+	if (!from_off && !to_off)
+		note_twin(c, from->file, to->file);
 	a = core_actor(c, cr);
 	rc = wrote(c, to, a, ENTRY_EXACT);
 	actor_drop(c->actors, a);

@@ -23,11 +23,12 @@
 struct commit;
 struct idx;
 
-enum { CORE_READERS = 16, CORE_JOB_THREADS = 2 };
+enum { CORE_READERS = 16, CORE_JOB_THREADS = 2, CORE_UNDIGESTED = 1024 };
 
 struct job {
 	struct job *next;
-	struct file *file; /* a user is held */
+	struct file *file; /* a user is held; NULL: digest `ino` */
+	uint64_t ino;
 };
 
 struct core {
@@ -47,6 +48,10 @@ struct core {
 	uint32_t owner_uid; /* of STORE: may read whole-ledger views */
 	uint64_t next_ino;	/* counter; guarded by t.mu */
 	struct link dirty;	/* files to save or version; guarded by t.mu */
+	/* versions whose plain digest is owed, a ring; guarded by t.mu */
+	uint64_t undigested[CORE_UNDIGESTED];
+	unsigned undigested_at, undigested_n;
+	bool digesting;
 	uint64_t n_handles;	/* guarded by t.mu */
 	uint64_t next_stream;	/* guarded by t.mu */
 	int64_t mounted_wall_ns;

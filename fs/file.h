@@ -45,6 +45,8 @@ struct file {
 	int deferred;	      /* error to be told at the next flush or fsync */
 	int64_t retry_ns;     /* after a full disk: not before (monotonic) */
 	struct mutex save_mu; /* before itable.mu */
+	bool twin; /* a clone of a version with this tree and plain digest */
+	struct digest twin_root, twin_sha256;
 	struct leafcell *extents_cell; /* save_mu: last EXTENTS not absorbed */
 };
 
@@ -79,6 +81,9 @@ int must_use file_save(struct core *c, struct file *f, uint64_t *out_seq);
 int must_use file_version(struct core *c, struct file *f, uint8_t reason);
 /* True when file_version would be quick enough for a request thread. */
 bool file_is_small(struct file *f);
+
+/* A version without a plain digest was made (itable.mu held): when idle. */
+void file_undigested(struct core *c, uint64_t ino);
 
 /* Looks after dirty files: every 100 ms. */
 void file_tick(struct core *c);

@@ -64,6 +64,62 @@ static void do_due(struct core *c, struct file *f)
 	file_give(c, f);
 }
 
+static void push_job(struct core *c, struct job *j)
+{
+	mutex_lock(&c->jobs_mu);
+	*c->jobs_tail = j;
+	c->jobs_tail = &j->next;
+	cond_signal(&c->jobs_cond);
+	mutex_unlock(&c->jobs_mu);
+}
+
+/* --- plain digests that are owed --- */
+
+void file_undigested(struct core *c, uint64_t ino)
+{
+	if (c->undigested_n == CORE_UNDIGESTED)
+		return; /* it comes when somebody asks for it */
+	c->undigested[(c->undigested_at + c->undigested_n++) %
+		      CORE_UNDIGESTED] = ino;
+}
+
+static void do_digest(struct core *c, uint64_t ino)
+{
+	struct digest sha256;
+	int rc = core_digest(c, ino, &sha256);
+
+	if (rc < 0 && rc != -ENOENT && rc != -ENODATA && rc != -EINVAL)
+		log_event(LOG_WARN, "not_digested", "inode=%llu why=\"%s\"",
+			  (unsigned long long)ino, err_text(rc));
+	mutex_lock(&c->t.mu);
+	c->digesting = false;
+	mutex_unlock(&c->t.mu);
+}
+
+/* One at a time, and only while nothing else is to be saved. */
+static void digest_when_idle(struct core *c)
+{
+	struct job *j = NULL;
+
+	mutex_lock(&c->t.mu);
+	if (!c->digesting && c->undigested_n && !c->closing &&
+	    c->dirty.next == &c->dirty && (j = calloc(1, sizeof(*j)))) {
+		c->digesting = true;
+		j->ino = c->undigested[c->undigested_at];
+		c->undigested_at = (c->undigested_at + 1) % CORE_UNDIGESTED;
+		c->undigested_n--;
+	}
+	mutex_unlock(&c->t.mu);
+	if (!j)
+		return;
+	if (c->o.no_threads) {
+		do_digest(c, j->ino);
+		free(j);
+		return;
+	}
+	push_job(c, j);
+}
+
 void file_job(struct core *c, struct file *f)
 {
 	struct job *j = NULL;
@@ -82,11 +138,7 @@ void file_job(struct core *c, struct file *f)
 		do_due(c, f);
 		return;
 	}
-	mutex_lock(&c->jobs_mu);
-	*c->jobs_tail = j;
-	c->jobs_tail = &j->next;
-	cond_signal(&c->jobs_cond);
-	mutex_unlock(&c->jobs_mu);
+	push_job(c, j);
 }
 
 void file_job_main(void *arg)
@@ -107,7 +159,10 @@ void file_job_main(void *arg)
 		if (!c->jobs)
 			c->jobs_tail = &c->jobs;
 		mutex_unlock(&c->jobs_mu);
-		do_due(c, j->file);
+		if (j->file)
+			do_due(c, j->file);
+		else
+			do_digest(c, j->ino);
 		free(j);
 		mutex_lock(&c->jobs_mu);
 	}
@@ -147,6 +202,8 @@ void file_tick(struct core *c)
 		file_job(c, v[i]);
 		file_give(c, v[i]);
 	}
+	if (!n)
+		digest_when_idle(c);
 }
 
 int file_version_all(struct core *c, uint8_t reason)
