@@ -31,6 +31,8 @@ struct mount {
 
 	struct mutex mu;
 	struct fuse_ll *ll; /* guarded by mu: core's threads may ask */
+	bool mounted;	    /* guarded by mu: what lies on dir is ours */
+	bool stopping;	    /* guarded by mu: asked to, maybe too early */
 	int signal_fd, wake_fd;
 	struct thread signals;
 };

@@ -87,8 +87,13 @@ static void collect_pages(const char *dir)
 /* Unmounts; what is busy is detached, after its data was handed over. */
 static void stop(struct mount *m)
 {
+	mutex_lock(&m->mu);
+	m->stopping = true;
+	bool ours = m->mounted;
+	mutex_unlock(&m->mu);
+	if (!ours)
+		return; /* too early: open_session sees it; or too late */
 	int rc = unmount(m->dir);
-
 	if (rc == 0 || rc == -EINVAL)
 		return; /* the workers see it */
 	log_event(LOG_WARN, "stop", "mount point is busy, detaching: %s",
@@ -303,8 +308,18 @@ static int open_session(struct mount *m, struct errmsg *em)
 		return rc;
 	mutex_lock(&m->mu);
 	m->ll = ll;
+	bool stopping = m->stopping;
 	mutex_unlock(&m->mu);
-	return fuse_ll_mount(ll, m->dir, em);
+	if (stopping)
+		return errmsg_set(em, -EINTR, "told to stop");
+	rc = fuse_ll_mount(ll, m->dir, em);
+	mutex_lock(&m->mu);
+	m->mounted = rc == 0;
+	stopping = m->stopping;
+	mutex_unlock(&m->mu);
+	if (stopping)
+		fuse_ll_stop(ll);
+	return rc;
 }
 
 /* --- all of it ------------------------------------------------------------------- */
@@ -336,6 +351,9 @@ static int serve(struct mount *m, struct errmsg *em)
 	rc = control_start(m->control);
 	if (rc == 0)
 		rc = fuse_ll_run(m->ll);
+	mutex_lock(&m->mu);
+	m->mounted = false;
+	mutex_unlock(&m->mu);
 	return rc;
 }
 
