@@ -103,7 +103,6 @@ void content_close(struct content *c)
 	dirty_put(c->tail);
 	extents_release(&c->layer[0].ext);
 	extents_release(&c->layer[1].ext);
-	content_reader_close(c->reader);
 	digest_sha256_free(c->sha);
 	content_pool_unwriter(p, c->writer);
 	cond_destroy(&c->cond);

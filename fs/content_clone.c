@@ -217,8 +217,6 @@ static bool clone_whole(struct content *c, struct content *from, uint64_t len)
 			c->hidden_end = size;
 		c->seq++;
 		c->sha_on = false;
-		content_reader_close(c->reader);
-		c->reader = NULL;
 		content_changed_locked(c, 0, size);
 	}
 	mutex_unlock(&c->mu);

@@ -24,6 +24,7 @@ enum {
 	CONTENT_CUTS = 512,	     /* of one batch */
 	CONTENT_SLICE = 4 << 20,     /* of one huge write */
 	CONTENT_WRITERS = 8,	     /* idle writers kept */
+	CONTENT_READERS = 48,	     /* spare ones */
 	CONTENT_SCRATCHES = 8,	     /* idle scratches kept */
 };
 
@@ -90,9 +91,13 @@ struct reader {
 	struct tree_cursor *cursor;
 };
 
+/* One from the pool's spare ones, or a new one. */
 int must_use content_reader_open(struct reader **out, struct content_pool *p,
 				 const struct digest *root, uint64_t size);
-void content_reader_close(struct reader *r); /* NULL ok */
+/* Keeps it as a spare one: its nodes need not be read again.  NULL ok. */
+void content_reader_close(struct reader *r);
+/* Frees it: after an error, or for good. */
+void content_reader_free(struct reader *r); /* NULL ok */
 /* The reference that covers off: 1, 0 behind the end, or an error. */
 int must_use content_reader_at(struct reader *r, struct tree_at *out,
 			       uint64_t off);
@@ -166,6 +171,8 @@ struct content_pool {
 	unsigned n_scratch;
 	struct writer *writer;
 	unsigned n_writer;
+	struct reader *reader[CONTENT_READERS]; /* oldest first */
+	unsigned n_reader;
 	uint64_t contents;
 	/* contents with buffered bytes, oldest first */
 	struct content *head, *tail;
@@ -191,7 +198,6 @@ struct content {
 	struct layer layer[2];
 	struct layer *top;	/* takes the writes */
 	struct layer *low;	/* frozen for a version; NULL if none */
-	struct reader *reader;	/* spare, of the base */
 	uint64_t gen;		/* of the newest version made */
 	struct digest low_root; /* what versioned(gen) makes the base */
 	uint64_t low_size;

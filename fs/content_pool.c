@@ -23,6 +23,15 @@ static void press(void *ctx)
 	workers_push(p->workers, &p->press);
 }
 
+static void scratch_free(struct scratch *s)
+{
+	if (!s)
+		return;
+	chunk_maker_free(s->maker);
+	free(s->window);
+	free(s);
+}
+
 int content_pool_open(struct content_pool **out,
 		      const struct content_pool_options *o)
 {
@@ -60,10 +69,10 @@ void content_pool_close(struct content_pool *p)
 		struct scratch *s = p->scratch;
 
 		p->scratch = s->next;
-		chunk_maker_free(s->maker);
-		free(s->window);
-		free(s);
+		scratch_free(s);
 	}
+	while (p->n_reader > 0)
+		content_reader_free(p->reader[--p->n_reader]);
 	while (p->writer) {
 		struct writer *w = p->writer;
 
@@ -80,15 +89,6 @@ void content_pool_close(struct content_pool *p)
 uint64_t content_pool_dirty(struct content_pool *p)
 {
 	return dirty_bytes(&p->dirty);
-}
-
-static void scratch_free(struct scratch *s)
-{
-	if (!s)
-		return;
-	chunk_maker_free(s->maker);
-	free(s->window);
-	free(s);
 }
 
 int content_pool_scratch(struct content_pool *p, struct scratch **out)

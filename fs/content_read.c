@@ -25,28 +25,6 @@ enum {
 	COUNT_EXTENTS = 512
 };
 
-/* Takes the spare reader of the base, or none. */
-static struct reader *take_reader_locked(struct content *c)
-	requires_capability(&c->mu)
-{
-	return take(c->reader);
-}
-
-/* Keeps a reader for the next one, if it is still of the base. */
-static void give_reader(struct content *c, struct reader *r)
-{
-	if (!r)
-		return;
-	mutex_lock(&c->mu);
-	if (!c->reader && r->size == c->root_size &&
-	    digest_eq(&r->root, &c->root)) {
-		c->reader = r;
-		r = NULL;
-	}
-	mutex_unlock(&c->mu);
-	content_reader_close(r);
-}
-
 /*
  * Copies what is at hand from off on and notes the rest; returns how far it
  * came.  *out_base is set when a piece of the base is among the rest.
@@ -102,21 +80,22 @@ ssize_t content_read(struct content *c, void *p, size_t n, uint64_t off)
 					 from, off + n, &base);
 		}
 		if (base) {
-			r = take_reader_locked(c);
 			root = c->root;
 			root_size = c->root_size;
 		}
 		mutex_unlock(&c->mu);
 		if (to == from)
 			break;
-		if (base && !r)
+		if (base)
 			rc = content_reader_open(&r, c->pool, &root, root_size);
 		for (size_t i = 0; rc == 0 && i < k; i++)
 			rc = content_piece_read(
 				c->pool, r, &piece[i],
 				(uint8_t *)p + (piece[i].off - off),
 				(size_t)piece[i].len, piece[i].off);
-		give_reader(c, r);
+		if (rc < 0)
+			content_reader_free(take(r));
+		content_reader_close(r);
 		done += (size_t)(to - from);
 	}
 	return rc < 0 ? rc : (ssize_t)done;
@@ -133,15 +112,13 @@ static int base_at(struct content *c, struct tree_at *out, uint64_t off)
 	int rc = 0;
 
 	mutex_lock(&c->mu);
-	r = take_reader_locked(c);
 	root = c->root;
 	size = c->root_size;
 	mutex_unlock(&c->mu);
-	if (!r)
-		rc = content_reader_open(&r, c->pool, &root, size);
+	rc = content_reader_open(&r, c->pool, &root, size);
 	if (rc == 0)
 		rc = content_reader_at(r, out, off);
-	give_reader(c, r);
+	content_reader_close(r);
 	return rc;
 }
 

@@ -504,8 +504,6 @@ void content_versioned(struct content *c, uint64_t gen)
 		c->unsaved = c->touched;
 		if (!c->touched)
 			c->unsaved_ns = 0;
-		content_reader_close(c->reader);
-		c->reader = NULL;
 	}
 	mutex_unlock(&c->mu);
 }

@@ -144,11 +144,39 @@ static int source_read(void *ctx, uint8_t *out, size_t *out_n,
 	return rc;
 }
 
+/* Takes a spare reader of this version out of the pool. */
+static struct reader *reader_take(struct content_pool *p,
+				  const struct digest *root, uint64_t size)
+{
+	struct reader *r = NULL;
+
+	mutex_lock(&p->mu);
+	for (unsigned i = p->n_reader; i > 0 && !r; i--) {
+		struct reader *x = p->reader[i - 1];
+
+		if (x->size != size ||
+		    memcmp(&x->root, root, sizeof(*root)) != 0)
+			continue;
+		r = x;
+		p->n_reader--;
+		memmove(&p->reader[i - 1], &p->reader[i],
+			(p->n_reader - (i - 1)) * sizeof(r));
+	}
+	mutex_unlock(&p->mu);
+	return r;
+}
+
 int content_reader_open(struct reader **out, struct content_pool *p,
 			const struct digest *root, uint64_t size)
 {
-	struct reader *r = calloc(1, sizeof(*r));
+	struct reader *r = NULL;
 
+	if (size > CHUNKER_MIN) /* less is one chunk, nearly always */
+		r = reader_take(p, root, size);
+	*out = r;
+	if (r)
+		return 0;
+	r = calloc(1, sizeof(*r));
 	*out = r;
 	if (!r)
 		return -ENOMEM;
@@ -161,12 +189,35 @@ int content_reader_open(struct reader **out, struct content_pool *p,
 	return 0;
 }
 
-void content_reader_close(struct reader *r)
+void content_reader_free(struct reader *r)
 {
 	if (!r)
 		return;
 	tree_cursor_close(r->cursor);
 	free(r);
+}
+
+void content_reader_close(struct reader *r)
+{
+	struct content_pool *p = NULL;
+	struct reader *oldest = NULL;
+
+	if (!r || r->kind != READER_TREE || !r->cursor ||
+	    r->size <= CHUNKER_MIN) {
+		content_reader_free(r);
+		return;
+	}
+	p = r->pool;
+	mutex_lock(&p->mu);
+	if (p->n_reader == CONTENT_READERS) {
+		oldest = p->reader[0];
+		p->n_reader--;
+		memmove(&p->reader[0], &p->reader[1],
+			p->n_reader * sizeof(oldest));
+	}
+	p->reader[p->n_reader++] = r;
+	mutex_unlock(&p->mu);
+	content_reader_free(oldest);
 }
 
 int content_reader_cursor(struct reader *r, struct tree_cursor **out)
