@@ -229,7 +229,63 @@ int must_use ledger_trust(struct ledger *l, struct buf *out);
 int must_use ledger_export(struct ledger *l, struct vio *target,
 			   struct errmsg *em);
 
-/* --- keys (words in ledger/rotate.h change them) --- */
+/* --- a store that moved, was copied or was restored (LEDGER.md 3) --- */
+
+/*
+ * `vouch adopt`: this store is the one that goes on, from this machine.  The
+ * guard is written for it; a copy elsewhere must not be used any more.
+ * -ERR_ROLLBACK when what was signed is not in it: that needs a fork.  A
+ * volume made without a guard gets one.
+ */
+int must_use ledger_adopt(const struct ledger_options *o, struct errmsg *em);
+
+/* Where the admin key lies; vio NULL: keys/admin.key in the store. */
+struct ledger_admin {
+	struct vio *vio;
+	const char *path;
+};
+struct ledger_fork_report {
+	char old_origin[201], new_origin[201];
+	uint64_t size;	    /* where the new history begins */
+	uint64_t lost_size; /* what was signed under the old origin */
+	struct digest lost_root;
+};
+/*
+ * `vouch fork`: a new history under a new origin (the old one and "/SUFFIX";
+ * suffix NULL: made from the time), with new mount and log keys.  NEW_ORIGIN
+ * names what was signed and is given up.  Damage at the end is cut.
+ */
+int must_use ledger_fork(struct ledger_fork_report *out,
+			 const struct ledger_options *o, const char *suffix,
+			 const struct ledger_admin *admin, struct errmsg *em);
+
+/* --- keys --- */
+
+/*
+ * These commit entries by themselves, so nobody else may commit meanwhile:
+ * on a ledger that a command opened, not beside a mount.  A checkpoint is
+ * made.  role is KEY_MOUNT or KEY_LOG (ledger/key.h): a new key takes the
+ * place of the active one, its file durable first.
+ */
+int must_use ledger_rotate(struct ledger *l, unsigned role,
+			   const struct ledger_admin *admin,
+			   struct errmsg *em);
+struct ledger_revocation {
+	uint8_t key_id[16];
+	uint8_t reason;		  /* 1 retired, 2 lost, 3 stolen */
+	int64_t suspect_since_ns; /* 0: nothing is disputed */
+	const char *comment;	  /* may be NULL */
+};
+/* The active mount or log key of this store cannot be revoked: rotate it. */
+int must_use ledger_revoke(struct ledger *l, const struct ledger_revocation *r,
+			   const struct ledger_admin *admin,
+			   struct errmsg *em);
+/* Certifies another mount's (*out_mount_no) or a replica's public key. */
+int must_use ledger_key_add(struct ledger *l, uint32_t *out_mount_no,
+			    unsigned role, const uint8_t pub[32],
+			    const char *name,
+			    const struct ledger_admin *admin,
+			    struct errmsg *em);
 
 /* One key of the log, as `vouch key show` lists it. */
 struct ledger_key_info {

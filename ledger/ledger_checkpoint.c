@@ -77,7 +77,7 @@ static int publish(struct ledger *l, const struct ledger_anchor *now,
 		return errmsg_set(em, rc, "%s: %s", LEDGER_CHECKPOINT,
 				  err_text(rc));
 	mutex_lock(&l->mu);
-	l->published = *now;
+	l->published = l->seen = *now;
 	mutex_unlock(&l->mu);
 	return 0;
 }

@@ -105,8 +105,8 @@ static int seal_locked(struct ledger *l, struct ledger_frame *f,
 	memcpy(s.volume_id, l->volume.id, sizeof(s.volume_id));
 	memcpy(s.incarnation, l->incarnation, sizeof(s.incarnation));
 	mutex_lock(&l->mu);
-	s.seen_size = l->published.size;
-	s.seen_root = l->published.root;
+	s.seen_size = l->seen.size;
+	s.seen_root = l->seen.root;
 	mutex_unlock(&l->mu);
 	if (s.seen_size == 0)
 		s.seen_root = digest_zero;

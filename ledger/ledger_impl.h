@@ -30,6 +30,7 @@
 
 enum { LEDGER_POOL = 4, LEDGER_CACHE = 16, LEDGER_CACHE_RECORD = 1 << 20 };
 
+struct entry;
 struct journal;
 struct key;
 struct rules;
@@ -78,6 +79,8 @@ struct ledger {
 	struct ledger_options o;
 	bool read_only;
 	bool torn;
+	bool accept_loss; /* fork: what is not there any more is given up */
+	struct ledger_anchor lost; /* ... the largest size known of it */
 	struct volume volume;
 	uint8_t incarnation[16];
 	struct vio_file *lock;
@@ -111,6 +114,7 @@ struct ledger {
 	uint64_t size;	 /* durable seals */
 	struct merkle_frontier frontier;
 	struct ledger_anchor published; /* the checkpoint that can be read */
+	struct ledger_anchor seen; /* what the next seal says to have seen */
 	int failed;
 
 	struct mutex cache_mu; /* all below */
@@ -180,6 +184,26 @@ int must_use ledger_checkpoint_locked(struct ledger *l, bool always,
 				      struct errmsg *em);
 /* Writes the guard for l->last_signed; cp_mu held. */
 int must_use ledger_write_guard(struct ledger *l, struct errmsg *em);
+
+/* --- ledger_rotate.c --- */
+
+/* The admin key of a command. */
+int must_use ledger_admin_key(struct ledger *l, struct key **out,
+			      const struct ledger_admin *a, struct errmsg *em);
+/*
+ * Commits one batch of control entries that are checked against the rules
+ * before: nothing that a follower would refuse is signed.  settle_mu held.
+ */
+int must_use ledger_commit_control(struct ledger *l, struct entry *entries,
+				   unsigned n, struct errmsg *em);
+/* Signs the body as an admin does. */
+int must_use ledger_author(struct ledger *l, struct entry *e,
+			   const struct key *admin);
+/* A new key in `path`, durable, and its ROTATE entry. */
+int must_use ledger_rotation(struct ledger *l, struct key **out,
+			     struct entry *e, const struct key *old,
+			     const char *path, const struct key *admin,
+			     struct errmsg *em);
 
 /* --- ledger_trust.c --- */
 

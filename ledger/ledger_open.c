@@ -180,6 +180,8 @@ static int compare_guard(struct ledger *l, const struct ledger_open_how *how,
 		rc = ledger_identify(l);
 	if (rc == 0 && !how->any_identity)
 		rc = guard_check_identity(&g, &l->guard, em);
+	if (g.size > l->lost.size)
+		l->lost = (struct ledger_anchor){ g.size, g.root };
 	if (rc == 0 && have && g.size > l->last_signed.size)
 		l->last_signed = (struct ledger_anchor){ g.size, root };
 	return rc;
@@ -287,6 +289,7 @@ int ledger_open_how(struct ledger **out, const struct ledger_options *o,
 	if (rc < 0)
 		return rc;
 	l->volume = volume;
+	l->accept_loss = how->any_size;
 	if (!l->read_only)
 		rc = ledger_take_lock(l, em);
 	if (rc == 0)
@@ -297,8 +300,7 @@ int ledger_open_how(struct ledger **out, const struct ledger_options *o,
 	if (rc == 0)
 		rc = check_guard(l, how, em);
 	if (rc == 0)
-		rc = l->read_only ? give_chunks(l) :
-				    start(l, &keys, how, em);
+		rc = l->read_only ? give_chunks(l) : start(l, &keys, how, em);
 	if (rc < 0) {
 		ledger_close(l);
 		return errmsg_set(em, rc, "%s", err_text(rc));

@@ -97,6 +97,12 @@ static int find_end(struct ledger *l, uint64_t signed_size, struct errmsg *em)
 	uint64_t jend = journal_end(l->journal);
 	uint64_t first = wal_first(l->wal), end = wal_end(l->wal);
 
+	if (l->accept_loss) {
+		/* What follows a gap is given up with the gap. */
+		l->size = end > jend && first <= jend ? end : jend;
+		l->torn = l->size < signed_size;
+		return 0;
+	}
 	if (end > jend && first > jend)
 		return errmsg_set(
 			em, -ERR_CORRUPT,
@@ -129,12 +135,14 @@ static int open_stores(struct ledger *l, struct errmsg *em)
 		.volume_id = l->volume.id,
 		.segment_bytes = l->o.wal_segment_bytes,
 		.read_only = l->read_only,
+		.create = !l->read_only,
 	};
 	struct journal_options jo = {
 		.vio = l->vio,
 		.volume_id = l->volume.id,
 		.segment_bytes = l->o.journal_segment_bytes,
 		.read_only = l->read_only,
+		.create = !l->read_only,
 	};
 	int rc;
 
@@ -286,8 +294,9 @@ int ledger_recover(struct ledger *l, struct errmsg *em)
 			em, -ERR_CORRUPT,
 			"the log is empty: journal and wal are lost; repair "
 			"from a replica");
-	at.size = c.size;
-	at.root = c.root;
+	l->lost = (struct ledger_anchor){ c.size, c.root };
+	if (c.size <= l->size)
+		at = l->lost;
 	if (rc == 0)
 		rc = make_tree(l, &at, em);
 	if (rc == 0)

@@ -186,6 +186,15 @@ int ledger_rules_next(struct ledger *l, struct errmsg *em)
 		.batch_seq = 1,
 		.first_seq = RULES_FIRST_SEQ,
 	};
+	l->seen = l->published;
+	if (m != NULL && m->seen_size > l->seen.size) {
+		/* What a mount saw never becomes less. */
+		int rc = tile_store_root(l->tiles, &l->seen.root, m->seen_size);
+
+		if (rc < 0)
+			return errmsg_set(em, rc, "tiles: %s", err_text(rc));
+		l->seen.size = m->seen_size;
+	}
 	if (m != NULL) {
 		l->next.batch_seq = m->batch_seq + 1;
 		l->next.first_seq = m->next_first_seq;
