@@ -58,8 +58,43 @@ static int copy_object(struct store *s, struct store_replica *r,
 	return rc;
 }
 
+/* Ids of records that were put back: told when no lock is held any more. */
+struct mended {
+	struct digest *v;
+	size_t n, cap;
+};
+
+/* Best effort: what cannot be noted is repaired all the same. */
+static void mended_add(struct mended *m, const struct digest *id)
+{
+	if (m->n == m->cap) {
+		size_t cap = m->cap ? 2 * m->cap : 64;
+		void *p = realloc(m->v, cap * sizeof(*m->v));
+
+		if (!p)
+			return;
+		m->v = p;
+		m->cap = cap;
+	}
+	m->v[m->n++] = *id;
+}
+
+static int mend_one(void *ctx, const struct pack_entry *e)
+{
+	mended_add(ctx, &e->id);
+	return 0;
+}
+
+static void mended_tell(struct mended *m, struct store *s,
+			const struct store_replica *r)
+{
+	for (size_t i = 0; i < m->n; i++)
+		store_told_repair(s, &m->v[i], r->replica->name, true);
+	free(m->v);
+}
+
 static int restore_whole(struct store *s, struct store_replica *r,
-			 uint64_t number)
+			 uint64_t number, struct mended *mended)
 {
 	char name[PACK_NAME_SIZE];
 	struct packfile *f = NULL;
@@ -71,11 +106,14 @@ static int restore_whole(struct store *s, struct store_replica *r,
 		rc = packs_adopt(&s->packs, &f, number, NULL);
 	if (rc == 0)
 		rc = store_list_pack(s, f);
+	if (rc == 0)
+		rc = packfile_each(f, mend_one, mended);
 	return rc < 0 ? rc : 1;
 }
 
 struct merge {
 	struct store *store;
+	struct mended *mended;
 	struct packfile *file;
 	const uint8_t *p; /* the replica's bytes */
 	size_t n;
@@ -150,6 +188,7 @@ static int merge_records(struct merge *m, bool write)
 			if (rc < 0)
 				return rc;
 			m->patched = true;
+			mended_add(m->mended, &r.id);
 		}
 		off += len;
 	}
@@ -174,11 +213,16 @@ static int merge_footer(struct merge *m)
 }
 
 static int merge_pack(struct store *s, struct store_replica *r,
-		      struct packfile *f)
+		      struct packfile *f, struct mended *mended)
 {
 	autofree uint8_t *p = malloc(LIMIT_PACK);
 	autofree struct pack_entry *have = NULL;
-	struct merge m = { .store = s, .file = f, .p = p };
+	struct merge m = {
+		.store = s,
+		.mended = mended,
+		.file = f,
+		.p = p,
+	};
 	ssize_t n = 0;
 	int rc = 0;
 
@@ -216,6 +260,7 @@ int store_restore_pack(struct store *s, struct store_replica *r,
 {
 	struct packfile *f = packs_find(&s->packs, number);
 	struct vio_stat st = { 0 };
+	struct mended mended = { .n = 0 };
 	char name[PACK_NAME_SIZE];
 	int rc = 0;
 
@@ -227,11 +272,12 @@ int store_restore_pack(struct store *s, struct store_replica *r,
 	if (f && packfile_state(f) == PACK_OPEN)
 		rc = 0; /* somebody writes to it */
 	else if (rc == -ENOENT)
-		rc = restore_whole(s, r, number);
+		rc = restore_whole(s, r, number, &mended);
 	else if (rc == 0 && f && packfile_state(f) == PACK_STILL &&
 		 (size > f->end || f->n_gaps > 0))
-		rc = merge_pack(s, r, f);
+		rc = merge_pack(s, r, f, &mended);
 	mutex_unlock(&s->restore_mu);
+	mended_tell(&mended, s, r);
 	return rc;
 }
 

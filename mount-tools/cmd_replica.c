@@ -194,7 +194,7 @@ static int show(const char *verb, const char *path, enum opt_format format)
 
 static int restore(const char *dir, const char *store)
 {
-	struct errmsg em = ERRMSG_INIT;
+	struct errmsg em = ERRMSG_INIT, own = ERRMSG_INIT;
 	struct replica *r = NULL;
 	struct vio *vio = NULL;
 	struct progress bar;
@@ -202,10 +202,12 @@ static int restore(const char *dir, const char *store)
 	autofree char *from = absolute(dir, false, &em);
 	autofree char *to = from ? absolute(store, true, &em) : NULL;
 	char shown[PATH_MAX];
-	int rc = to ? replica_dir_identify(from, volume, &em) : -ENOENT;
+	int rc = to ? replica_dir_identify(from, volume, &own) : -ENOENT;
 
 	if (rc == -ENOENT && to)
 		errmsg_set(&em, rc, "%s holds no replica", from);
+	else if (rc < 0)
+		errmsg_set(&em, rc, "%s", errmsg_text(&own, rc));
 	if (rc == 0)
 		rc = replica_dir_open(&r, from, volume, 0, &em);
 	if (rc == 0)
@@ -215,9 +217,7 @@ static int restore(const char *dir, const char *store)
 		rc = replicate_restore(vio, r, progress_tell, &bar, &em);
 	/* What was in it had not settled, and is lost with the disk. */
 	if (rc == 0)
-		rc = vio_mkdir(vio, "wal");
-	if (rc == -EEXIST)
-		rc = 0;
+		rc = vio_mkdirs(vio, "wal");
 	progress_end(&bar);
 	replica_close(r);
 	vio_free(vio);

@@ -1,0 +1,75 @@
+# timeout: 120
+# snapshot, restore, prove, check, export.
+. "$TOP/tests/mount/lib.sh"
+
+new_volume --origin=example/restore
+mount_volume
+mkdir -p mnt/d/e
+echo one >mnt/d/e/f
+chmod 640 mnt/d/e/f
+touch -d '2020-01-02 03:04:05Z' mnt/d/e/f
+ln -s e/f mnt/d/l
+head -c 300000 /dev/urandom >was
+cp was mnt/d/big
+expect snapshot vouch snapshot mnt first
+refuse 'the name is taken' 1 'exists already' vouch snapshot mnt first
+refuse 'a name like a number' 2 'starts with a letter\|cannot be' vouch snapshot mnt 12
+
+# A file that is there gets the old bytes as a new version.
+echo two >mnt/d/e/f
+expect restore vouch restore mnt/d/e/f --at first
+same 'bytes' "$(cat mnt/d/e/f)" one
+vouch log mnt/d/e/f | grep -q ' restore ' || fail "no RESTORE entry"
+same 'versions' "$(vouch log mnt/d/e/f | grep -c ' version ')" 3
+
+# What is replaced by rename, as editors do.
+echo three >mnt/tmp && mv mnt/tmp mnt/d/e/f
+expect 'restore a replaced file' vouch restore mnt/d/e/f --at first
+same 'bytes of the replaced' "$(cat mnt/d/e/f)" one
+
+# What is gone is made again, with its attributes; what came since stays.
+rm -r mnt/d/e mnt/d/l mnt/d/big
+echo new >mnt/d/new
+expect 'restore a tree' vouch restore mnt/d --at first
+same 'mode' "$(stat -c %a mnt/d/e/f)" 640
+same 'mtime' "$(TZ=UTC stat -c %y mnt/d/e/f | cut -c 1-19)" '2020-01-02 03:04:05'
+same 'link' "$(readlink mnt/d/l)" e/f
+cmp was mnt/d/big || fail "big differs"
+same 'what came since' "$(cat mnt/d/new)" new
+refuse 'was not there' 1 'was not there' vouch restore mnt/d/new --at first
+refuse 'before the beginning' 1 'before the volume' vouch restore mnt/d --at 1999-01-01
+refuse 'nonsense' 2 'no snapshot' vouch restore mnt/d --at nonsense
+refuse 'no WHEN' 2 'WHEN' vouch restore mnt/d
+mkdir mnt/x && rm mnt/d/e/f && mkdir mnt/d/e/f
+refuse 'another type now' 1 'move it away' vouch restore mnt/d/e/f --at first
+
+# Proofs.
+vouch key show mnt >trust || fail 'key show'
+grep -q '^log example/restore+' trust || fail "trust: $(cat trust)"
+expect prove vouch prove mnt/d/big -o p
+expect check vouch check was p --trust trust
+grep -q 'is what was recorded' out || fail "check: $(cat out)"
+vouch prove mnt/d/big >p2 && vouch check was p2 --trust trust >/dev/null || fail "prove to standard output"
+echo x >>was
+refuse 'another file' 1 'not that file' vouch check was p --trust trust
+vouch check was p --trust trust --format=json | jq -e '.ok == false' >/dev/null || fail "check as JSON"
+refuse 'nobody is trusted' 2 'nobody is trusted' env -u VOUCH_TRUST vouch check was p
+printf garbage >bad
+refuse 'garbage' 1 . vouch check was bad --trust trust
+refuse 'garbage trust' 1 . vouch check was p --trust bad
+refuse 'a directory has no proof' 1 'no version' vouch prove mnt/d
+vouch key list mnt --format=json | jq -e 'length == 2' >/dev/null || fail 'key list'
+
+# Export: mounted, and with the tree unmounted.
+expect 'export' vouch export mnt out1
+expect 'the copy holds' vouch check --log out1 --trust out1/trust
+refuse 'the tree of a mount' 1 'unmount it first' vouch export mnt out2 --tree
+umount_volume
+expect 'export --tree' vouch export vol out3 --tree --at first
+same 'exported' "$(cat out3/tree/d/e/f)" one
+same 'exported mode' "$(stat -c %a out3/tree/d/e/f)" 640
+[ ! -e out3/tree/d/new ] || fail "--at was not heeded"
+refuse 'restore unmounted' 1 'mount' vouch restore vol --at first
+expect 'prove unmounted' vouch prove vol d/big -o p3
+expect 'snapshot unmounted' vouch snapshot vol later
+expect 'verify at last' vouch verify vol --deep

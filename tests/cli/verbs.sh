@@ -1,0 +1,64 @@
+# Every verb: help on standard output with 0; misuse 2 with the usage line on
+# standard error; each is in the manual page and in the completion.
+failures=0
+fail() { echo "FAIL: $*" >&2; failures=$((failures + 1)); }
+
+verbs=$(vouch --help | awk '/^  [a-z]+  +[^ ]/ { print $1 }')
+[ "$(echo "$verbs" | wc -l)" -ge 20 ] || fail "only these verbs: $verbs"
+[ "$verbs" = "$(echo "$verbs" | sort)" ] || fail "the table is not sorted"
+
+for verb in $verbs; do
+	vouch "$verb" --help >out 2>err || fail "$verb --help gave $?"
+	[ -s err ] && fail "$verb --help: on standard error: $(cat err)"
+	grep -q "^usage: vouch $verb" out || fail "$verb --help: no usage"
+	vouch "$verb" --nonsense >out 2>err
+	[ $? = 2 ] || fail "$verb --nonsense is not misuse"
+	[ -s out ] && fail "$verb --nonsense printed to standard output"
+	grep -q "^usage: vouch $verb" err || fail "$verb --nonsense: no usage"
+	vouch "$verb" a b c d e f >out 2>err
+	[ $? = 2 ] || fail "$verb with six arguments is not misuse"
+	grep -q "^\.It Nm Cm $verb\b" "$TOP/man/vouch.1" ||
+		fail "$verb is not in vouch.1"
+done
+
+# What is in the page is in the program.
+sed -n 's/^\.It Nm Cm \([a-z]*\).*/\1/p' "$TOP/man/vouch.1" | sort -u |
+	while read -r verb; do
+		echo "$verbs" | grep -qx "$verb" || echo "$verb"
+	done >extra
+[ -s extra ] && fail "vouch.1 tells of $(cat extra)"
+
+vouch >out 2>err
+[ $? = 2 ] || fail "no verb is not misuse"
+vouch nonsense >out 2>err
+[ $? = 2 ] || fail "an unknown verb is not misuse"
+vouch $'bad\e[31m\nverb' >out 2>err
+grep -q $'\e' err && fail "an escape of the terminal came through"
+[ "$(wc -l <err)" = 2 ] || fail "a newline came through"
+vouch --version | grep -Eq '^vouch [0-9]' || fail "--version"
+vouch --help >/dev/full 2>err && fail "a full disk was no failure"
+
+# Where there is no volume.
+mkdir empty
+for verb in verify scrub fsck reindex status log 'key show' 'replica list'; do
+	vouch $verb empty >out 2>err
+	[ $? = 1 ] || fail "$verb of no volume gave no 1"
+	grep -q "neither inside a vouchfs mount nor a store" err ||
+		fail "$verb of no volume: $(cat err)"
+done
+
+# Completion: it loads, and knows what the program knows.
+. "$TOP/mount-tools/completion.bash"
+complete_for() {
+	COMP_WORDS=("$@")
+	COMP_CWORD=$(($# - 1))
+	_vouch 2>/dev/null
+	echo "${COMPREPLY[*]}"
+}
+[ "$(complete_for vouch ver)" = verify ] || fail "completing ver"
+[ "$(complete_for vouch verify --de)" = --deep ] || fail "completing --de"
+[ "$(complete_for vouch lineage --format = d)" = dot ] || fail "completing dot"
+[ "$(complete_for vouch key s)" = show ] || fail "completing key s"
+[ "$(complete_for vouch replica re)" = 'remove restore' ] ||
+	fail "completing replica re: $(complete_for vouch replica re)"
+[ $failures = 0 ]
