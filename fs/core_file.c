@@ -15,6 +15,7 @@
 #include "fs/core_internal.h"
 #include "fs/file.h"
 #include "fs/trail.h"
+#include "ledger/ledger.h"
 
 uint64_t core_handle_ino(const struct handle *h)
 {
@@ -373,5 +374,7 @@ int core_sync(struct core *c)
 	mutex_unlock(&c->t.mu);
 	if (rc >= 0)
 		rc = commit_flush(c->commit, seq);
+	if (rc >= 0)
+		rc = ledger_checkpoint(c->ledger, NULL);
 	return rc;
 }

@@ -19,6 +19,7 @@
 #include "fs/mount_impl.h"
 #include "fs/store.h"
 #include "ledger/entry.h"
+#include "index/idx_query.h"
 #include "ledger/ledger.h"
 
 static int verb_ping(void *ctx, const struct json *request,
@@ -50,6 +51,24 @@ static int verb_sync(void *ctx, const struct json *request,
 	return rc < 0 ? errmsg_wrap(em, rc, "sync") : 0;
 }
 
+/* What users see of the content: files now, and all versions. */
+static void add_counts(struct mount *m, struct buf *out)
+{
+	struct idx_reader *r = NULL;
+	struct idx_counts n = {0};
+	int rc = core_reader_take(m->core, &r);
+
+	if (rc >= 0)
+		rc = idx_counts(r, &n);
+	core_reader_give(m->core, r);
+	if (rc < 0)
+		return; /* the rest of the answer is right without it */
+	control_add_u64(out, "files", n.files);
+	control_add_u64(out, "file_bytes", n.bytes);
+	control_add_u64(out, "versions", n.versions);
+	control_add_u64(out, "version_bytes", n.version_bytes);
+}
+
 static int verb_status(void *ctx, const struct json *request,
 		       const struct cred *peer, struct buf *out,
 		       struct errmsg *em)
@@ -79,6 +98,7 @@ static int verb_status(void *ctx, const struct json *request,
 	control_add_u64(out, "open_handles", s.open_handles);
 	control_add_u64(out, "cached_inodes", s.cached_inodes);
 	control_add_u64(out, "unsettled_bytes", s.unsettled_bytes);
+	add_counts(m, out);
 	control_add_u64(out, "packs", st.packs);
 	control_add_u64(out, "chunks", st.chunks);
 	control_add_u64(out, "stored_bytes", st.stored_bytes);

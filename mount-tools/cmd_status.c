@@ -67,15 +67,39 @@ static void print_log(const struct json *r)
 	     guarded ? "guarded: an old copy is noticed" : "protection: none");
 }
 
+/* What dedup and compression save over keeping every version whole. */
+static void print_saved(const struct json *r)
+{
+	uint64_t whole = number(r, "version_bytes");
+	uint64_t stored = number(r, "stored_bytes");
+	char a[TEXT_SIZE_SIZE], b[TEXT_SIZE_SIZE], text[256];
+
+	text_size(a, whole);
+	text_size(b, whole > stored ? whole - stored : 0);
+	snprintf(text, sizeof(text),
+		 "%llu versions of %llu files, %s if each were kept whole",
+		 (unsigned long long)number(r, "versions"),
+		 (unsigned long long)number(r, "files"), a);
+	line("content", text);
+	if (whole <= stored)
+		return;
+	snprintf(text, sizeof(text),
+		 "%s (%.0f %%) saved by dedup and compression", b,
+		 100.0 * (double)(whole - stored) / (double)whole);
+	line("", text);
+}
+
 static void print_content(const struct json *r)
 {
 	char stored[TEXT_SIZE_SIZE], raw[TEXT_SIZE_SIZE], text[256];
 
+	if (number(r, "versions"))
+		print_saved(r);
 	text_size(stored, number(r, "stored_bytes"));
 	text_size(raw, number(r, "raw_bytes"));
 	snprintf(text, sizeof(text), "%llu chunks of %s in %s of packs",
 		 (unsigned long long)number(r, "chunks"), raw, stored);
-	line("content", text);
+	line(number(r, "versions") ? "" : "content", text);
 	if (number(r, "repaired") || number(r, "unrepaired")) {
 		snprintf(text, sizeof(text),
 			 "%llu chunks repaired, %llu damaged everywhere",

@@ -118,6 +118,7 @@ done
 run "$vouch" mount "$vol" "$mnt"
 run diff -r --no-dereference "$src" "$mnt/include" && echo "every byte is right"
 run "$vouch" scrub "$mnt"
+grep -c '"kind":"repair"' "$mnt/audit/log.jsonl" | sed 's/$/ repairs, each an entry of the ledger/'
 
 say "10. Everything verified: signatures, log, tiles, every chunk"
 run "$vouch" verify "$mnt" --deep
