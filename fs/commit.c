@@ -23,12 +23,12 @@
 #include "index/idx.h"
 
 enum {
-	LINGER_MS = 100,	/* an entry nobody waits for */
-	EAGER_ENTRIES = 2048,	/* enough for a batch: do not linger */
+	LINGER_MS = 100,      /* an entry nobody waits for */
+	EAGER_ENTRIES = 2048, /* enough for a batch: do not linger */
 	SETTLE_MS = 100,
 	CHECKPOINT_MS = 1000,
 	RETRY_MS = 500,
-	APPLY_ENTRIES = 16384,	/* in one transaction */
+	APPLY_ENTRIES = 16384, /* in one transaction */
 	FRAME_BYTES = LIMIT_FRAME / 2,
 };
 #define NS_PER_MS 1000000LL
@@ -156,8 +156,7 @@ static struct waiter *ripe_locked(struct commit *c, int *rc)
 }
 
 /* Calls the waiters that need not wait longer; gives up the lock. */
-static void tell_locked(struct commit *c)
-	requires_capability(&c->t->mu)
+static void tell_locked(struct commit *c) requires_capability(&c->t->mu)
 {
 	int rc = 0;
 	uint64_t committed = c->committed_seq;
@@ -179,9 +178,9 @@ void commit_wait(struct commit *c, uint64_t seq, core_done_fn *done, void *ctx)
 
 	mutex_lock(&c->t->mu);
 	if (seq <= c->committed_seq || c->failed || !w || c->stop)
-		rc = seq <= c->committed_seq ? 1
-		     : c->failed || c->stop  ? -ERR_STICKY
-					     : -ENOMEM;
+		rc = seq <= c->committed_seq ? 1 :
+		     c->failed || c->stop    ? -ERR_STICKY :
+					       -ENOMEM;
 	if (!rc) {
 		w->seq = seq;
 		w->done = done;
@@ -220,7 +219,7 @@ static void sync_done(void *ctx, int rc)
 
 int commit_flush(struct commit *c, uint64_t seq)
 {
-	struct sync_wait s = {.done = false};
+	struct sync_wait s = { .done = false };
 
 	mutex_init(&s.mu);
 	cond_init(&s.cond);
@@ -260,8 +259,8 @@ static int commit_batch(struct commit *c, struct batch *b)
 	uint64_t size = 0;
 	int rc;
 
-	rc = ledger_seal(c->o.ledger, &f, &b->seal, b->entries, b->n,
-			 b->chunks, b->n_chunks);
+	rc = ledger_seal(c->o.ledger, &f, &b->seal, b->entries, b->n, b->chunks,
+			 b->n_chunks);
 	if (rc < 0)
 		return rc;
 	b->wall_ns = ledger_frame_wall_ns(f);
@@ -291,8 +290,7 @@ static void committed_locked(struct commit *c, struct batch *b)
 }
 
 /* One batch; false when there was nothing to do. t->mu held, given up. */
-static bool commit_round_locked(struct commit *c)
-	requires_capability(&c->t->mu)
+static bool commit_round_locked(struct commit *c) requires_capability(&c->t->mu)
 {
 	struct batch *b = c->retry;
 	struct pend *pends = NULL;
@@ -332,8 +330,7 @@ static bool commit_round_locked(struct commit *c)
 	return !rc;
 }
 
-static int64_t linger_locked(struct commit *c)
-	requires_capability(&c->t->mu)
+static int64_t linger_locked(struct commit *c) requires_capability(&c->t->mu)
 {
 	int64_t now = vio_mono_ns(c->o.vio);
 
@@ -360,8 +357,8 @@ static void commit_main(void *arg)
 			if (c->retry && c->stop)
 				break; /* a full disk to the end */
 			cond_timedwait_ns(&c->work, &c->t->mu,
-					  wait_ns > 0 ? wait_ns : NS_PER_MS *
-								  LINGER_MS);
+					  wait_ns > 0 ? wait_ns :
+							NS_PER_MS * LINGER_MS);
 			continue;
 		}
 		commit_round_locked(c);
@@ -407,8 +404,7 @@ static int apply_batches(struct commit *c, struct batch *first)
 }
 
 /* t->mu held, given up meanwhile; false when there was nothing to do. */
-static bool apply_round_locked(struct commit *c)
-	requires_capability(&c->t->mu)
+static bool apply_round_locked(struct commit *c) requires_capability(&c->t->mu)
 {
 	struct batch *first = c->to_apply, **at = &c->to_apply, *next;
 	uint32_t n = 0;
@@ -566,8 +562,8 @@ int commit_open(struct commit **out, const struct commit_options *o)
 	if (!o->no_threads) {
 		rc = thread_start(&c->commit_thread, "commit", commit_main, c);
 		if (!rc)
-			rc = thread_start(&c->apply_thread, "apply",
-					  apply_main, c);
+			rc = thread_start(&c->apply_thread, "apply", apply_main,
+					  c);
 		if (!rc)
 			rc = thread_start(&c->settle_thread, "settle",
 					  settle_main, c);
@@ -606,7 +602,7 @@ static void drop_batches(struct commit *c, struct batch *b)
 
 static void commit_free(struct commit *c)
 {
-	struct batch rest = {.pends = c->head};
+	struct batch rest = { .pends = c->head };
 
 	mutex_lock(&c->t->mu);
 	commit_batch_drop_pends(c, &rest);

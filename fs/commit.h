@@ -65,8 +65,7 @@ void commit_enqueue(struct commit *c, struct pend *p);
 uint64_t commit_last_seq(struct commit *c);
 
 /* Calls done when all up to seq is durable; perhaps at once. No lock held. */
-void commit_wait(struct commit *c, uint64_t seq, core_done_fn *done,
-		 void *ctx);
+void commit_wait(struct commit *c, uint64_t seq, core_done_fn *done, void *ctx);
 /* The same, waiting; then also until the index has it. */
 int must_use commit_flush(struct commit *c, uint64_t seq);
 int must_use commit_index(struct commit *c, uint64_t seq);

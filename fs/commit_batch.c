@@ -43,8 +43,8 @@ static void fill_references(struct pend *p)
 
 	p->e.core.actor = cell_leaf(p->actor);
 	if (p->inode)
-		p->e.core.prev = p->inode->last_set ? p->inode->last
-						    : p->inode->row.last;
+		p->e.core.prev = p->inode->last_set ? p->inode->last :
+						      p->inode->row.last;
 	switch (b->kind) {
 	case ENTRY_VERSION:
 		b->version.reads = cell_leaf(p->reads);
@@ -121,7 +121,7 @@ static int build_one(struct commit *c, struct batch *b, struct pend *p,
 }
 
 int commit_batch_build(struct batch **out, struct commit *c, struct pend *pends,
-		uint32_t n)
+		       uint32_t n)
 {
 	struct batch *b = calloc(1, sizeof(*b));
 	autofree uint8_t *salts = malloc(16 * (size_t)n);

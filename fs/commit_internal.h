@@ -61,7 +61,7 @@ struct commit {
 
 /* Hashes and encodes pends (a list of n, taken over). NULL + *rc on error */
 int must_use commit_batch_build(struct batch **out, struct commit *c,
-			 struct pend *pends, uint32_t n);
+				struct pend *pends, uint32_t n);
 void commit_batch_free(struct batch *b);
 /* Frees the pends; t->mu held. */
 void commit_batch_drop_pends(struct commit *c, struct batch *b);

@@ -181,7 +181,7 @@ static int reap_op(struct core *c, struct itable_tx *tx, void *arg)
 /* Orphans of the last mount are freed, its unversioned writes taken up. */
 static int take_up(struct core *c)
 {
-	struct unfinished u = {.v = NULL};
+	struct unfinished u = { .v = NULL };
 	struct idx_reader *r = NULL;
 	int rc = core_reader_take(c, &r);
 

@@ -44,17 +44,17 @@ struct cred {
 };
 
 struct core_options {
-	const char *store;	 /* absolute path of STORE */
-	struct vio *vio;	 /* NULL: POSIX at `store` */
-	const char *guard_dir;	 /* NULL: no guard */
-	struct vio *guard_vio;	 /* tests: instead of guard_dir */
+	const char *store;	  /* absolute path of STORE */
+	struct vio *vio;	  /* NULL: POSIX at `store` */
+	const char *guard_dir;	  /* NULL: no guard */
+	struct vio *guard_vio;	  /* tests: instead of guard_dir */
 	const char *virtual_name; /* NULL: virtual names lie in the root */
 	bool read_only;
 	bool entries_every_write; /* -o entries=every-write */
-	bool no_threads;	 /* tests: work only in core_step() */
-	bool no_actors;		 /* tests: do not look into /proc */
+	bool no_threads;	  /* tests: work only in core_step() */
+	bool no_actors;		  /* tests: do not look into /proc */
 	uint64_t dirty_bytes_max; /* 0: default */
-	size_t inode_cache;	 /* rows kept; 0: 65536 */
+	size_t inode_cache;	  /* rows kept; 0: 65536 */
 	bool has_audit_gid; /* members of audit_gid see whole-ledger views */
 	uint32_t audit_gid;
 	/* tests: small segments; 0: as in limits.h */
@@ -108,22 +108,20 @@ int must_use core_mknod(struct core *c, const struct cred *cr, uint64_t parent,
 			const char *name, uint32_t mode, uint64_t rdev,
 			struct stat *out);
 int must_use core_symlink(struct core *c, const struct cred *cr,
-			  uint64_t parent, const char *name,
-			  const char *target, struct stat *out);
+			  uint64_t parent, const char *name, const char *target,
+			  struct stat *out);
 /* Target into out, NUL-terminated (cap > LIMIT_SYMLINK). */
-int must_use core_readlink(struct core *c, uint64_t ino, char *out,
-			   size_t cap);
+int must_use core_readlink(struct core *c, uint64_t ino, char *out, size_t cap);
 int must_use core_link(struct core *c, const struct cred *cr, uint64_t ino,
 		       uint64_t parent, const char *name, struct stat *out);
-int must_use core_unlink(struct core *c, const struct cred *cr,
-			 uint64_t parent, const char *name);
-int must_use core_rmdir(struct core *c, const struct cred *cr,
-			uint64_t parent, const char *name);
+int must_use core_unlink(struct core *c, const struct cred *cr, uint64_t parent,
+			 const char *name);
+int must_use core_rmdir(struct core *c, const struct cred *cr, uint64_t parent,
+			const char *name);
 /* flags: RENAME_NOREPLACE, RENAME_EXCHANGE of renameat2(2). */
-int must_use core_rename(struct core *c, const struct cred *cr,
-			 uint64_t parent, const char *name,
-			 uint64_t new_parent, const char *new_name,
-			 uint32_t flags);
+int must_use core_rename(struct core *c, const struct cred *cr, uint64_t parent,
+			 const char *name, uint64_t new_parent,
+			 const char *new_name, uint32_t flags);
 
 /*
  * Directory listing: entries with cookie > after in order; fn nonzero stops.
@@ -143,20 +141,20 @@ ssize_t must_use core_listxattr(struct core *c, uint64_t ino, char *p,
 				size_t cap);
 /* flags: XATTR_CREATE, XATTR_REPLACE; kill_sgid: FUSE_SETXATTR_ACL_KILL_SGID */
 int must_use core_setxattr(struct core *c, const struct cred *cr, uint64_t ino,
-			   const char *name, const void *p, size_t n,
-			   int flags, bool kill_sgid);
+			   const char *name, const void *p, size_t n, int flags,
+			   bool kill_sgid);
 int must_use core_removexattr(struct core *c, const struct cred *cr,
 			      uint64_t ino, const char *name);
 
 /* --- files --- */
 
 /* flags: open(2)'s.  *out_keep: the kernel may keep its cached pages. */
-int must_use core_open_file(struct core *c, const struct cred *cr,
-			    uint64_t ino, int flags, bool kill_suidgid,
-			    struct handle **out, bool *out_keep);
-int must_use core_create(struct core *c, const struct cred *cr,
-			 uint64_t parent, const char *name, uint32_t mode,
-			 int flags, struct handle **out, struct stat *out_st);
+int must_use core_open_file(struct core *c, const struct cred *cr, uint64_t ino,
+			    int flags, bool kill_suidgid, struct handle **out,
+			    bool *out_keep);
+int must_use core_create(struct core *c, const struct cred *cr, uint64_t parent,
+			 const char *name, uint32_t mode, int flags,
+			 struct handle **out, struct stat *out_st);
 /* O_TMPFILE */
 int must_use core_tmpfile(struct core *c, const struct cred *cr,
 			  uint64_t parent, uint32_t mode, int flags,
@@ -164,9 +162,9 @@ int must_use core_tmpfile(struct core *c, const struct cred *cr,
 ssize_t must_use core_read(struct core *c, struct handle *h, void *p, size_t n,
 			   uint64_t off);
 /* from_cache: written back by the kernel (mmap), the pid is not the writer */
-int must_use core_write(struct core *c, const struct cred *cr,
-			struct handle *h, const void *p, size_t n,
-			uint64_t off, bool kill_suidgid, bool from_cache);
+int must_use core_write(struct core *c, const struct cred *cr, struct handle *h,
+			const void *p, size_t n, uint64_t off,
+			bool kill_suidgid, bool from_cache);
 /* close(2) of one descriptor: reports a failure that a write deferred. */
 int must_use core_flush(struct core *c, struct handle *h);
 /* The last descriptor is gone. */
@@ -221,8 +219,7 @@ int must_use core_resolve(struct core *c, const char *path, uint64_t *out_ino);
  * its current names; root and the owner's capability as the kernel would)?
  * 0 or -EACCES.  For inodes that are gone: only the volume's owner.
  */
-int must_use core_may_read(struct core *c, const struct cred *cr,
-			   uint64_t ino);
+int must_use core_may_read(struct core *c, const struct cred *cr, uint64_t ino);
 /* May cr read whole-ledger views (volume owner, root, audit group)? */
 bool core_is_owner(struct core *c, const struct cred *cr);
 

@@ -35,7 +35,7 @@ static int getattr_op(struct core *c, struct itable_tx *tx, void *arg)
 
 int core_getattr(struct core *c, uint64_t ino, struct stat *out)
 {
-	struct getattr_arg a = {ino, out};
+	struct getattr_arg a = { ino, out };
 
 	return core_op(c, getattr_op, &a);
 }
@@ -90,15 +90,15 @@ static void fill_setattr(struct entry_setattr *b, const struct setattr_arg *a,
 	b->mode = mode;
 	if (a->mask & (CORE_SET_ATIME | CORE_SET_ATIME_NOW)) {
 		b->mask |= ENTRY_ATTR_ATIME;
-		b->atime_ns = a->mask & CORE_SET_ATIME_NOW
-				      ? now
-				      : to_ns(&a->in->st_atim);
+		b->atime_ns = a->mask & CORE_SET_ATIME_NOW ?
+				      now :
+				      to_ns(&a->in->st_atim);
 	}
 	if (a->mask & (CORE_SET_MTIME | CORE_SET_MTIME_NOW)) {
 		b->mask |= ENTRY_ATTR_MTIME;
-		b->mtime_ns = a->mask & CORE_SET_MTIME_NOW
-				      ? now
-				      : to_ns(&a->in->st_mtim);
+		b->mtime_ns = a->mask & CORE_SET_MTIME_NOW ?
+				      now :
+				      to_ns(&a->in->st_mtim);
 	}
 }
 
@@ -126,7 +126,7 @@ static void merge_setattr(struct entry_setattr *to,
 static bool try_merge(struct core *c, struct itable_tx *tx, struct inode *i,
 		      const struct pend *p, struct actor *actor)
 {
-	struct apply_options o = {.entry_no = 0};
+	struct apply_options o = { .entry_no = 0 };
 	struct pend *q = i->setattr;
 	struct leafcell *cell = NULL;
 	const char *why = NULL;
@@ -314,7 +314,7 @@ static int readlink_op(struct core *c, struct itable_tx *tx, void *arg)
 
 int core_readlink(struct core *c, uint64_t ino, char *out, size_t cap)
 {
-	struct readlink_arg a = {ino, out, cap};
+	struct readlink_arg a = { ino, out, cap };
 
 	return core_op(c, readlink_op, &a);
 }
@@ -323,7 +323,7 @@ int core_readlink(struct core *c, uint64_t ino, char *out, size_t cap)
 
 int core_statfs(struct core *c, struct statvfs *out)
 {
-	struct vio_space space = {0};
+	struct vio_space space = { 0 };
 	int rc = vio_space(c->vio, &space);
 
 	if (rc < 0)

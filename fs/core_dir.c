@@ -108,7 +108,7 @@ static void overrule(struct page *p)
 static int give(struct page *p, const struct entry_copy *e, bool plus,
 		core_dir_fn *fn, void *ctx)
 {
-	struct stat st = {.st_ino = e->ino, .st_mode = e->mode & S_IFMT};
+	struct stat st = { .st_ino = e->ino, .st_mode = e->mode & S_IFMT };
 
 	if (plus) {
 		int rc = core_getattr(p->c, e->ino, &st);
@@ -181,7 +181,7 @@ static int list_names(struct page *p, bool plus, core_dir_fn *fn, void *ctx)
 int core_readdir(struct core *c, uint64_t ino, uint64_t after, bool plus,
 		 core_dir_fn *fn, void *ctx)
 {
-	struct page p = {.c = c, .dir = ino, .after = after < 2 ? 2 : after};
+	struct page p = { .c = c, .dir = ino, .after = after < 2 ? 2 : after };
 	struct stat st;
 	int rc = -ENOMEM;
 

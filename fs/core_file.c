@@ -64,7 +64,7 @@ static int opened_op(struct core *c, struct itable_tx *tx, void *arg)
 /* setuid and setgid do not survive a change of content by others. */
 static int kill_suid(struct core *c, const struct cred *cr, uint64_t ino)
 {
-	struct stat in = {0}, out;
+	struct stat in = { 0 }, out;
 	int rc = core_setattr(c, cr, ino, NULL, CORE_KILL_SUIDGID, &in, &out);
 
 	if (rc >= 0 && c->o.invalidate)
@@ -100,7 +100,7 @@ int core_open_file(struct core *c, const struct cred *cr, uint64_t ino,
 		   bool *out_keep)
 {
 	struct handle *h = calloc(1, sizeof(*h));
-	struct open_arg a = {.h = h, .ino = ino};
+	struct open_arg a = { .h = h, .ino = ino };
 	int rc = h ? 0 : -ENOMEM;
 
 	*out_keep = true;
@@ -211,8 +211,8 @@ int core_write(struct core *c, const struct cred *cr, struct handle *h,
 	       bool from_cache)
 {
 	/* mmap: the pages come late, from nobody; the handle says who */
-	struct actor *a = from_cache || !cr->pid ? actor_hold(h->actor)
-						 : core_actor(c, cr);
+	struct actor *a = from_cache || !cr->pid ? actor_hold(h->actor) :
+						   core_actor(c, cr);
 	uint8_t strength = from_cache || !cr->pid ? ENTRY_HANDLE : ENTRY_EXACT;
 	uint64_t at = 0;
 	int rc = core_may_change(c, false);

@@ -46,14 +46,14 @@ struct core {
 	struct actor *self; /* this process: recovery, ticks */
 	uint32_t mount_no;
 	uint32_t owner_uid; /* of STORE: may read whole-ledger views */
-	uint64_t next_ino;	/* counter; guarded by t.mu */
-	struct link dirty;	/* files to save or version; guarded by t.mu */
+	uint64_t next_ino;  /* counter; guarded by t.mu */
+	struct link dirty;  /* files to save or version; guarded by t.mu */
 	/* versions whose plain digest is owed, a ring; guarded by t.mu */
 	uint64_t undigested[CORE_UNDIGESTED];
 	unsigned undigested_at, undigested_n;
 	bool digesting;
-	uint64_t n_handles;	/* guarded by t.mu */
-	uint64_t next_stream;	/* guarded by t.mu */
+	uint64_t n_handles;   /* guarded by t.mu */
+	uint64_t next_stream; /* guarded by t.mu */
 	int64_t mounted_wall_ns;
 	int64_t last_wall_ns; /* guarded by t.mu: times never go back here */
 	struct mutex readers_mu;

@@ -97,7 +97,7 @@ static int lookup_op(struct core *c, struct itable_tx *tx, void *arg)
 int core_lookup(struct core *c, uint64_t parent, const char *name,
 		struct stat *out)
 {
-	struct lookup_arg a = {parent, name, strlen(name), out};
+	struct lookup_arg a = { parent, name, strlen(name), out };
 
 	if (a.len > LIMIT_NAME)
 		return -ENAMETOOLONG;
@@ -127,8 +127,8 @@ static struct pend *create_entry(struct core *c, struct create_arg *a,
 {
 	size_t len = a->tmpfile ? 0 : a->len;
 	size_t target = a->target ? strlen(a->target) : 0;
-	struct pend *p = pend_new(ENTRY_CREATE, len + target + acl->access_n +
-							acl->dflt_n);
+	struct pend *p = pend_new(ENTRY_CREATE,
+				  len + target + acl->access_n + acl->dflt_n);
 	struct entry_create *b;
 
 	if (!p)
@@ -155,8 +155,7 @@ static struct pend *create_entry(struct core *c, struct create_arg *a,
 	}
 	if (S_ISDIR(a->mode)) {
 		if (acl->dflt) {
-			b->default_acl =
-				pend_bytes(p, acl->dflt, acl->dflt_n);
+			b->default_acl = pend_bytes(p, acl->dflt, acl->dflt_n);
 			b->default_acl_n = acl->dflt_n;
 		}
 		b->has_dir_salt = true;
@@ -168,7 +167,7 @@ static struct pend *create_entry(struct core *c, struct create_arg *a,
 static int create_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct create_arg *a = arg;
-	struct core_acl_new acl = {.mode = a->mode};
+	struct core_acl_new acl = { .mode = a->mode };
 	struct inode *dir, *i;
 	struct pend *p;
 	int rc;
@@ -364,7 +363,7 @@ static int link_op(struct core *c, struct itable_tx *tx, void *arg)
 int core_link(struct core *c, const struct cred *cr, uint64_t ino,
 	      uint64_t parent, const char *name, struct stat *out)
 {
-	struct link_arg a = {NULL, ino, parent, name, 0, out};
+	struct link_arg a = { NULL, ino, parent, name, 0, out };
 	int rc = core_may_change(c, true);
 
 	if (rc >= 0)
@@ -422,7 +421,7 @@ static int unlink_op(struct core *c, struct itable_tx *tx, void *arg)
 static int unlink_any(struct core *c, const struct cred *cr, uint64_t parent,
 		      const char *name, bool dir)
 {
-	struct unlink_arg a = {NULL, parent, name, 0, dir};
+	struct unlink_arg a = { NULL, parent, name, 0, dir };
 	int rc = core_may_change(c, false);
 
 	if (rc >= 0 && dir && !strcmp(name, "."))

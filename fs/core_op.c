@@ -40,7 +40,7 @@ void core_reader_give(struct core *c, struct idx_reader *r)
 
 int core_op(struct core *c, core_op_fn *fn, void *arg)
 {
-	struct itable_tx tx = {.t = &c->t};
+	struct itable_tx tx = { .t = &c->t };
 
 	for (;;) {
 		struct idx_reader *r = NULL;
@@ -114,7 +114,7 @@ int core_check_name(const char *name, size_t *out_len)
 int core_submit(struct core *c, struct itable_tx *tx, struct pend *p,
 		struct inode *i, struct actor *a)
 {
-	struct apply_options o = {.entry_no = 0};
+	struct apply_options o = { .entry_no = 0 };
 	const char *why = NULL;
 	int rc;
 
@@ -152,7 +152,8 @@ int core_submit(struct core *c, struct itable_tx *tx, struct pend *p,
 	if (i)
 		itable_drop(&c->t, i);
 	if (rc == APPLY_REJECTED) {
-		log_event(LOG_ERROR, "rejected", "kind=%s inode=%llu why=\"%s\"",
+		log_event(LOG_ERROR, "rejected",
+			  "kind=%s inode=%llu why=\"%s\"",
 			  entry_kind_name(p->e.core.kind),
 			  (unsigned long long)p->e.core.inode, why);
 		rc = -ERR_REJECTED;
@@ -163,7 +164,7 @@ int core_submit(struct core *c, struct itable_tx *tx, struct pend *p,
 
 void core_reap(struct core *c, struct inode *i)
 {
-	struct itable_tx tx = {.t = &c->t};
+	struct itable_tx tx = { .t = &c->t };
 
 	if (!(i->row.flags & INODE_ORPHAN) || i->gone || i->opens || i->file ||
 	    c->o.read_only)
@@ -200,8 +201,8 @@ void core_fill_stat(struct core *c, const struct inode *i, struct stat *out)
 	out->st_rdev = r->rdev;
 	out->st_size = (off_t)size;
 	out->st_blksize = 64 << 10;
-	out->st_blocks = core_is_reg(i) ? (blkcnt_t)((allocated + 511) / 512)
-					: 0;
+	out->st_blocks =
+		core_is_reg(i) ? (blkcnt_t)((allocated + 511) / 512) : 0;
 	put_time(&out->st_atim, r->atime_ns);
 	put_time(&out->st_mtim, mtime);
 	put_time(&out->st_ctim, ctime);

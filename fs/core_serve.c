@@ -205,7 +205,7 @@ int core_may_read(struct core *c, const struct cred *cr, uint64_t ino)
 
 void core_status(struct core *c, struct core_status *out)
 {
-	struct commit_status s = {0};
+	struct commit_status s = { 0 };
 
 	memset(out, 0, sizeof(*out));
 	if (c->commit)
@@ -264,7 +264,7 @@ static int snapshot_exists(struct core *c, const char *name)
 int core_snapshot(struct core *c, const struct cred *cr, const char *name,
 		  uint64_t *out_entry_no)
 {
-	struct snapshot_arg a = {.name = name};
+	struct snapshot_arg a = { .name = name };
 	size_t n;
 	int rc = core_may_change(c, true);
 

@@ -60,7 +60,7 @@ static int get_op(struct core *c, struct itable_tx *tx, void *arg)
 ssize_t core_getxattr(struct core *c, uint64_t ino, const char *name, void *p,
 		      size_t cap)
 {
-	struct get_arg a = {.ino = ino, .name = name, .p = p, .cap = cap};
+	struct get_arg a = { .ino = ino, .name = name, .p = p, .cap = cap };
 	struct store_ref ref;
 	int rc = core_op(c, get_op, &a);
 
@@ -109,7 +109,7 @@ static int list_op(struct core *c, struct itable_tx *tx, void *arg)
 
 ssize_t core_listxattr(struct core *c, uint64_t ino, char *p, size_t cap)
 {
-	struct list_arg a = {ino, p, cap, 0};
+	struct list_arg a = { ino, p, cap, 0 };
 	int rc = core_op(c, list_op, &a);
 
 	return rc < 0 ? rc : (ssize_t)a.n;
@@ -268,7 +268,7 @@ int core_setxattr(struct core *c, const struct cred *cr, uint64_t ino,
 int core_removexattr(struct core *c, const struct cred *cr, uint64_t ino,
 		     const char *name)
 {
-	struct set_arg a = {.ino = ino, .name = name, .remove = true};
+	struct set_arg a = { .ino = ino, .name = name, .remove = true };
 
 	return set(c, cr, &a);
 }

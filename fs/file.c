@@ -103,7 +103,8 @@ static int check_row(struct core *c, const struct inode_row *row)
 		rc = -ERR_CORRUPT;
 	if (rc < 0)
 		log_event(LOG_ERROR, "index_row_wrong",
-			  "inode=%llu entry=%llu.%u why=\"%s\" do=\"vouch reindex\"",
+			  "inode=%llu entry=%llu.%u why=\"%s\" do=\"vouch "
+			  "reindex\"",
 			  (unsigned long long)row->ino,
 			  (unsigned long long)IDX_SEAL(row->version_no),
 			  IDX_POS(row->version_no), err_text(rc));
@@ -138,7 +139,7 @@ static int load_extent(void *ctx, const struct extent_row *row, uint64_t no)
 static int recover_extents(struct core *c, struct content *content,
 			   const struct inode_row *row)
 {
-	struct extents_load l = {.v = NULL};
+	struct extents_load l = { .v = NULL };
 	struct idx_reader *r = NULL;
 	int rc = core_reader_take(c, &r);
 
@@ -154,8 +155,7 @@ static int recover_extents(struct core *c, struct content *content,
 }
 
 /* The size of the tree under a row whose size extents have moved. */
-static int base_size(struct core *c, const struct inode_row *row,
-		     uint64_t *out)
+static int base_size(struct core *c, const struct inode_row *row, uint64_t *out)
 {
 	struct buf b = BUF_INIT;
 	struct digest leaf;
@@ -248,7 +248,7 @@ static int take_op(struct core *c, struct itable_tx *tx, void *arg)
 int file_take(struct core *c, struct file **out, uint64_t ino)
 {
 	for (;;) {
-		struct take_arg a = {.ino = ino};
+		struct take_arg a = { .ino = ino };
 		struct file *f = NULL;
 		int rc = core_op(c, take_op, &a);
 

@@ -29,15 +29,15 @@ struct core;
 struct leafcell;
 
 struct file {
-	struct link dirty; /* in core.dirty; first member */
+	struct link dirty;   /* in core.dirty; first member */
 	struct inode *inode; /* a reference is held */
 	struct content *content;
 	uint32_t users;	  /* handles, jobs, operations */
 	uint32_t writers; /* handles that may write */
 	bool on_dirty;
 	bool job_queued;
-	bool times;   /* the two below are newer than the row's */
-	bool touched; /* times moved though no byte did */
+	bool times;	 /* the two below are newer than the row's */
+	bool touched;	 /* times moved though no byte did */
 	bool wrote_once; /* since the last version: writer is set */
 	int64_t mtime_ns, ctime_ns;
 	struct actor *writer; /* last; a reference */

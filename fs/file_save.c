@@ -99,7 +99,7 @@ static int save_op(struct core *c, struct itable_tx *tx, void *arg)
 static int save_held(struct core *c, struct file *f)
 {
 	struct content_saved s;
-	struct save_arg a = {.f = f, .s = &s};
+	struct save_arg a = { .f = f, .s = &s };
 	int rc;
 
 	memset(&s, 0, sizeof(s));
@@ -236,7 +236,8 @@ static int version_op(struct core *c, struct itable_tx *tx, void *arg)
 	i->version_cell = cell;
 	leafcell_drop(f->extents_cell);
 	f->extents_cell = NULL;
-	if (!(i->row.flags & INODE_HAS_SHA256) && i->row.size <= IDLE_DIGEST_MAX)
+	if (!(i->row.flags & INODE_HAS_SHA256) &&
+	    i->row.size <= IDLE_DIGEST_MAX)
 		file_undigested(c, i->row.ino);
 	a->made = true;
 	return 0;
@@ -288,7 +289,7 @@ static void settle_locked(struct core *c, struct file *f)
 static int version_held(struct core *c, struct file *f, uint8_t reason)
 {
 	struct content_version v;
-	struct version_arg a = {.f = f, .v = &v, .reason = reason};
+	struct version_arg a = { .f = f, .v = &v, .reason = reason };
 	struct content_state st;
 	bool empty_first;
 	int rc;

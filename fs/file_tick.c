@@ -183,8 +183,8 @@ static unsigned collect(struct core *c, struct file **v, unsigned n, bool all)
 
 		if (f->inode->row.flags & INODE_ORPHAN)
 			continue;
-		if (!all && (f->job_queued || what_is_due(f, now, &reason) ==
-						      DUE_NOTHING))
+		if (!all && (f->job_queued ||
+			     what_is_due(f, now, &reason) == DUE_NOTHING))
 			continue;
 		f->users++;
 		v[found++] = f;

@@ -393,7 +393,7 @@ static int fault_inode(struct itable *t, uint64_t ino, struct idx_reader *r)
 	uint32_t *gen = &t->gens[hash_ino(ino) % ITABLE_GENS];
 
 	for (;;) {
-		struct inode_row row = {.ino = 0};
+		struct inode_row row = { .ino = 0 };
 		struct inode *i = NULL;
 		uint32_t before;
 		int rc;
@@ -435,11 +435,11 @@ static int fault_inode(struct itable *t, uint64_t ino, struct idx_reader *r)
 static int fault_name(struct itable_tx *tx, struct idx_reader *r)
 {
 	struct itable *t = tx->t;
-	uint32_t *gen = &t->gens[hash_name(tx->ino, tx->name, tx->len) %
-				 ITABLE_GENS];
+	uint32_t *gen =
+		&t->gens[hash_name(tx->ino, tx->name, tx->len) % ITABLE_GENS];
 
 	for (;;) {
-		struct name_row row = {.ino = 0};
+		struct name_row row = { .ino = 0 };
 		struct name *n;
 		uint32_t before;
 		int rc;
@@ -501,8 +501,8 @@ static int load_xattr(void *ctx, const char *name, uint16_t len,
  */
 static int fault_xattrs(struct itable *t, uint64_t ino, struct idx_reader *r)
 {
-	struct xattr_load l = {NULL, 0};
-	struct inode *i, hold_names = {.gone = false};
+	struct xattr_load l = { NULL, 0 };
+	struct inode *i, hold_names = { .gone = false };
 	int rc;
 
 	mutex_lock(&t->mu);

@@ -61,7 +61,7 @@ struct inode {
 	bool checked;	    /* its version was found in the journal */
 	bool xattrs_loaded;
 	bool orphan_queued; /* FREE_ORPHAN is queued */
-	char *hint; /* the name it was last looked up by */
+	char *hint;	    /* the name it was last looked up by */
 	struct xattr *xattrs;
 	struct leafcell *version_cell; /* NULL: row.version_leaf */
 	struct file *file;	       /* open or dirty; see file.h */

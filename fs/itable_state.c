@@ -143,8 +143,8 @@ static struct xattr **find_xattr(struct inode *i, const char *name,
 {
 	struct xattr **at = &i->xattrs;
 
-	while (*at && ((*at)->name_len != len ||
-		       memcmp((*at)->name, name, len)))
+	while (*at &&
+	       ((*at)->name_len != len || memcmp((*at)->name, name, len)))
 		at = &(*at)->next;
 	return at;
 }

@@ -55,7 +55,7 @@ static int verb_sync(void *ctx, const struct json *request,
 static void add_counts(struct mount *m, struct buf *out)
 {
 	struct idx_reader *r = NULL;
-	struct idx_counts n = {0};
+	struct idx_counts n = { 0 };
 	int rc = core_reader_take(m->core, &r);
 
 	if (rc >= 0)

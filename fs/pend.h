@@ -27,7 +27,7 @@ struct pend {
 	struct leafcell **items; /* READS: version of each item */
 	struct digest *staged;	 /* small chunks that must ride along */
 	size_t n_staged;
-	void *arrays; /* owned lists that e.body points to */
+	void *arrays;	       /* owned lists that e.body points to */
 	uint64_t ledger_bytes; /* what it will take in the log, about */
 	size_t n_data;	       /* used bytes of data */
 	size_t cap_data;

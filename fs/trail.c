@@ -26,8 +26,8 @@ struct trail {
 	struct leafcell *reads; /* head of the chain */
 	struct opened *opened;	/* not written down yet */
 	size_t n, cap;
-	bool digest_known;	/* in the ACTOR entry or attested */
-	uint64_t seen[SEEN];	/* hashes of (inode, version), lossy */
+	bool digest_known;   /* in the ACTOR entry or attested */
+	uint64_t seen[SEEN]; /* hashes of (inode, version), lossy */
 };
 
 static struct trail *trail_of(struct actor *a)
@@ -155,8 +155,8 @@ static int flush_opened(struct core *c, struct itable_tx *tx, struct actor *a,
 	size_t done = 0;
 
 	while (done < t->n) {
-		size_t n = t->n - done < LIMIT_READS ? t->n - done
-						     : LIMIT_READS;
+		size_t n =
+			t->n - done < LIMIT_READS ? t->n - done : LIMIT_READS;
 		struct pend *p = pend_new(ENTRY_READS, 0);
 		struct entry_read *v = calloc(n, sizeof(*v));
 		int rc;

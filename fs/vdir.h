@@ -32,8 +32,8 @@ struct vdir_file; /* an open virtual file */
 struct vdir_list; /* an open virtual directory */
 
 struct vdir_opened {
-	bool direct_io;	   /* live: do not cache */
-	bool keep_cache;   /* immutable */
+	bool direct_io;	 /* live: do not cache */
+	bool keep_cache; /* immutable */
 	bool nonseekable;
 };
 

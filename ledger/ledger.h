@@ -183,13 +183,13 @@ int must_use ledger_durable_objects(struct ledger *l, uint32_t from,
 
 /* One record: the seal's bytes and the batch's entries, in one buffer. */
 struct ledger_record {
-	uint64_t seal;		/* index in the log */
+	uint64_t seal; /* index in the log */
 	const uint8_t *seal_bytes;
 	uint32_t seal_len;
 	uint32_t count;
-	const uint8_t *bytes;	/* count x (u32 len, stored entry) */
+	const uint8_t *bytes; /* count x (u32 len, stored entry) */
 	size_t len;
-	uint8_t *owned_;	/* free through ledger_record_release */
+	uint8_t *owned_; /* free through ledger_record_release */
 };
 /*
  * Reads seal `seal` (durable ones only), with the record's checksum and the
@@ -268,8 +268,7 @@ int must_use ledger_fork(struct ledger_fork_report *out,
  * place of the active one, its file durable first.
  */
 int must_use ledger_rotate(struct ledger *l, unsigned role,
-			   const struct ledger_admin *admin,
-			   struct errmsg *em);
+			   const struct ledger_admin *admin, struct errmsg *em);
 struct ledger_revocation {
 	uint8_t key_id[16];
 	uint8_t reason;		  /* 1 retired, 2 lost, 3 stolen */
@@ -278,22 +277,20 @@ struct ledger_revocation {
 };
 /* The active mount or log key of this store cannot be revoked: rotate it. */
 int must_use ledger_revoke(struct ledger *l, const struct ledger_revocation *r,
-			   const struct ledger_admin *admin,
-			   struct errmsg *em);
+			   const struct ledger_admin *admin, struct errmsg *em);
 /* Certifies another mount's (*out_mount_no) or a replica's public key. */
 int must_use ledger_key_add(struct ledger *l, uint32_t *out_mount_no,
 			    unsigned role, const uint8_t pub[32],
-			    const char *name,
-			    const struct ledger_admin *admin,
+			    const char *name, const struct ledger_admin *admin,
 			    struct errmsg *em);
 
 /* One key of the log, as `vouch key show` lists it. */
 struct ledger_key_info {
 	uint8_t id[16], pub[32];
-	uint8_t role;	   /* enum key_role */
-	uint32_t mount_no; /* 0 unless a mount's */
+	uint8_t role;	      /* enum key_role */
+	uint32_t mount_no;    /* 0 unless a mount's */
 	uint64_t from, until; /* first and last leaf; UINT64_MAX: active */
-	uint8_t revoked;   /* 0 no, 1 retired, 2 lost, 3 stolen, 255 rotated */
+	uint8_t revoked; /* 0 no, 1 retired, 2 lost, 3 stolen, 255 rotated */
 	int64_t suspect_since_ns;
 	char name[64];
 };

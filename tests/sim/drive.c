@@ -45,8 +45,9 @@ static bool fail(struct drive *d, const char *fmt, ...)
 	va_list ap;
 
 	memcpy(before, d->what, sizeof(before));
-	n = (size_t)snprintf(d->what, sizeof(d->what), "op %llu %s: ",
-			     (unsigned long long)d->ops, before);
+	n = (size_t)snprintf(d->what, sizeof(d->what),
+			     "op %llu %s: ", (unsigned long long)d->ops,
+			     before);
 	va_start(ap, fmt);
 	if (n < sizeof(d->what))
 		vsnprintf(d->what + n, sizeof(d->what) - n, fmt, ap);
@@ -98,14 +99,15 @@ static bool from_below(int rc)
 
 static bool op_create(struct drive *d, int *rc)
 {
-	enum model_type type = prng_chance(d->rng, 70)	 ? MODEL_FILE
-			       : prng_chance(d->rng, 70) ? MODEL_DIR
-							 : MODEL_SYMLINK;
+	enum model_type type = prng_chance(d->rng, 70) ? MODEL_FILE :
+			       prng_chance(d->rng, 70) ? MODEL_DIR :
+							 MODEL_SYMLINK;
 	int dir = pick(d, MODEL_DIR), ino = 0, want;
 	struct stat st;
 	char name[8];
 
-	if (pick(d, type) && model_fs_find(&d->m, dir, pick_name(d, name)) < 0 &&
+	if (pick(d, type) &&
+	    model_fs_find(&d->m, dir, pick_name(d, name)) < 0 &&
 	    d->m.inodes[MODEL_INODES - 64].type)
 		return true; /* full enough */
 	pick_name(d, name);
@@ -115,10 +117,9 @@ static bool op_create(struct drive *d, int *rc)
 		*rc = core_symlink(d->v->core, &vol_cred, d->m.inodes[dir].tag,
 				   name, "to/somewhere", &st);
 	else
-		*rc = core_mknod(d->v->core, &vol_cred, d->m.inodes[dir].tag,
-				 name, (type == MODEL_DIR ? S_IFDIR : S_IFREG) |
-					       0750,
-				 0, &st);
+		*rc = core_mknod(
+			d->v->core, &vol_cred, d->m.inodes[dir].tag, name,
+			(type == MODEL_DIR ? S_IFDIR : S_IFREG) | 0750, 0, &st);
 	if (from_below(*rc))
 		return true;
 	want = model_fs_create(&d->m, dir, name, type,
@@ -138,8 +139,7 @@ static bool op_unlink(struct drive *d, int *rc)
 
 	ino = find(d, dir, pick_name(d, name));
 	for (int i = 0; i < DRIVE_HANDLES; i++)
-		if (ino && d->open_ino[i] == ino &&
-		    d->m.inodes[ino].nlink == 1)
+		if (ino && d->open_ino[i] == ino && d->m.inodes[ino].nlink == 1)
 			return true; /* the model forgets open files */
 	snprintf(d->what, sizeof(d->what), "%s %d/%s",
 		 rmdir ? "rmdir" : "unlink", dir, name);
@@ -161,14 +161,15 @@ static bool op_rename(struct drive *d, int *rc)
 	pick_name(d, name);
 	ino = find(d, new_dir, pick_name(d, to));
 	for (int i = 0; i < DRIVE_HANDLES; i++)
-		if (ino && d->open_ino[i] == ino &&
-		    d->m.inodes[ino].nlink == 1)
+		if (ino && d->open_ino[i] == ino && d->m.inodes[ino].nlink == 1)
 			return true;
 	snprintf(d->what, sizeof(d->what), "rename %d/%s %d/%s%s%s", dir, name,
 		 new_dir, to, no ? " noreplace" : "", ex ? " exchange" : "");
 	*rc = core_rename(d->v->core, &vol_cred, d->m.inodes[dir].tag, name,
 			  d->m.inodes[new_dir].tag, to,
-			  no ? 1u : ex ? 2u : 0u);
+			  no ? 1u :
+			  ex ? 2u :
+			       0u);
 	if (from_below(*rc))
 		return true;
 	want = model_fs_rename(&d->m, dir, name, new_dir, to, no, ex);
@@ -232,9 +233,8 @@ static bool op_write(struct drive *d, int *rc)
 	unsigned at = (unsigned)prng_below(d->rng, DRIVE_HANDLES);
 	int ino = d->open_ino[at];
 	struct model_inode *i = &d->m.inodes[ino];
-	size_t n = (size_t)prng_range(d->rng, 1, prng_chance(d->rng, 20)
-							 ? 131072
-							 : 5000);
+	size_t n = (size_t)prng_range(d->rng, 1,
+				      prng_chance(d->rng, 20) ? 131072 : 5000);
 	uint64_t off;
 	uint8_t *p;
 
@@ -262,7 +262,7 @@ static bool op_write(struct drive *d, int *rc)
 static bool op_truncate(struct drive *d, int *rc)
 {
 	int ino = pick(d, MODEL_FILE);
-	struct stat st = {0}, out;
+	struct stat st = { 0 }, out;
 
 	if (!ino)
 		return true;
@@ -301,7 +301,7 @@ static bool op_zero(struct drive *d, int *rc)
 static bool op_chmod(struct drive *d, int *rc)
 {
 	int ino = pick(d, MODEL_FILE);
-	struct stat st = {0}, out;
+	struct stat st = { 0 }, out;
 
 	if (!ino)
 		return true;
@@ -326,9 +326,9 @@ static bool compare_file(struct drive *d, int ino)
 
 	if (rc < 0) {
 		free(p);
-		return from_below(rc) ? fail(d, "open %d: %s", ino,
-					     err_text(rc))
-				      : fail(d, "open %d: %d", ino, rc);
+		return from_below(rc) ?
+			       fail(d, "open %d: %s", ino, err_text(rc)) :
+			       fail(d, "open %d: %d", ino, rc);
 	}
 	n = core_read(d->v->core, h, p, i->n + 1, 0);
 	if (n < 0 || (size_t)n != i->n)
@@ -396,18 +396,18 @@ static bool compare_inode(struct drive *d, int ino)
 	if (rc < 0)
 		return fail(d, "stat %d: %s", ino, err_text(rc));
 	if (i->type != MODEL_DIR && (int)st.st_nlink != i->nlink)
-		return fail(d, "%d has %d links, not %d", ino,
-			    (int)st.st_nlink, i->nlink);
+		return fail(d, "%d has %d links, not %d", ino, (int)st.st_nlink,
+			    i->nlink);
 	if (ino != 1 && (st.st_mode & 07777) != i->mode)
 		return fail(d, "%d has mode %o, not %o", ino,
 			    st.st_mode & 07777, i->mode);
 	if (i->type == MODEL_FILE)
-		return (size_t)st.st_size == i->n
-			       ? compare_file(d, ino)
-			       : fail(d, "%d has size %lld, not %zu", ino,
-				      (long long)st.st_size, i->n);
+		return (size_t)st.st_size == i->n ?
+			       compare_file(d, ino) :
+			       fail(d, "%d has size %lld, not %zu", ino,
+				    (long long)st.st_size, i->n);
 	if (i->type == MODEL_DIR) {
-		struct listing l = {d, ino, 0, true};
+		struct listing l = { d, ino, 0, true };
 
 		rc = core_readdir(d->v->core, i->tag, 0, false, list_one, &l);
 		if (rc < 0)

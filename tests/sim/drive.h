@@ -19,7 +19,7 @@ struct drive {
 	struct model_fs m;
 	struct handle *open[DRIVE_HANDLES];
 	int open_ino[DRIVE_HANDLES]; /* in the model; 0: none */
-	unsigned file_max; /* bytes of a file */
+	unsigned file_max;	     /* bytes of a file */
 	uint64_t ops;
 	char what[160]; /* the last operation, for messages */
 };

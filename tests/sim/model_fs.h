@@ -16,7 +16,7 @@ enum model_type { MODEL_FREE, MODEL_FILE, MODEL_DIR, MODEL_SYMLINK };
 
 struct model_inode {
 	enum model_type type;
-	int nlink; /* names; directories: names inside are not counted */
+	int nlink;  /* names; directories: names inside are not counted */
 	int parent; /* directories */
 	uint32_t mode;
 	uint8_t *p;

@@ -14,11 +14,11 @@
 #include "fs/core_internal.h"
 #include "ledger/ledger.h"
 
-const struct cred vol_cred = {.uid = 1000, .gid = 1000, .umask = 022};
+const struct cred vol_cred = { .uid = 1000, .gid = 1000, .umask = 022 };
 
 void vol_init(struct vol *v, uint64_t seed)
 {
-	struct vio_sim_options so = {.seed = seed};
+	struct vio_sim_options so = { .seed = seed };
 	struct ledger_create_options lo = {
 		.origin = "vouchfs.test/vol",
 		.keys_dir = "keys",

@@ -24,7 +24,7 @@ enum { THREADS = 4, OPS = 400, BYTES = 100000 };
 
 static struct core *core;
 static uint64_t seed;
-static const struct cred cred = {.uid = 0, .gid = 0, .umask = 022};
+static const struct cred cred = { .uid = 0, .gid = 0, .umask = 022 };
 
 struct worker {
 	struct thread t;
@@ -74,8 +74,8 @@ static void own_file(struct worker *w, struct prng *rng, unsigned k)
 	ssize_t n;
 
 	snprintf(name, sizeof(name), "f%u", k);
-	must("create", core_create(core, &cred, w->dir, name, 0644, O_RDWR, &h,
-				   &st));
+	must("create",
+	     core_create(core, &cred, w->dir, name, 0644, O_RDWR, &h, &st));
 	for (unsigned i = 0; i < 6; i++) {
 		size_t off = prng_below(rng, BYTES / 2);
 		size_t len = prng_range(rng, 1, BYTES / 2);
@@ -110,12 +110,12 @@ static void shared(struct prng *rng)
 	memset(bytes, a[1], sizeof(bytes));
 	switch (prng_below(rng, 8)) {
 	case 0:
-		may("mknod", core_mknod(core, &cred, 1, a, S_IFREG | 0600, 0,
-					&st));
+		may("mknod",
+		    core_mknod(core, &cred, 1, a, S_IFREG | 0600, 0, &st));
 		break;
 	case 1:
-		may("mkdir", core_mknod(core, &cred, 1, a, S_IFDIR | 0700, 0,
-					&st));
+		may("mkdir",
+		    core_mknod(core, &cred, 1, a, S_IFDIR | 0700, 0, &st));
 		break;
 	case 2:
 		may("unlink", core_unlink(core, &cred, 1, a));
@@ -157,7 +157,7 @@ static void work(void *arg)
 
 static void open_volume(const char *dir)
 {
-	struct core_options o = {.store = dir, .no_actors = true};
+	struct core_options o = { .store = dir, .no_actors = true };
 	struct errmsg em = ERRMSG_INIT;
 	int rc = core_open(&core, &o, &em);
 
@@ -196,7 +196,7 @@ int main(void)
 		.root_mode = 0755,
 		.wal_segment_bytes = 4 << 20,
 	};
-	struct worker w[THREADS] = {{.id = 0}};
+	struct worker w[THREADS] = { { .id = 0 } };
 	struct errmsg em = ERRMSG_INIT;
 	unsigned files = 0;
 	struct stat st;
@@ -217,8 +217,8 @@ int main(void)
 		char name[16];
 
 		snprintf(name, sizeof(name), "own%u", i);
-		must("mkdir", core_mknod(core, &cred, 1, name, S_IFDIR | 0700,
-					 0, &st));
+		must("mkdir",
+		     core_mknod(core, &cred, 1, name, S_IFDIR | 0700, 0, &st));
 		w[i].id = i;
 		w[i].dir = st.st_ino;
 		must("thread", thread_start(&w[i].t, "work", work, &w[i]));
@@ -230,8 +230,8 @@ int main(void)
 		die(errmsg_text(&em, rc), rc);
 	open_volume(tmp.path);
 	for (unsigned i = 0; i < THREADS; i++)
-		must("list", core_readdir(core, w[i].dir, 0, true, read_one,
-					  &files));
+		must("list",
+		     core_readdir(core, w[i].dir, 0, true, read_one, &files));
 	must("close", core_close(core, &em));
 	tmp_release(&tmp);
 	printf("stress_core: %d threads, %d operations each, %u files read "

@@ -27,10 +27,10 @@ enum { OPS = 60, FILES = 256, SEEDS = 4 };
 
 /* The oracle's past. */
 struct past {
-	uint64_t names[OPS + 2];	    /* hash after each operation */
-	uint64_t bytes[OPS + 2][FILES];	    /* by inode counter; 0: none */
-	unsigned n;			    /* operations done */
-	unsigned synced;		    /* operations acknowledged durable */
+	uint64_t names[OPS + 2];	/* hash after each operation */
+	uint64_t bytes[OPS + 2][FILES]; /* by inode counter; 0: none */
+	unsigned n;			/* operations done */
+	unsigned synced;		/* operations acknowledged durable */
 	unsigned file_synced[FILES];
 	unsigned syncs;
 };
@@ -161,7 +161,8 @@ static void read_file(struct tree *t, const struct stat *st)
 		core_release(t->v->core, h);
 	}
 	if (got < 0 || (size_t)got != n) {
-		snprintf(t->words, sizeof(t->words), "file %llx: read %zd of %zu",
+		snprintf(t->words, sizeof(t->words),
+			 "file %llx: read %zd of %zu",
 			 (unsigned long long)st->st_ino, got, n);
 		t->bad = true;
 	} else {
@@ -174,9 +175,9 @@ static int visit(void *ctx, const char *name, const struct stat *st,
 		 uint64_t cookie)
 {
 	struct tree *t = ctx;
-	enum model_type type = S_ISDIR(st->st_mode)   ? MODEL_DIR
-			       : S_ISREG(st->st_mode) ? MODEL_FILE
-						      : MODEL_SYMLINK;
+	enum model_type type = S_ISDIR(st->st_mode) ? MODEL_DIR :
+			       S_ISREG(st->st_mode) ? MODEL_FILE :
+						      MODEL_SYMLINK;
 	uint64_t v[5] = {
 		t->dir,
 		st->st_ino,

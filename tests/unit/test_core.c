@@ -48,12 +48,12 @@ Test(core, file_written_is_there_after_remount)
 
 	vol_init(&v, 2);
 	cr_assert_eq(vol_mount(&v), 0);
-	cr_assert_eq(core_create(v.core, &vol_cred, 1, "a", 0644, O_RDWR, &h,
-				 &st),
-		     0);
-	cr_assert_eq(core_write(v.core, &vol_cred, h, "hello", 5, 0, false,
-				false),
-		     0);
+	cr_assert_eq(
+		core_create(v.core, &vol_cred, 1, "a", 0644, O_RDWR, &h, &st),
+		0);
+	cr_assert_eq(
+		core_write(v.core, &vol_cred, h, "hello", 5, 0, false, false),
+		0);
 	core_release(v.core, h);
 	cr_assert_eq(vol_umount(&v), 0);
 	cr_assert_eq(vol_mount(&v), 0);
@@ -108,12 +108,11 @@ Test(core, unlinked_open_file_lives_until_its_last_close)
 
 	vol_init(&v, 3);
 	cr_assert_eq(vol_mount(&v), 0);
-	cr_assert_eq(core_create(v.core, &vol_cred, 1, "a", 0644, O_RDWR, &h,
-				 &st),
-		     0);
-	cr_assert_eq(core_write(v.core, &vol_cred, h, "abc", 3, 0, false,
-				false),
-		     0);
+	cr_assert_eq(
+		core_create(v.core, &vol_cred, 1, "a", 0644, O_RDWR, &h, &st),
+		0);
+	cr_assert_eq(
+		core_write(v.core, &vol_cred, h, "abc", 3, 0, false, false), 0);
 	cr_assert_eq(core_unlink(v.core, &vol_cred, 1, "a"), 0);
 	cr_assert_eq(core_lookup(v.core, 1, "a", &st), -ENOENT);
 	cr_assert_eq(core_read(v.core, h, out, 3, 0), 3);
