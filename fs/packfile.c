@@ -131,6 +131,7 @@ struct packfile *packfile_new(const struct packfile_options *o)
 	f->handles = o->handles;
 	f->number = o->number;
 	f->read_only = o->read_only;
+	f->same_volume = o->same_volume;
 	memcpy(f->volume_id, o->volume_id, sizeof(f->volume_id));
 	pack_name(f->name, o->number);
 	mutex_init(&f->mu);

@@ -51,6 +51,7 @@ struct packfile {
 	uint8_t volume_id[16];
 	char name[PACK_NAME_SIZE];
 	bool read_only;
+	bool same_volume;
 
 	struct mutex mu; /* order: before handles->mu; guards what follows */
 	enum packfile_state state;
@@ -80,7 +81,8 @@ void packfile_handles_release(struct packfile_handles *h);
 struct packfile_options {
 	struct vio *vio;
 	struct packfile_handles *handles;
-	const uint8_t *volume_id; /* 16 bytes */
+	const uint8_t *volume_id; /* 16 bytes, for new headers */
+	bool same_volume;	  /* refuse packs of others */
 	uint64_t number;
 	bool read_only;
 };

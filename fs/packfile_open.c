@@ -218,7 +218,7 @@ static int header_check(struct packfile *f, struct errmsg *em)
 		return errmsg_set(em, -ERR_CORRUPT,
 				  "%s: is pack %" PRIu64 " under a wrong name",
 				  f->name, h.number);
-	if (memcmp(f->volume_id, unknown, 16) != 0 &&
+	if (f->same_volume && memcmp(h.volume_id, unknown, 16) != 0 &&
 	    memcmp(f->volume_id, h.volume_id, 16) != 0)
 		return errmsg_set(em, -ERR_CORRUPT,
 				  "%s: belongs to another volume", f->name);

@@ -101,6 +101,7 @@ static struct packfile_options options(struct packs *p, uint64_t number)
 		.volume_id = p->volume_id,
 		.number = number,
 		.read_only = p->read_only,
+		.same_volume = p->same_volume,
 	};
 }
 
@@ -128,22 +129,26 @@ static int open_one(struct packs *p, uint64_t number, bool still,
 	return rc;
 }
 
-int packs_open(struct packs *p, struct vio *vio, const uint8_t volume_id[16],
-	       bool read_only, uint64_t next_min, struct errmsg *em)
+int packs_open(struct packs *p, struct vio *vio, const struct packs_options *o,
+	       struct errmsg *em)
 {
 	struct numbers all = { 0 };
 	int rc = 0;
 
-	*p = (struct packs){ .vio = vio, .read_only = read_only };
-	memcpy(p->volume_id, volume_id, sizeof(p->volume_id));
-	p->next = next_min ? next_min : 1;
+	*p = (struct packs){
+		.vio = vio,
+		.read_only = o->read_only,
+		.same_volume = o->same_volume,
+		.next = o->next_min ? o->next_min : 1,
+	};
+	memcpy(p->volume_id, o->volume_id, sizeof(p->volume_id));
 	mutex_init(&p->mu);
 	packfile_handles_init(&p->handles, PACKS_HANDLES);
-	if (!read_only)
+	if (!o->read_only)
 		rc = vio_mkdirs(vio, "packs");
 	if (rc == 0)
 		rc = vio_list(vio, "packs", number_add, &all);
-	if (rc == -ENOENT && read_only)
+	if (rc == -ENOENT && o->read_only)
 		rc = 0;
 	if (rc < 0)
 		errmsg_set(em, rc, "packs: %s", err_text(rc));

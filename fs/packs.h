@@ -25,6 +25,7 @@ struct packs {
 	struct vio *vio;
 	uint8_t volume_id[16];
 	bool read_only;
+	bool same_volume;
 	struct packfile_handles handles;
 	struct mutex mu; /* order: before packfile.mu; guards what follows */
 	struct packfile **v; /* ascending by number */
@@ -36,10 +37,15 @@ struct packs {
 	uint32_t n_idle, cap_idle;
 };
 
-/* Opens every pack there is; `next` is at least next_min. */
+struct packs_options {
+	const uint8_t *volume_id; /* 16 bytes, for new packs */
+	bool same_volume;	  /* refuse packs of other volumes */
+	bool read_only;
+	uint64_t next_min; /* the next pack has at least this number */
+};
+/* Opens every pack there is. */
 int must_use packs_open(struct packs *p, struct vio *vio,
-			const uint8_t volume_id[16], bool read_only,
-			uint64_t next_min, struct errmsg *em);
+			const struct packs_options *o, struct errmsg *em);
 /* Marks OPEN packs as closed in order when `mark`. */
 int packs_close(struct packs *p, bool mark);
 

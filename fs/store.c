@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/vio.h"
 #include "fs/store_int.h"
+#include "ledger/volume.h"
 
 #define CACHE_BYTES (64u << 20)
 #define TABLE_BYTES (32u << 20)
@@ -173,6 +174,12 @@ static void count_packs(struct store *s)
 static int open_parts(struct store *s, const struct store_options *o,
 		      struct errmsg *em)
 {
+	struct volume volume = { .mount_no = 0 };
+	struct packs_options po = {
+		.volume_id = o->volume_id,
+		.same_volume = true,
+		.read_only = o->read_only,
+	};
 	uint64_t first = 0;
 	uint64_t next = 0;
 	int rc = locations_open(&s->locations, &first, &next, o->vio,
@@ -182,8 +189,14 @@ static int open_parts(struct store *s, const struct store_options *o,
 
 	if (rc < 0)
 		return rc;
-	rc = packs_open(&s->packs, o->vio, o->volume_id, o->read_only, next,
-			em);
+	if (memcmp(o->volume_id, volume.id, 16) == 0) {
+		if (volume_read(&volume, o->vio, NULL) < 0)
+			volume = (struct volume){ .mount_no = 0 };
+		po.volume_id = volume.id;
+		po.same_volume = false;
+	}
+	po.next_min = next;
+	rc = packs_open(&s->packs, o->vio, &po, em);
 	if (rc == 0)
 		rc = store_list_all(s, first);
 	if (rc < 0)

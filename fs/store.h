@@ -36,8 +36,13 @@ struct store_writer;
 struct vio;
 
 struct store_options {
-	struct vio *vio;	  /* rooted at STORE */
-	uint8_t volume_id[16];	  /* zeros: not compared with the packs' */
+	struct vio *vio; /* rooted at STORE */
+	/*
+	 * Written into new packs; packs of another volume are refused.
+	 * Zeros: as in volume.conf, and those of others are taken too (their
+	 * chunks are verified like all; a forked volume has some).
+	 */
+	uint8_t volume_id[16];
 	size_t cache_bytes;	  /* decoded chunks; 0: 64 MiB */
 	size_t table_cache_bytes; /* 0: 32 MiB */
 	bool read_only;

@@ -201,13 +201,13 @@ Test(packs, a_mark_is_below_every_pack_that_may_grow)
 {
 	struct vio_sim *sim = vio_sim_new(NULL);
 	struct packs p;
+	struct packs_options o = { .volume_id = volume, .next_min = 5 };
 	struct packfile *a = NULL;
 	struct packfile *b = NULL;
 	uint64_t first = 0;
 	uint64_t next = 0;
 
-	cr_assert_eq(packs_open(&p, vio_sim_vio(sim), volume, false, 5, NULL),
-		     0);
+	cr_assert_eq(packs_open(&p, vio_sim_vio(sim), &o, NULL), 0);
 	cr_assert_eq(packs_take(&p, &a), 0);
 	cr_assert_eq(a->number, 5, "numbers are never used again");
 	cr_assert_eq(packs_take(&p, &b), 0);
@@ -235,12 +235,12 @@ Test(packs, more_packs_than_open_files_can_be_read)
 {
 	struct vio_sim *sim = vio_sim_new(NULL);
 	struct packs p;
+	struct packs_options o = { .volume_id = volume };
 	struct packfile *v[PACKS_HANDLES + 50];
 	struct pack_header h = { 0 };
 	uint8_t bytes[PACK_HEADER_SIZE];
 
-	cr_assert_eq(packs_open(&p, vio_sim_vio(sim), volume, false, 0, NULL),
-		     0);
+	cr_assert_eq(packs_open(&p, vio_sim_vio(sim), &o, NULL), 0);
 	for (int i = 0; i < PACKS_HANDLES + 50; i++)
 		cr_assert_eq(packs_take(&p, &v[i]), 0);
 	for (int round = 0; round < 3; round++) {
