@@ -406,6 +406,19 @@ static int read_all(struct verifying *v)
 
 /* --- all of it --- */
 
+/* A damaged end looks like a torn one; but it was whole and flushed once. */
+static void check_flushed(struct verifying *v)
+{
+	uint64_t end = journal_end(v->l->journal);
+	uint64_t flushed = ledger_settled(v->l);
+
+	if (flushed > end)
+		tellf(v,
+		      "journal: seals %llu to %llu were there and are damaged; "
+		      "the wal still has them, the next mount puts them back",
+		      (ull_)end, (ull_)flushed - 1);
+}
+
 static void tell_notes(struct verifying *v)
 {
 	const char *p = ledger_notes(v->l);
@@ -460,6 +473,7 @@ int ledger_verify(struct ledger *l, struct ledger_verify_report *out,
 	if (rc < 0)
 		goto done;
 	tell_notes(&v);
+	check_flushed(&v);
 	promises(&v);
 	v.compare = (struct tile_store_compare){
 		.size = v.checkpoint.size,
