@@ -26,6 +26,11 @@
 
 enum { USERS_MAX = 5 };
 
+struct how {
+	bool lazy;  /* detach, do not wait */
+	bool force; /* even if not everything can be saved */
+};
+
 static int by_helper(const char *dir, bool lazy)
 {
 	int status = 0;
@@ -102,21 +107,39 @@ static void wait_for_exit(int pid_fd)
 	close(pid_fd);
 }
 
+/*
+ * What cannot be saved is kept mounted, so that the reason can be mended
+ * (a full disk), unless the mount is of no use any more.
+ */
+static int sync_first(const char *store, const char *dir, const struct how *how,
+		      struct errmsg *em)
+{
+	struct errmsg words = ERRMSG_INIT;
+	int rc = sync_all(store, dir, &words);
+
+	if (rc == 0 || rc == -ERR_STICKY || how->lazy || how->force)
+		return 0;
+	return errmsg_set(em, rc,
+			  "not everything can be saved (%s): mend that and try "
+			  "again, or give it up with --force",
+			  errmsg_text(&words, rc));
+}
+
 /* A daemon listens on fd. */
-static int umount_live(const char *store, const char *dir, int fd, bool lazy,
-		       struct errmsg *em)
+static int umount_live(const char *store, const char *dir, int fd,
+		       const struct how *how, struct errmsg *em)
 {
 	int pid = ctl_peer_pid(fd);
 	int pid_fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-	int rc = sync_all(store, dir, em);
+	int rc = sync_first(store, dir, how, em);
 
 	if (rc == 0)
 		rc = ctl_send(fd, "\"verb\":\"wait\"", em);
 	if (rc == 0)
 		rc = ctl_receive(NULL, fd, em);
 	if (rc == 0)
-		rc = unmount(dir, lazy);
-	if (rc == 0 && !lazy) {
+		rc = unmount(dir, how->lazy);
+	if (rc == 0 && !how->lazy) {
 		rc = ctl_receive(NULL, fd, em);
 		wait_for_exit(pid_fd);
 		return rc;
@@ -126,7 +149,7 @@ static int umount_live(const char *store, const char *dir, int fd, bool lazy,
 	return rc;
 }
 
-static int umount_path(const char *path, bool lazy)
+static int umount_path(const char *path, const struct how *how)
 {
 	struct errmsg em = ERRMSG_INIT;
 	struct ctl_place place;
@@ -142,7 +165,7 @@ static int umount_path(const char *path, bool lazy)
 	}
 	rc = ctl_connect(&fd, place.store, &em);
 	if (rc == 0) {
-		rc = umount_live(place.store, place.dir, fd, lazy, &em);
+		rc = umount_live(place.store, place.dir, fd, how, &em);
 		close(fd);
 	} else if (rc == -ENOTCONN || rc == -ENOENT) {
 		/* Dead, or its store is gone: nothing to save. */
@@ -160,26 +183,29 @@ static int umount_path(const char *path, bool lazy)
 
 int cmd_umount(int argc, char **argv)
 {
-	bool lazy = false;
+	struct how how = { .lazy = false };
 	const struct opt options[] = {
-		{ 'l', "lazy", OPT_FLAG, &lazy, NULL,
+		{ 'f', "force", OPT_FLAG, &how.force, NULL,
+		  "even if not everything can be saved" },
+		{ 'l', "lazy", OPT_FLAG, &how.lazy, NULL,
 		  "detach now, whoever uses it; do not wait" },
 		OPT_END,
 	};
 	int status = opt_parse(options, &argc, &argv, 1, 1);
 
-	return status != OPT_GO ? status : umount_path(argv[0], lazy);
+	return status != OPT_GO ? status : umount_path(argv[0], &how);
 }
 
 /* umount.fuse.vouchfs DIR [-flnrv] [-N ns] [-t TYPE] */
 int cmd_umount_helper(int argc, char **argv)
 {
 	static char verb[] = "umount";
-	bool lazy = false, ignored = false;
+	struct how how = { .lazy = false };
+	bool ignored = false;
 	const char *unused = NULL;
 	const struct opt options[] = {
-		{ 'l', NULL, OPT_FLAG, &lazy, NULL, "detach now" },
-		{ 'f', NULL, OPT_FLAG, &ignored, NULL, "ignored" },
+		{ 'l', NULL, OPT_FLAG, &how.lazy, NULL, "detach now" },
+		{ 'f', NULL, OPT_FLAG, &how.force, NULL, "as --force" },
 		{ 'n', NULL, OPT_FLAG, &ignored, NULL, "ignored" },
 		{ 'r', NULL, OPT_FLAG, &ignored, NULL, "ignored" },
 		{ 'v', NULL, OPT_FLAG, &ignored, NULL, "ignored" },
@@ -191,5 +217,5 @@ int cmd_umount_helper(int argc, char **argv)
 
 	argv[0] = verb;
 	status = opt_parse(options, &argc, &argv, 1, 1);
-	return status != OPT_GO ? status : umount_path(argv[0], lazy);
+	return status != OPT_GO ? status : umount_path(argv[0], &how);
 }

@@ -59,7 +59,7 @@ static const struct vouch_verb verbs[] = {
 	  "tell how a volume is, or all that are mounted" },
 	{ "sync", cmd_sync, "sync DIR",
 	  "make everything written so far durable" },
-	{ "umount", cmd_umount, "umount DIR",
+	{ "umount", cmd_umount, "umount DIR [-f] [-l]",
 	  "unmount, and return when everything is durable" },
 	{ "verify", cmd_verify,
 	  "verify STORE|DIR [--deep] [--consistent=CHECKPOINT]",
