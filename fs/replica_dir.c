@@ -224,8 +224,9 @@ static int list_one(void *ctx, const char *name)
 	int rc = 0;
 
 	if (snprintf(full, sizeof(full), "%s%s", l->prefix, name) >=
-	    (int)sizeof(full))
-		return 0; /* none of ours is that long */
+		    (int)sizeof(full) ||
+	    strcmp(full, IDENTITY) == 0)
+		return 0; /* none of ours is that long; that is no object */
 	rc = vio_stat(l->d->vio, full, &st);
 	if (rc == -ENOENT || (st.mode & S_IFMT) == S_IFDIR)
 		return 0;
