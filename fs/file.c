@@ -171,14 +171,35 @@ static int base_size(struct core *c, const struct inode_row *row, uint64_t *out)
 	rc = ledger_read_entry(c->ledger, &b, &leaf, row->version_no);
 	if (rc >= 0)
 		rc = entry_open(&e, NULL, b.p, b.n, NULL);
+	if (rc >= 0 && (e.core.kind != ENTRY_VERSION ||
+			e.core.inode != row->ino || e.state != ENTRY_CLEAR))
+		rc = -ERR_CORRUPT;
 	if (rc >= 0)
 		*out = e.body.version.size;
 	buf_release(&b);
 	return rc < 0 ? rc : 0;
 }
 
-static int file_new(struct core *c, struct file **out,
-		    const struct inode_row *row)
+/*
+ * Extents and the number of the version's entry come from the index and the
+ * journal: both must have what was entered, perhaps a moment ago.
+ */
+static int settle_row(struct core *c, struct inode *i, struct inode_row *row)
+{
+	int rc = core_settle_index(c);
+	uint64_t no = 0;
+
+	mutex_lock(&c->t.mu);
+	if (i->version_cell)
+		no = i->version_cell->entry_no;
+	mutex_unlock(&c->t.mu);
+	if (no)
+		row->version_no = no;
+	return rc < 0 ? rc : 0;
+}
+
+static int file_new(struct core *c, struct file **out, struct inode *i,
+		    struct inode_row *row)
 {
 	struct file *f = calloc(1, sizeof(*f));
 	uint64_t size = 0;
@@ -187,7 +208,9 @@ static int file_new(struct core *c, struct file **out,
 	if (!f)
 		return -ENOMEM;
 	mutex_init(&f->save_mu);
-	rc = base_size(c, row, &size);
+	rc = row->flags & INODE_HAS_EXTENTS ? settle_row(c, i, row) : 0;
+	if (rc >= 0)
+		rc = base_size(c, row, &size);
 	if (rc >= 0)
 		rc = content_open(&f->content, c->pool, &row->tree_root, size);
 	if (rc >= 0 && row->flags & INODE_HAS_EXTENTS)
@@ -261,7 +284,7 @@ int file_take(struct core *c, struct file **out, uint64_t ino)
 		if (!a.checked)
 			rc = check_row(c, &a.row);
 		if (rc >= 0)
-			rc = file_new(c, &f, &a.row);
+			rc = file_new(c, &f, a.inode, &a.row);
 		mutex_lock(&c->t.mu);
 		if (rc >= 0)
 			rc = publish_locked(c, f, a.inode, &a.row);
