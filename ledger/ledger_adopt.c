@@ -139,15 +139,15 @@ static int finish_fork(struct forking *f, struct errmsg *em)
 	key_free(l->mount_key);
 	l->log_key = take(f->log_key);
 	l->mount_key = take(f->mount_key);
-	rc = vio_rename(l->vio, LEDGER_MOUNT_NEXT, LEDGER_MOUNT_KEY);
+	rc = ledger_trust_save(l, em);
+	if (rc == 0)
+		rc = vio_rename(l->vio, LEDGER_MOUNT_NEXT, LEDGER_MOUNT_KEY);
 	if (rc == 0)
 		rc = vio_rename(l->vio, LEDGER_LOG_NEXT, LEDGER_LOG_KEY);
 	if (rc == 0)
 		rc = vio_syncdir(l->vio, "keys");
 	if (rc == 0)
 		rc = volume_write(&l->volume, l->vio, em);
-	if (rc == 0)
-		rc = ledger_trust_save(l, em);
 	return rc;
 }
 

@@ -207,7 +207,10 @@ int must_use ledger_rotation(struct ledger *l, struct key **out,
 
 /* --- ledger_trust.c --- */
 
-/* Adds the current log key and the admins to keys/trusted.pub. */
+/*
+ * Adds the current log key and the admins to keys/trusted.pub, before any
+ * checkpoint is signed by that key.  settle_mu held, or alone.
+ */
 int must_use ledger_trust_save(struct ledger *l, struct errmsg *em);
 
 #endif

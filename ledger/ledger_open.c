@@ -92,7 +92,8 @@ static int load_key(struct ledger *l, struct key **out, bool *out_next,
 		    struct errmsg *em)
 {
 	struct key *k = NULL;
-	int rc = key_load(&k, l->vio, path, role, em);
+	struct errmsg why = ERRMSG_INIT;
+	int rc = key_load(&k, l->vio, path, role, &why);
 
 	*out_next = false;
 	if (rc == 0 && key_active(l, k, role)) {
@@ -114,7 +115,7 @@ static int load_key(struct ledger *l, struct key **out, bool *out_next,
 	if (rc == -ENOENT)
 		return errmsg_set(em, -ERR_KEY, "%s is missing", path);
 	if (rc < 0)
-		return errmsg_set(em, rc, "%s: %s", path, err_text(rc));
+		return errmsg_set(em, rc, "%s", errmsg_text(&why, rc));
 	return errmsg_set(em, -ERR_KEY,
 			  "%s is not the active %s key of the log", path,
 			  key_role_name(role));
@@ -143,17 +144,16 @@ static int settle_keys(struct ledger *l, const struct loaded *k,
 {
 	int rc = 0;
 
-	if (k->mount_next)
+	if (k->new_origin || k->log_next)
+		rc = ledger_trust_save(l, em);
+	if (rc == 0 && k->mount_next)
 		rc = vio_rename(l->vio, LEDGER_MOUNT_NEXT, LEDGER_MOUNT_KEY);
 	if (rc == 0 && k->log_next)
 		rc = vio_rename(l->vio, LEDGER_LOG_NEXT, LEDGER_LOG_KEY);
 	if (rc == 0 && (k->mount_next || k->log_next))
 		rc = vio_syncdir(l->vio, "keys");
-	if (rc == 0 && (k->new_origin || k->log_next)) {
+	if (rc == 0 && k->new_origin)
 		rc = volume_write(&l->volume, l->vio, em);
-		if (rc == 0)
-			rc = ledger_trust_save(l, em);
-	}
 	return rc < 0 ? errmsg_set(em, rc, "keys: %s", err_text(rc)) : 0;
 }
 

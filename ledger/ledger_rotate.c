@@ -29,7 +29,8 @@ int ledger_admin_key(struct ledger *l, struct key **out,
 	const char *path = own ? LEDGER_ADMIN_KEY : a->path;
 	const uint8_t(*admins)[KEY_SIZE];
 	unsigned n = rules_admins(l->rules, &admins);
-	int rc = key_load(out, v, path, KEY_ADMIN, em);
+	struct errmsg why = ERRMSG_INIT;
+	int rc = key_load(out, v, path, KEY_ADMIN, &why);
 
 	if (rc == -ENOENT)
 		return errmsg_set(
@@ -37,7 +38,7 @@ int ledger_admin_key(struct ledger *l, struct key **out,
 			"the admin key %s is missing: say where your copy is",
 			path);
 	if (rc < 0)
-		return errmsg_set(em, rc, "%s: %s", path, err_text(rc));
+		return errmsg_set(em, rc, "%s", errmsg_text(&why, rc));
 	for (unsigned i = 0; i < n; i++)
 		if (memcmp(admins[i], key_public(*out), KEY_SIZE) == 0)
 			return 0;
@@ -179,7 +180,9 @@ static int replace(struct ledger *l, struct key **place, struct key **fresh,
 	key_free(*place);
 	*place = take(*fresh);
 	mutex_unlock(&l->seal_mu);
-	rc = vio_rename(l->vio, next, path);
+	rc = ledger_trust_save(l, em);
+	if (rc == 0)
+		rc = vio_rename(l->vio, next, path);
 	if (rc == 0)
 		rc = vio_syncdir(l->vio, "keys");
 	if (rc < 0)
@@ -227,8 +230,6 @@ int ledger_rotate(struct ledger *l, unsigned role,
 		rc = ledger_checkpoint_locked(l, true, em);
 	mutex_unlock(&l->cp_mu);
 	mutex_unlock(&l->settle_mu);
-	if (rc == 0 && role == KEY_LOG)
-		rc = ledger_trust_save(l, em);
 	key_free(a);
 	return rc;
 }

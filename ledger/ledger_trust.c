@@ -51,7 +51,7 @@ static int add_keys(struct ledger *l, struct trust *t)
 	return rc;
 }
 
-int ledger_trust(struct ledger *l, struct buf *out)
+static int trust_locked(struct ledger *l, struct buf *out)
 {
 	struct buf text = BUF_INIT;
 	struct trust *t = calloc(1, sizeof(*t));
@@ -59,7 +59,6 @@ int ledger_trust(struct ledger *l, struct buf *out)
 
 	if (t == NULL)
 		return -ENOMEM;
-	mutex_lock(&l->settle_mu);
 	rc = ledger_rules_advance(l, ledger_size(l), NULL);
 	if (rc < 0)
 		goto done;
@@ -72,16 +71,25 @@ int ledger_trust(struct ledger *l, struct buf *out)
 	if (rc == 0 && out->bad)
 		rc = -ENOMEM;
 done:
-	mutex_unlock(&l->settle_mu);
 	buf_release(&text);
 	free(t);
+	return rc;
+}
+
+int ledger_trust(struct ledger *l, struct buf *out)
+{
+	int rc;
+
+	mutex_lock(&l->settle_mu);
+	rc = trust_locked(l, out);
+	mutex_unlock(&l->settle_mu);
 	return rc;
 }
 
 int ledger_trust_save(struct ledger *l, struct errmsg *em)
 {
 	struct buf text = BUF_INIT;
-	int rc = ledger_trust(l, &text);
+	int rc = trust_locked(l, &text);
 
 	if (rc == 0)
 		rc = atomic_file_write(l->vio, LEDGER_TRUSTED, text.p, text.n,
