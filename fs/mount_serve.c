@@ -25,6 +25,7 @@
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,7 +37,10 @@
 #include "fs/mount_impl.h"
 
 enum { READ_AHEAD_KB = 1024 };
-enum wake { WAKE_STOP = 1, WAKE_END = 1 << 16 };
+/* Added up by the eventfd: 16 bits each, 32 for the last. */
+#define WAKE_STOP 1ULL
+#define WAKE_READY (1ULL << 16)
+#define WAKE_END (1ULL << 32)
 
 /* --- the end ------------------------------------------------------------------ */
 
@@ -105,6 +109,46 @@ static void stop(struct mount *m)
 	mutex_unlock(&m->mu);
 }
 
+/*
+ * The kernel reads ahead 128 KiB of a FUSE mount; root may ask for more.  It
+ * sets its own figure when it has read our greeting: an answer to statfs
+ * comes after that.
+ */
+static void raise_read_ahead(const char *dir)
+{
+	char path[64], line[4352];
+	unsigned major = 0, minor = 0;
+	size_t n = strlen(dir);
+	struct statfs sf;
+
+	if (statfs(dir, &sf) < 0)
+		return;
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+
+	/* The last one that lies there; stat() would ask ourselves. */
+	while (f && fgets(line, sizeof(line), f)) {
+		unsigned a, b;
+		int at = 0;
+		if (sscanf(line, "%*d %*d %u:%u %*s %n", &a, &b, &at) == 2 &&
+		    at > 0 && strncmp(line + at, dir, n) == 0 &&
+		    line[(size_t)at + n] == ' ') {
+			major = a;
+			minor = b;
+		}
+	}
+	if (f)
+		fclose(f);
+	if (minor == 0)
+		return;
+	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb",
+		 major, minor);
+	f = fopen(path, "we");
+	if (!f)
+		return; /* not root */
+	fprintf(f, "%d\n", READ_AHEAD_KB);
+	fclose(f);
+}
+
 /* Waits for signals and for being woken; ends on WAKE_END. */
 static void signal_main(void *arg)
 {
@@ -121,7 +165,9 @@ static void signal_main(void *arg)
 		if (poll(p, 2, -1) < 0)
 			continue;
 		if ((p[1].revents & POLLIN) &&
-		    read(m->wake_fd, &why, sizeof(why)) > 0 && why >= WAKE_END)
+		    read(m->wake_fd, &why, sizeof(why)) < 0)
+			why = 0;
+		if (why >= WAKE_END)
 			return;
 		if ((p[0].revents & POLLIN) &&
 		    read(m->signal_fd, &si, sizeof(si)) > 0) {
@@ -129,7 +175,9 @@ static void signal_main(void *arg)
 				  si.ssi_signo);
 			why |= WAKE_STOP;
 		}
-		if (why & WAKE_STOP)
+		if (why & (0xffff * WAKE_READY))
+			raise_read_ahead(m->dir);
+		if (why & (0xffff * WAKE_STOP))
 			stop(m);
 	}
 }
@@ -241,45 +289,13 @@ static int wire(struct mount *m, struct errmsg *em)
 	return rc;
 }
 
-/* The kernel reads ahead 128 KiB of a FUSE mount; root may ask for more. */
-static void raise_read_ahead(const char *dir)
-{
-	char path[64], line[4352];
-	unsigned major = 0, minor = 0;
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	size_t n = strlen(dir);
-
-	/* The last one that lies there; stat() would ask ourselves. */
-	while (f && fgets(line, sizeof(line), f)) {
-		unsigned a, b;
-		int at = 0;
-		if (sscanf(line, "%*d %*d %u:%u %*s %n", &a, &b, &at) == 2 &&
-		    at > 0 && strncmp(line + at, dir, n) == 0 &&
-		    line[(size_t)at + n] == ' ') {
-			major = a;
-			minor = b;
-		}
-	}
-	if (f)
-		fclose(f);
-	if (minor == 0)
-		return;
-	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb",
-		 major, minor);
-	f = fopen(path, "we");
-	if (!f)
-		return; /* not root */
-	fprintf(f, "%d\n", READ_AHEAD_KB);
-	fclose(f);
-}
-
 static void on_ready(void *ctx)
 {
 	struct mount *m = ctx;
 
 	log_event(LOG_INFO, "mounted", "dir=\"%s\" store=\"%s\"%s", m->dir,
 		  m->store, m->opt.read_only ? " read_only=1" : "");
-	raise_read_ahead(m->dir);
+	wake(m, WAKE_READY);
 	mount_tell_parent(m, 0, NULL);
 }
 
