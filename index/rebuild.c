@@ -44,9 +44,12 @@ static int apply_record(struct idx *x, const struct ledger_record *rec)
 	return rc < 0 ? rc : 0;
 }
 
-/* One transaction of whole batches from *at on. */
+/*
+ * One transaction of whole batches from *at on.  *out_log: the log could not
+ * be read, the index is not to blame.
+ */
 static int apply_some(struct idx *x, struct ledger *l, uint64_t *at,
-		      uint64_t size)
+		      uint64_t size, bool *out_log)
 {
 	uint64_t seal = *at;
 	uint32_t n = 0;
@@ -57,15 +60,19 @@ static int apply_some(struct idx *x, struct ledger *l, uint64_t *at,
 		struct ledger_record rec;
 
 		rc = ledger_read(l, &rec, seal);
-		if (rc < 0)
+		if (rc < 0) {
+			*out_log = true;
 			break;
+		}
 		rc = apply_record(x, &rec);
 		n += rec.count;
 		ledger_record_release(&rec);
 		seal++;
 	}
-	if (rc >= 0)
+	if (rc >= 0) {
 		rc = ledger_root_at(l, seal, &root);
+		*out_log = rc < 0;
+	}
 	if (rc >= 0)
 		rc = idx_end(x, seal, &root);
 	if (rc < 0) {
@@ -77,19 +84,20 @@ static int apply_some(struct idx *x, struct ledger *l, uint64_t *at,
 }
 
 static int catch_up(struct idx *x, const struct rebuild_options *o, uint64_t at,
-		    struct errmsg *em)
+		    bool *out_log, struct errmsg *em)
 {
 	uint64_t size = ledger_size(o->ledger);
 	int rc = 0;
 
 	while (at < size && !rc) {
-		rc = apply_some(x, o->ledger, &at, size);
+		rc = apply_some(x, o->ledger, &at, size, out_log);
 		if (!rc && o->progress)
 			o->progress(o->ctx, at, size);
 	}
 	if (rc < 0)
-		errmsg_set(em, rc,
-			   "index: entry batch %llu cannot be applied: %s",
+		errmsg_set(em, rc, "index: %s from batch %llu on: %s",
+			   *out_log ? "the log cannot be read" :
+				      "the log cannot be applied",
 			   (unsigned long long)at, err_text(rc));
 	return rc;
 }
@@ -125,12 +133,13 @@ int rebuild_anew(struct idx **out, const struct rebuild_options *o,
 {
 	struct idx_options io = options_of(o);
 	struct idx *x = NULL;
+	bool log = false;
 	int rc = idx_remove(o->vio, o->name);
 
 	if (rc >= 0)
 		rc = idx_open(&x, &io, em);
 	if (rc >= 0)
-		rc = catch_up(x, o, 0, em);
+		rc = catch_up(x, o, 0, &log, em);
 	if (rc < 0) {
 		idx_close(x);
 		return errmsg_set(em, rc, "index: %s", err_text(rc));
@@ -139,28 +148,48 @@ int rebuild_anew(struct idx **out, const struct rebuild_options *o,
 	return 0;
 }
 
+/* Would an index made anew do better? */
+static bool is_hopeless(int rc)
+{
+	switch (rc) {
+	case -ENOSPC:
+	case -ENOMEM:
+	case -EROFS:
+	case -EACCES:
+	case -EBUSY:	 /* somebody has it open */
+	case -ERR_NEWER: /* an entry that this program does not know */
+		return true;
+	default:
+		return false;
+	}
+}
+
 int rebuild_catch_up(struct idx **out, const struct rebuild_options *o,
 		     struct errmsg *em)
 {
 	struct idx_options io = options_of(o);
+	struct errmsg words = ERRMSG_INIT;
 	struct idx *x = NULL;
+	bool log = false, opened;
 	uint64_t at = 0;
-	int rc = idx_open(&x, &io, o->read_only ? em : NULL);
+	int rc = idx_open(&x, &io, &words);
 
+	opened = rc >= 0;
 	if (rc >= 0)
 		rc = fits(x, o->ledger, &at);
 	if (rc > 0)
-		rc = o->read_only ? 0 : catch_up(x, o, at, NULL);
+		rc = o->read_only ? 0 : catch_up(x, o, at, &log, &words);
 	else if (rc == 0)
-		rc = -ERR_CORRUPT;
+		rc = errmsg_set(&words, -ERR_CORRUPT,
+				"index: it is not of this log");
 	if (rc >= 0) {
 		*out = x;
 		return 0;
 	}
 	idx_close(x);
-	if (o->read_only)
-		return errmsg_set(em, rc, "index: %s", err_text(rc));
-	if (rc == -ENOSPC || rc == -ENOMEM || rc == -EROFS || rc == -EACCES)
-		return errmsg_set(em, rc, "index: %s", err_text(rc));
+	/* An index of a newer format is a cache like any other. */
+	if (o->read_only || log || (opened && is_hopeless(rc)) ||
+	    (rc != -ERR_NEWER && is_hopeless(rc)))
+		return errmsg_set(em, rc, "%s", errmsg_text(&words, rc));
 	return rebuild_anew(out, o, em);
 }
