@@ -1,0 +1,148 @@
+/* verify.c - see verify.h. */
+#include "mount-tools/verify.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "mount-tools/print.h"
+
+void verify_found(struct verify *v, const char *words)
+{
+	if (v->found.n)
+		buf_addc(&v->found, ',');
+	text_json_string(&v->found, words, strlen(words));
+	if (v->format == OPT_AS_JSON)
+		return;
+	buf_adds(&v->lines, "  ");
+	text_term_escape(&v->lines, words, strlen(words));
+	buf_addc(&v->lines, '\n');
+}
+
+static void on_found(void *ctx, const char *words)
+{
+	verify_found(ctx, words);
+}
+
+static void on_progress(void *ctx, const char *part, uint64_t done,
+			uint64_t all)
+{
+	struct verify *v = ctx;
+
+	v->bar.bytes = strcmp(part, "chunks") == 0;
+	progress_set(&v->bar, done, all);
+}
+
+int verify_offline(struct verify *v, struct ledger *l, struct store *s,
+		   struct errmsg *em)
+{
+	const struct fsck_options o = {
+		.deep = v->deep,
+		.consistent_with = v->note.n ? (char *)v->note.p : NULL,
+		.found = on_found,
+		.progress = on_progress,
+		.ctx = v,
+	};
+	int rc;
+
+	progress_start(&v->bar, "verifying", false);
+	rc = fsck_verify(l, s, &v->report, &o, em);
+	progress_end(&v->bar);
+	return rc;
+}
+
+static void text_add(struct verify *v, struct buf *out)
+{
+	const struct fsck_report *r = &v->report;
+	char size[TEXT_SIZE_SIZE];
+
+	text_size(size, r->store.bytes);
+	buf_addf(out, "log       %llu seals, %llu entries: ",
+		 (unsigned long long)r->log.seals,
+		 (unsigned long long)r->log.entries);
+	buf_addf(out, "%llu signatures, %llu tiles\n",
+		 (unsigned long long)r->log.signatures,
+		 (unsigned long long)r->log.tiles);
+	if (v->note.n)
+		buf_adds(out, "          compared with the checkpoint given\n");
+	if (r->log.redacted)
+		buf_addf(out, "          %llu entries are redacted\n",
+			 (unsigned long long)r->log.redacted);
+	if (v->deep) {
+		buf_addf(out, "chunks    %llu in %llu packs, %s read\n",
+			 (unsigned long long)r->store.chunks,
+			 (unsigned long long)r->store.packs, size);
+		buf_addf(out, "versions  %llu, %llu chunks missing\n",
+			 (unsigned long long)r->versions,
+			 (unsigned long long)r->missing);
+	}
+	if (r->store.repaired)
+		buf_addf(out, "repaired  %llu from replicas\n",
+			 (unsigned long long)r->store.repaired);
+}
+
+static void json_add(struct verify *v, struct buf *out, bool ok)
+{
+	const struct fsck_report *r = &v->report;
+
+	buf_addf(out, "{\"ok\":%s,\"deep\":%s,\"seals\":%llu",
+		 ok ? "true" : "false", v->deep ? "true" : "false",
+		 (unsigned long long)r->log.seals);
+	buf_addf(out, ",\"entries\":%llu,\"signatures\":%llu,\"tiles\":%llu",
+		 (unsigned long long)r->log.entries,
+		 (unsigned long long)r->log.signatures,
+		 (unsigned long long)r->log.tiles);
+	buf_addf(out, ",\"redacted\":%llu,\"packs\":%llu,\"chunks\":%llu",
+		 (unsigned long long)r->log.redacted,
+		 (unsigned long long)r->store.packs,
+		 (unsigned long long)r->store.chunks);
+	buf_addf(out, ",\"bytes\":%llu,\"versions\":%llu,\"missing\":%llu",
+		 (unsigned long long)r->store.bytes,
+		 (unsigned long long)r->versions,
+		 (unsigned long long)r->missing);
+	buf_addf(out, ",\"repaired\":%llu,\"damaged\":%llu,\"found\":[%s]}\n",
+		 (unsigned long long)r->store.repaired,
+		 (unsigned long long)r->damaged,
+		 v->found.n ? (char *)v->found.p : "");
+}
+
+/* What scrub put right is no damage any more. */
+static bool is_good(const struct verify *v)
+{
+	if (v->repair)
+		return v->report.damaged <= v->report.store.repaired;
+	return v->report.damaged == 0;
+}
+
+int verify_print(struct verify *v)
+{
+	struct buf out = BUF_INIT;
+	bool ok = is_good(v);
+	int rc;
+
+	if (v->format == OPT_AS_JSON) {
+		json_add(v, &out, ok);
+	} else {
+		text_add(v, &out);
+		if (v->lines.n)
+			buf_addf(&out, "found\n%s", (char *)v->lines.p);
+		if (v->report.damaged == 0)
+			buf_adds(&out, "good      nothing is damaged, nothing "
+				       "is missing\n");
+		else if (ok)
+			buf_adds(&out, "good      all of it was repaired\n");
+		else
+			buf_addf(&out, "DAMAGED   in %llu place%s\n",
+				 (unsigned long long)v->report.damaged,
+				 v->report.damaged == 1 ? "" : "s");
+	}
+	rc = print_flush(&out);
+	buf_release(&out);
+	return rc < 0 || !ok;
+}
+
+void verify_release(struct verify *v)
+{
+	buf_release(&v->note);
+	buf_release(&v->found);
+	buf_release(&v->lines);
+}
