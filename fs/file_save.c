@@ -100,8 +100,12 @@ static int save_held(struct core *c, struct file *f)
 {
 	struct content_saved s;
 	struct save_arg a = { .f = f, .s = &s };
+	struct content_state st;
 	int rc;
 
+	content_state(f->content, &st);
+	if (!st.dirty)
+		return 0; /* the last version says it all */
 	memset(&s, 0, sizeof(s));
 	rc = content_save(f->content, &s);
 	if (rc < 0)

@@ -112,6 +112,7 @@ run_one() {	# NUMBER TEST
 			VOUCH="$BUILD/vouch" VOUCH_CHECK="$BUILD/vouch-check" \
 			PATH="$BUILD:$BUILD/tests/cli:$BUILD/tests/mount:$PATH:/usr/sbin:/sbin" \
 			ASAN_OPTIONS="log_path=$log.asan:detect_leaks=1:${ASAN_OPTIONS:-}" \
+			LSAN_OPTIONS="suppressions=$top/tests/lsan.supp:print_suppressions=0" \
 			UBSAN_OPTIONS="log_path=$log.ubsan:print_stacktrace=1" \
 			TSAN_OPTIONS="log_path=$log.tsan:halt_on_error=0:second_deadlock_stack=1" \
 			timeout -k 10 "$((limit * scale))" \
