@@ -11,6 +11,7 @@
 #include "fs/commit.h"
 #include "fs/core_internal.h"
 #include "fs/file.h"
+#include "fs/itable_internal.h"
 #include "fs/leafcell.h"
 #include "fs/store.h"
 #include "fs/trail.h"
@@ -24,9 +25,16 @@ struct getattr_arg {
 static int getattr_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct getattr_arg *a = arg;
-	struct inode *i;
-	int rc = itable_get(tx, &i, a->ino);
+	struct inode *i = itable_find_inode(&c->t, a->ino);
+	int rc;
 
+	/* A fifo that is removed but open, a removed working directory. */
+	if (i && i->gone) {
+		core_fill_stat(c, i, a->out);
+		a->out->st_nlink = 0;
+		return 0;
+	}
+	rc = itable_get(tx, &i, a->ino);
 	if (rc < 0)
 		return rc;
 	core_fill_stat(c, i, a->out);
@@ -168,15 +176,39 @@ int core_submit_setattr(struct core *c, struct itable_tx *tx, struct pend *p,
 	return rc;
 }
 
+/* A fifo that is removed but open: nothing that a log could tell of. */
+static int setattr_gone(struct core *c, struct inode *i, struct setattr_arg *a)
+{
+	struct entry_setattr b = { .mask = 0 };
+
+	fill_setattr(&b, a, i, core_now(c));
+	if (b.mask & ENTRY_ATTR_MODE)
+		i->row.mode = (i->row.mode & S_IFMT) | b.mode;
+	if (b.mask & ENTRY_ATTR_UID)
+		i->row.uid = b.uid;
+	if (b.mask & ENTRY_ATTR_GID)
+		i->row.gid = b.gid;
+	if (b.mask & ENTRY_ATTR_ATIME)
+		i->row.atime_ns = b.atime_ns;
+	if (b.mask & ENTRY_ATTR_MTIME)
+		i->row.mtime_ns = b.mtime_ns;
+	core_fill_stat(c, i, a->out);
+	a->out->st_nlink = 0;
+	return 0;
+}
+
 static int setattr_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct setattr_arg *a = arg;
 	struct entry_setattr *b;
-	struct inode *i;
+	struct inode *i = itable_find_inode(&c->t, a->ino);
 	struct pend *p;
 	int64_t now;
-	int rc = itable_get(tx, &i, a->ino);
+	int rc;
 
+	if (i && i->gone && !core_is_reg(i))
+		return setattr_gone(c, i, a);
+	rc = itable_get(tx, &i, a->ino);
 	if (rc < 0)
 		return rc;
 	if (a->mask & CORE_SET_MODE && !a->acl_done) {

@@ -61,7 +61,11 @@ static uint32_t setattr_mask(int to_set)
 	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++)
 		if (to_set & map[i].theirs)
 			mask |= map[i].ours;
-	return mask;
+	/*
+	 * Nothing to set: chown(2) to the owner it has, or a stranger's write
+	 * through the page cache.  The kernel leaves set-id bits to us.
+	 */
+	return mask ? mask : CORE_KILL_SUIDGID;
 }
 
 static void ll_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in,

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -242,7 +243,8 @@ void itable_place_inode(struct itable *t, struct inode *i)
 	} else if (!i->refs) {
 		link_add_tail(&t->inode_lru, &i->lru);
 		t->n_inode_lru++;
-		if (i->gone)
+		/* the kernel may have others open: it never told of that */
+		if (i->gone && S_ISREG(i->row.mode))
 			evict_inode(t, i);
 	}
 }
