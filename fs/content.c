@@ -114,7 +114,7 @@ void content_close(struct content *c)
 void content_list_locked(struct content *c)
 {
 	struct content_pool *p = c->pool;
-	bool want = c->top->ext.mem > 0 && !c->closing;
+	bool want = (c->top->ext.mem > 0 || c->tail) && !c->closing;
 
 	if (want == c->listed) /* changes under mu only, but for close */
 		return;

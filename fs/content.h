@@ -20,7 +20,12 @@
  * disk is -ENOSPC at write, save or version, and loses nothing acknowledged.
  *
  * Threads: every call is thread-safe; save, version and spilling of one
- * content exclude each other, reads and writes go on meanwhile.
+ * content exclude each other, reads and writes go on meanwhile.  The caller
+ * sees to it that what a save or a version returned is entered (and versioned
+ * is called) before the next save or version of the same content begins.  No
+ * lock that a save, a version or a close needs may be held in a write or a
+ * clone: they wait for room, and the room that a version's bytes take is free
+ * only once it is versioned.
  */
 #ifndef FS_CONTENT_H
 #define FS_CONTENT_H

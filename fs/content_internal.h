@@ -174,7 +174,7 @@ struct content_pool {
 	struct reader *reader[CONTENT_READERS]; /* oldest first */
 	unsigned n_reader;
 	uint64_t contents;
-	/* contents with buffered bytes, oldest first */
+	/* contents with buffers, oldest first */
 	struct content *head, *tail;
 };
 
@@ -262,7 +262,7 @@ void content_enter_locked(struct content *c) requires_capability(&c->mu);
 void content_leave(struct content *c) excludes_capability(&c->mu);
 /* Puts frozen and top layer together again. */
 int must_use content_thaw_locked(struct content *c) requires_capability(&c->mu);
-/* Keeps the content on the pool's list while it has buffered bytes. */
+/* Keeps the content on the pool's list while it holds buffers. */
 void content_list_locked(struct content *c) requires_capability(&c->mu);
 /* Where a change begins: cuts that end in the same block are none any more. */
 void content_uncut_locked(struct layer *l, uint64_t lo);

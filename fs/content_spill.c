@@ -118,6 +118,25 @@ static int set_part(struct content *c, const struct extent *e, uint64_t lo,
 	return 0;
 }
 
+/* The first of n ascending pieces that ends behind off; *n: how many left. */
+static const struct piece *piece_at(const struct piece *v, size_t *n,
+				    uint64_t off)
+{
+	size_t lo = 0;
+	size_t hi = *n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (v[mid].off + v[mid].len <= off)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	*n -= lo;
+	return v + lo;
+}
+
 /* Replaces what is still in the buffers that the pieces name. */
 static int replace_same(struct content *c, const struct extent *e,
 			const struct piece *v, size_t n)
@@ -127,10 +146,7 @@ static int replace_same(struct content *c, const struct extent *e,
 	uint64_t at = e->off;
 	int rc = 0;
 
-	while (n > 0 && v->off + v->len <= at) {
-		v++;
-		n--;
-	}
+	v = piece_at(v, &n, at);
 	while (rc == 0 && at < end && at < c->size && n > 0) {
 		struct view view = { .top = NULL };
 		struct piece now = { .off = 0 };

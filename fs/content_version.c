@@ -210,7 +210,8 @@ static int take_cut(struct walk *w)
 	    !(e->flags & EXTENT_CUT))
 		return 0;
 	assert(e->at == 0 && e->len <= CHUNKER_MAX);
-	if (e->flags & EXTENT_STAGED)
+	/* what was reported is in the frame of an entry before ours */
+	if ((e->flags & EXTENT_STAGED) && (e->flags & EXTENT_UNSAVED))
 		rc = content_sink_note(&w->sink, &e->id);
 	if (rc == 0)
 		rc = put_ref(w, e->len, &e->id);

@@ -169,6 +169,8 @@ void model_content_clone(struct model_content *m, size_t off,
 
 /* --- durability --- */
 
+static void some_change(struct model_content *m);
+
 /* What the commit thread and the settler do with staged chunks. */
 static void commit(struct model_content *m, const struct digest *id, size_t n)
 {
@@ -213,6 +215,8 @@ void model_content_version(struct model_content *m)
 {
 	struct content_version v = { .gen = 0 };
 	struct digest want = { 0 };
+	autofree uint8_t *then = NULL;
+	bool more = false;
 
 	must(m, content_version(m->content, &v) == 0);
 	must(m, v.size == m->n);
@@ -224,18 +228,26 @@ void model_content_version(struct model_content *m)
 	}
 	check_ranges(m, &v);
 	commit(m, v.staged, v.n_staged);
+	then = malloc(m->max);
+	must(m, then);
+	memcpy(then, m->p, m->max);
+	if (m->roomy && prng_chance(m->prng, 40)) { /* writes go on meanwhile */
+		for (uint64_t i = prng_range(m->prng, 1, 4); i > 0; i--)
+			some_change(m);
+		more = true;
+	}
 	if (prng_chance(m->prng, 90)) {
 		struct content_state st = { .dirty = true };
 
 		content_versioned(m->content, v.gen);
 		content_state(m->content, &st);
-		must(m, !st.dirty && !st.unsaved && st.buffered == 0 &&
-				st.extents == 0);
+		must(m, more || (!st.dirty && !st.unsaved && st.buffered == 0 &&
+				 st.extents == 0));
 		m->n_row = 0;
 		m->root = v.root;
 		m->root_size = v.size;
-		memcpy(m->saved, m->p, m->max);
-		m->saved_n = m->n;
+		memcpy(m->saved, then, m->max);
+		m->saved_n = v.size;
 	}
 	content_version_release(&v);
 	m->versions++;
@@ -377,6 +389,27 @@ static void some_stream(struct model_content *m)
 	for (int i = 0; i < 24 && m->run + n <= m->max; i++) {
 		model_content_fill(m->prng, p, n);
 		model_content_write(m, m->run, p, n, false);
+	}
+}
+
+/* A write, truncate or zero, at random. */
+static void some_change(struct model_content *m)
+{
+	size_t off = some_off(m, m->max / 2);
+
+	switch (prng_below(m->prng, 5)) {
+	case 0:
+		model_content_truncate(m, off);
+		break;
+	case 1:
+		model_content_zero(m, off, some_len(m, m->max - off),
+				   prng_chance(m->prng, 50));
+		break;
+	case 2:
+		some_stream(m);
+		break;
+	default:
+		some_write(m);
 	}
 }
 

@@ -38,6 +38,8 @@ struct model_content {
 	size_t saved_n;
 	/* sequential writing goes on here */
 	size_t run;
+	/* room for more dirty bytes even while a version is not entered */
+	bool roomy;
 	uint64_t ops, versions, saves, crashes;
 };
 

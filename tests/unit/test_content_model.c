@@ -28,6 +28,8 @@ static void play(const char *name, uint64_t dirty_max, size_t max, int files,
 		prng_init(&prng, seed + (uint64_t)f);
 		model_content_open(&a, box.pool, box.store, &prng, max);
 		model_content_open(&b, box.pool, box.store, &prng, max);
+		a.roomy = dirty_max == 0;
+		b.roomy = dirty_max == 0;
 		for (int i = 0; i < ops; i++) {
 			model_content_step(&a, &b);
 			model_content_step(&b, &a);
