@@ -1,15 +1,17 @@
 /*
  * cmd_key.c - `vouch key`: what others need to check proofs, and the keys of
- * the log.
+ * the log, which come and go by entries.
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/text.h"
 #include "ledger/key.h"
 #include "ledger/ledger.h"
+#include "mount-tools/admin.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
 #include "mount-tools/reader.h"
@@ -126,18 +128,155 @@ static int look(const char *path, bool list, bool json)
 	return rc < 0 ? opt_fail("key", rc, &em) : 0;
 }
 
+/* --- changing them ------------------------------------------------------------ */
+
+struct change {
+	const char *admin, *role, *name, *reason, *since, *comment;
+};
+
+static int parse_hex(uint8_t *out, size_t n, const char *hex, struct errmsg *em)
+{
+	struct buf b = BUF_INIT;
+	int rc = text_hex_decode(&b, hex, strlen(hex));
+
+	if (rc == 0 && b.n == n)
+		memcpy(out, b.p, n);
+	else
+		rc = errmsg_set(em, -ERR_USAGE, "%s: not %zu hex digits", hex,
+				2 * n);
+	buf_release(&b);
+	return rc;
+}
+
+static int add(struct ledger *l, const struct change *c, const char *hex,
+	       const struct ledger_admin *admin, struct errmsg *em)
+{
+	bool replica = c->role && strcmp(c->role, "replica") == 0;
+	uint8_t pub[KEY_SIZE];
+	uint32_t mount_no = 0;
+	int rc = parse_hex(pub, sizeof(pub), hex, em);
+
+	if (rc == 0 && c->role && !replica && strcmp(c->role, "mount") != 0)
+		rc = errmsg_set(em, -ERR_USAGE, "--role: mount or replica");
+	if (rc == 0)
+		rc = ledger_key_add(l, &mount_no,
+				    replica ? KEY_REPLICA : KEY_MOUNT, pub,
+				    c->name ? c->name : "", admin, em);
+	if (rc == 0 && replica)
+		printf("The replica's key is certified.\n");
+	else if (rc == 0)
+		printf("The key is certified, as that of mount %u.\n",
+		       mount_no);
+	return rc;
+}
+
+static int rotate(struct ledger *l, const char *role,
+		  const struct ledger_admin *admin, struct errmsg *em)
+{
+	bool log = strcmp(role, "log") == 0;
+	int rc;
+
+	if (!log && strcmp(role, "mount") != 0)
+		return errmsg_set(em, -ERR_USAGE, "%s: mount or log", role);
+	rc = ledger_rotate(l, log ? KEY_LOG : KEY_MOUNT, admin, em);
+	if (rc == 0)
+		printf("A new %s key takes the place of the old one, which "
+		       "stays good for what it signed.\n%s",
+		       role, log ? "Hand out `vouch key show` again.\n" : "");
+	return rc;
+}
+
+static int revoke(struct ledger *l, const struct change *c, const char *id,
+		  const struct ledger_admin *admin, struct errmsg *em)
+{
+	static const char *const reasons[] = { "retired", "lost", "stolen" };
+	struct ledger_revocation r = { .comment = c->comment };
+	struct timespec now;
+	int rc = parse_hex(r.key_id, sizeof(r.key_id), id, em);
+
+	for (uint8_t i = 0; c->reason && i < 3; i++)
+		if (strcmp(c->reason, reasons[i]) == 0)
+			r.reason = (uint8_t)(i + 1);
+	if (rc == 0 && r.reason == 0)
+		return errmsg_set(em, -ERR_USAGE,
+				  "--reason: retired, lost or stolen");
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (rc == 0 && c->since &&
+	    text_time_parse(&r.suspect_since_ns, c->since,
+			    now.tv_sec * 1000000000LL + now.tv_nsec) < 0)
+		return errmsg_set(em, -ERR_USAGE, "%s is no time", c->since);
+	if (rc == 0)
+		rc = ledger_revoke(l, &r, admin, em);
+	if (rc == 0)
+		printf("The key signs nothing any more.%s\n",
+		       c->since ? " What it signed since then is disputed." :
+				  "");
+	return rc;
+}
+
+static int change(const char *how, const char *store, const char *what,
+		  const struct change *c)
+{
+	struct errmsg em = ERRMSG_INIT;
+	struct ledger *l = NULL;
+	struct admin a;
+	int rc = admin_open(&a, store, c->admin, &em);
+
+	if (rc < 0)
+		return opt_fail("key", rc, &em);
+	rc = ledger_open(&l, &a.o, &em);
+	if (rc == 0 && how[0] == 'a')
+		rc = add(l, c, what, &a.key, &em);
+	else if (rc == 0 && how[1] == 'o')
+		rc = rotate(l, what, &a.key, &em);
+	else if (rc == 0)
+		rc = revoke(l, c, what, &a.key, &em);
+	ledger_close(l);
+	admin_close(&a);
+	if (rc == -ERR_USAGE)
+		return opt_misuse("key", "%s", errmsg_text(&em, rc));
+	return rc < 0 ? opt_fail("key", rc, &em) : 0;
+}
+
 int cmd_key(int argc, char **argv)
 {
 	enum opt_format format = OPT_AS_TEXT;
-	const struct opt options[] = { OPT_FORMAT(&format), OPT_END };
-	int status = opt_parse(options, &argc, &argv, 2, 2);
+	struct change c = { .admin = NULL };
+	const struct opt options[] = {
+		{ 0, "admin", OPT_TEXT, &c.admin, "FILE",
+		  "the admin key (STORE/keys/admin.key)" },
+		{ 0, "role", OPT_TEXT, &c.role, "mount|replica",
+		  "add: whose key it is (mount)" },
+		{ 0, "name", OPT_TEXT, &c.name, "NAME",
+		  "add: what it is called" },
+		{ 0, "reason", OPT_TEXT, &c.reason, "retired|lost|stolen",
+		  "revoke: why" },
+		{ 0, "suspect-since", OPT_TEXT, &c.since, "TIME",
+		  "revoke: what it signed since then is disputed" },
+		{ 0, "comment", OPT_TEXT, &c.comment, "TEXT",
+		  "revoke: words for the log" },
+		OPT_FORMAT(&format),
+		OPT_END,
+	};
+	bool json;
+	int status = opt_parse(options, &argc, &argv, 2, 3);
 
 	if (status != OPT_GO)
 		return status;
-	if (strcmp(argv[0], "show") == 0 && format == OPT_AS_JSON)
-		return opt_misuse("key", "key show prints a trust file; `key "
-					 "list` has --format=json");
-	if (strcmp(argv[0], "show") == 0 || strcmp(argv[0], "list") == 0)
-		return look(argv[1], argv[0][0] == 'l', format == OPT_AS_JSON);
-	return opt_misuse("key", "key: show or list");
+	json = format == OPT_AS_JSON;
+	if (argc == 2 && strcmp(argv[0], "show") == 0) {
+		if (json)
+			return opt_misuse("key", "key show prints a trust "
+						 "file; `key list` has "
+						 "--format=json");
+		return look(argv[1], false, false);
+	}
+	if (argc == 2 && strcmp(argv[0], "list") == 0)
+		return look(argv[1], true, json);
+	if (argc == 3 &&
+	    (strcmp(argv[0], "add") == 0 || strcmp(argv[0], "rotate") == 0 ||
+	     strcmp(argv[0], "revoke") == 0))
+		return change(argv[0], argv[1], argv[2], &c);
+	return opt_misuse("key", "key: show, list, add, rotate or revoke, and "
+				 "what they need");
 }

@@ -40,7 +40,7 @@ _vouch() {
 		return
 		;;
 	key:key)
-		mapfile -t COMPREPLY < <(compgen -W "$(_vouch_words key)" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'add list revoke rotate show' -- "$cur")
 		return
 		;;
 	replica:replica)
@@ -55,11 +55,6 @@ _vouch() {
 	fi
 	compopt -o filenames 2>/dev/null
 	mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-}
-
-_vouch_words() {	# VERB: "vouch key show|list ..." -> show list
-	vouch "$1" --help 2>/dev/null |
-		sed -n "1s/^usage: vouch $1 \([a-z|]*\).*/\1/p" | tr '|' ' '
 }
 
 complete -F _vouch vouch

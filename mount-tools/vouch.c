@@ -14,17 +14,23 @@
 
 /* Sorted by name. */
 static const struct vouch_verb verbs[] = {
+	{ "adopt", cmd_adopt, "adopt STORE",
+	  "go on with a store that moved to this machine" },
 	{ "check", cmd_check,
 	  "check FILE FILE.tlog-proof [--trust FILE] | check --log DIR",
 	  "tell offline whether a file is what its proof says" },
 	{ "export", cmd_export, "export STORE|DIR DIR [--tree [--at WHEN]]",
 	  "write the log out for others to verify" },
+	{ "fork", cmd_fork, "fork STORE [--suffix=NAME] [--admin=FILE]",
+	  "make a copy of a store a volume of its own" },
 	{ "fsck", cmd_fsck, "fsck STORE [--deep] [--format=text|json]",
 	  "check the parts of a store against each other" },
 	{ "init", cmd_init, "init STORE [--origin=NAME]",
 	  "make a new volume in the directory STORE" },
-	{ "key", cmd_key, "key show|list STORE|DIR",
-	  "tell what others need to check proofs, and the keys" },
+	{ "key", cmd_key,
+	  "key show|list STORE|DIR | add STORE PUBLIC | rotate STORE mount|log "
+	  "| revoke STORE ID",
+	  "tell what others need to check proofs; change keys" },
 	{ "lineage", cmd_lineage,
 	  "lineage PATH | STORE PATH [--format=text|json|dot]",
 	  "tell what a file was made from, and what from it" },

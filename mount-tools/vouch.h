@@ -19,8 +19,10 @@ struct vouch_verb {
 /* NULL when there is no such verb. */
 const struct vouch_verb *vouch_find(const char *name);
 
+int cmd_adopt(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_export(int argc, char **argv);
+int cmd_fork(int argc, char **argv);
 int cmd_fsck(int argc, char **argv);
 int cmd_init(int argc, char **argv);
 int cmd_key(int argc, char **argv);
