@@ -29,7 +29,7 @@ static int getattr_op(struct core *c, struct itable_tx *tx, void *arg)
 	int rc;
 
 	/* A fifo that is removed but open, a removed working directory. */
-	if (i && i->gone) {
+	if (i && i->gone && !core_is_reg(i)) {
 		core_fill_stat(c, i, a->out);
 		a->out->st_nlink = 0;
 		return 0;

@@ -113,7 +113,7 @@ static int give(struct page *p, const struct entry_copy *e, bool plus,
 	if (plus) {
 		int rc = core_getattr(p->c, e->ino, &st);
 
-		if (rc == -ENOENT)
+		if (rc == -ENOENT || (!rc && !st.st_nlink))
 			return 0; /* removed meanwhile */
 		if (rc < 0)
 			return rc;
