@@ -71,10 +71,11 @@ ssize_t core_getxattr(struct core *c, uint64_t ino, const char *name, void *p,
 	rc = store_get(c->store, &ref, &a.chunk, CHUNK_DATA);
 	if (rc < 0)
 		return rc;
-	if (ref.n == a.len)
+	rc = ref.n == a.len ? 0 : -ERR_CORRUPT;
+	if (rc == 0)
 		memcpy(p, ref.p, ref.n);
-	store_release(&ref);
-	return ref.n == a.len ? (ssize_t)a.len : -ERR_CORRUPT;
+	store_release(&ref); /* and `ref` is empty */
+	return rc < 0 ? rc : (ssize_t)a.len;
 }
 
 struct list_arg {
