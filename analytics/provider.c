@@ -54,38 +54,11 @@ int provider_settle(struct provider *p)
 	return rc < 0 && err_class(rc) == EROFS ? 0 : rc;
 }
 
-/* Is gid among the caller's groups?  /proc/PID/status says. */
-static bool in_group(const struct cred *cr, uint32_t gid)
-{
-	char path[64], line[4096];
-	bool yes = cr->gid == gid;
-	FILE *f;
-
-	if (yes || !cr->pid)
-		return yes;
-	snprintf(path, sizeof(path), "/proc/%u/status", cr->pid);
-	f = fopen(path, "re");
-	while (f && !yes && fgets(line, sizeof(line), f)) {
-		char *q = line + 7, *end;
-
-		if (strncmp(line, "Groups:", 7))
-			continue;
-		for (unsigned long g = strtoul(q, &end, 10); q != end && !yes;
-		     g = strtoul(q, &end, 10)) {
-			yes = g == gid;
-			q = end;
-		}
-	}
-	if (f)
-		fclose(f);
-	return yes;
-}
-
 int provider_whole(struct provider *p, const struct cred *cr)
 {
 	if (core_is_owner(p->core, cr))
 		return 0;
-	if (p->o.audit_gid != UINT32_MAX && in_group(cr, p->o.audit_gid))
+	if (p->o.audit_gid != UINT32_MAX && core_in_group(cr, p->o.audit_gid))
 		return 0;
 	return -EACCES;
 }

@@ -220,6 +220,8 @@ int must_use core_resolve(struct core *c, const char *path, uint64_t *out_ino);
  * 0 or -EACCES.  For inodes that are gone: only the volume's owner.
  */
 int must_use core_may_read(struct core *c, const struct cred *cr, uint64_t ino);
+/* Is gid among the caller's groups?  /proc/PID/status says. */
+bool core_in_group(const struct cred *cr, uint32_t gid);
 /* May cr read whole-ledger views (volume owner, root, audit group)? */
 bool core_is_owner(struct core *c, const struct cred *cr);
 

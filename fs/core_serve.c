@@ -107,8 +107,7 @@ static bool is_owner(const struct core *c, const struct cred *cr)
 	return cr->uid == 0 || cr->uid == c->owner_uid;
 }
 
-/* Is gid among the caller's groups?  /proc/PID/status says. */
-static bool in_group(const struct cred *cr, uint32_t gid)
+bool core_in_group(const struct cred *cr, uint32_t gid)
 {
 	char path[64], line[4096];
 	bool yes = cr->gid == gid;
@@ -140,7 +139,7 @@ static bool in_group(const struct cred *cr, uint32_t gid)
 bool core_is_owner(struct core *c, const struct cred *cr)
 {
 	return is_owner(c, cr) ||
-	       (c->o.has_audit_gid && in_group(cr, c->o.audit_gid));
+	       (c->o.has_audit_gid && core_in_group(cr, c->o.audit_gid));
 }
 
 /* Mode bits, and the access ACL where there is one, as acl(5) has them. */
@@ -156,8 +155,8 @@ static bool allowed(struct core *c, const struct cred *cr,
 	n = core_getxattr(c, st->st_ino, STATE_XATTR_ACL, acl, sizeof(acl));
 	if (n > 4) /* with an ACL the group bits are the mask */
 		return core_acl_allows(acl, (size_t)n, cr, st->st_gid, want,
-				       in_group);
-	if (in_group(cr, st->st_gid))
+				       core_in_group);
+	if (core_in_group(cr, st->st_gid))
 		return (group & want) == want;
 	return (st->st_mode & 7 & want) == want;
 }

@@ -132,28 +132,6 @@ static int verb_version(void *ctx, const struct json *request,
 	return 0;
 }
 
-static int verb_snapshot(void *ctx, const struct json *request,
-			 const struct cred *peer, struct buf *out,
-			 struct errmsg *em)
-{
-	struct mount *m = ctx;
-	const char *name = json_get_str(request, "name");
-	uint64_t no = 0;
-	int rc;
-
-	if (!name)
-		return errmsg_set(em, -ERR_USAGE, "snapshot: no name");
-	rc = core_snapshot(m->core, peer, name, &no);
-	if (rc == -EEXIST)
-		return errmsg_set(em, rc, "snapshot %s exists already", name);
-	if (rc < 0)
-		return errmsg_set(em, rc, "snapshot %s: %s", name,
-				  err_text(rc));
-	control_add_u64(out, "seal", ENTRY_NO_SEAL(no));
-	control_add_u64(out, "position", ENTRY_NO_POS(no));
-	return 0;
-}
-
 static int verb_stop(void *ctx, const struct json *request,
 		     const struct cred *peer, struct buf *out,
 		     struct errmsg *em)
@@ -172,9 +150,9 @@ void mount_verbs_register(struct mount *m)
 		const char *name;
 		control_fn *fn;
 	} verbs[] = {
-		{ "ping", verb_ping },	       { "sync", verb_sync },
-		{ "status", verb_status },     { "version", verb_version },
-		{ "snapshot", verb_snapshot }, { "stop", verb_stop },
+		{ "ping", verb_ping },	   { "sync", verb_sync },
+		{ "status", verb_status }, { "version", verb_version },
+		{ "stop", verb_stop },
 	};
 
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)

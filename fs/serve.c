@@ -218,17 +218,16 @@ static int verb_snapshot(void *ctx, const struct json *request,
 static const struct {
 	const char *name;
 	control_fn *fn;
-	bool own; /* mount_verbs.c has it too */
 } verbs[] = {
-	{ "settle", verb_settle, true },
-	{ "verify", verb_verify, true },
-	{ "progress", verb_progress, true },
-	{ "restore", verb_restore, true },
-	{ "snapshot", verb_snapshot, false },
-	{ "replica-add", serve_replica_add, true },
-	{ "replica-remove", serve_replica_remove, true },
-	{ "replica-list", serve_replica_list, true },
-	{ "replica-sync", serve_replica_sync, true },
+	{ "settle", verb_settle },
+	{ "verify", verb_verify },
+	{ "progress", verb_progress },
+	{ "restore", verb_restore },
+	{ "snapshot", verb_snapshot },
+	{ "replica-add", serve_replica_add },
+	{ "replica-remove", serve_replica_remove },
+	{ "replica-list", serve_replica_list },
+	{ "replica-sync", serve_replica_sync },
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
@@ -252,9 +251,7 @@ int serve_open(struct serve **out, struct core *core, struct control *control,
 		return errmsg_set(em, rc, "replicas: %s", err_text(rc));
 	}
 	for (int i = 0; control && i < VERBS; i++)
-		if (verbs[i].own)
-			control_register(control, verbs[i].name, verbs[i].fn,
-					 s);
+		control_register(control, verbs[i].name, verbs[i].fn, s);
 	*out = s;
 	return 0;
 }
