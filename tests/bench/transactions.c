@@ -1,0 +1,102 @@
+/*
+ * transactions.c - an SQLite database that is written steadily.
+ *
+ *     transactions FILE SECONDS RATE full|normal
+ *
+ * Write-ahead log; each transaction inserts a row of 100 bytes and updates
+ * another.  At RATE transactions a second (0: as fast as it goes) for
+ * SECONDS; prints how many a second were done, and the longest one in
+ * seconds.  A late transaction is done at once, none is left out: less than
+ * RATE means that the file system does not keep up.
+ */
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void sql(sqlite3 *db, const char *text)
+{
+	if (sqlite3_exec(db, text, NULL, NULL, NULL) != SQLITE_OK) {
+		fprintf(stderr, "transactions: %s: %s\n", text,
+			sqlite3_errmsg(db));
+		exit(1);
+	}
+}
+
+static void step(sqlite3 *db, sqlite3_stmt *s)
+{
+	if (sqlite3_step(s) != SQLITE_DONE) {
+		fprintf(stderr, "transactions: %s\n", sqlite3_errmsg(db));
+		exit(1);
+	}
+	(void)sqlite3_reset(s);
+}
+
+static void wait_until(double when)
+{
+	double left = when - now();
+	struct timespec t;
+
+	if (left <= 0)
+		return;
+	t.tv_sec = (time_t)left;
+	t.tv_nsec = (long)((left - (double)t.tv_sec) * 1e9);
+	(void)nanosleep(&t, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	double start, began, longest = 0, seconds, rate;
+	sqlite3_stmt *insert = NULL, *update = NULL;
+	sqlite3 *db = NULL;
+	char text[101];
+	long done = 0;
+
+	if (argc != 5) {
+		fputs("usage: transactions FILE SECONDS RATE full|normal\n",
+		      stderr);
+		return 2;
+	}
+	seconds = strtod(argv[2], NULL);
+	rate = strtod(argv[3], NULL);
+	if (sqlite3_open(argv[1], &db) != SQLITE_OK)
+		return 1;
+	sql(db, "PRAGMA journal_mode=WAL");
+	sql(db, strcmp(argv[4], "full") ? "PRAGMA synchronous=NORMAL" :
+					  "PRAGMA synchronous=FULL");
+	sql(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT, n INTEGER)");
+	if (sqlite3_prepare_v2(db, "INSERT INTO t VALUES(?,?,0)", -1, &insert,
+			       NULL) ||
+	    sqlite3_prepare_v2(db, "UPDATE t SET n = n + 1 WHERE id = ?", -1,
+			       &update, NULL))
+		return 1;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = 0;
+	for (start = now(); now() - start < seconds; done++) {
+		if (rate > 0)
+			wait_until(start + (double)done / rate);
+		began = now();
+		sql(db, "BEGIN IMMEDIATE");
+		sqlite3_bind_int64(insert, 1, done + 1);
+		sqlite3_bind_text(insert, 2, text, -1, SQLITE_STATIC);
+		step(db, insert);
+		sqlite3_bind_int64(update, 1, done * 7919 % (done + 1) + 1);
+		step(db, update);
+		sql(db, "COMMIT");
+		if (now() - began > longest)
+			longest = now() - began;
+	}
+	printf("%.1f %.6f\n", (double)done / (now() - start), longest);
+	sqlite3_finalize(insert);
+	sqlite3_finalize(update);
+	return sqlite3_close(db) == SQLITE_OK ? 0 : 1;
+}
