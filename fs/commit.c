@@ -30,6 +30,8 @@ enum {
 	RETRY_MS = 500,
 	APPLY_ENTRIES = 16384, /* in one transaction */
 	FRAME_BYTES = LIMIT_FRAME / 2,
+	CHUNK_HEAD = 64,    /* of a small chunk in a frame */
+	NODE_BYTES = 12288, /* a tree node, at most */
 };
 #define NS_PER_MS 1000000LL
 
@@ -72,15 +74,32 @@ uint64_t commit_last_seq(struct commit *c)
 	return c->next_seq - 1;
 }
 
+/* What p and its small chunks take in a frame, at most. */
+static uint64_t frame_bytes(const struct pend *p)
+{
+	const struct entry_body *b = &p->e.body;
+	uint64_t entry = 512 + p->n_data, chunks = p->n_staged * CHUNK_HEAD;
+	uint64_t raw = p->n_staged * (uint64_t)LIMIT_CHUNK;
+
+	if (b->kind == ENTRY_EXTENTS) {
+		entry += 48ULL * b->extents.n;
+		if (p->n_staged <= b->extents.n)
+			raw = 0;
+		for (unsigned i = 0; i < b->extents.n && !raw; i++)
+			chunks += p->n_staged ? b->extents.v[i].length : 0;
+	} else if (b->kind == ENTRY_READS) {
+		entry += 65ULL * b->reads.n;
+	} else if (b->kind == ENTRY_VERSION && b->version.size < raw) {
+		raw = b->version.size + p->n_staged * NODE_BYTES;
+	}
+	return entry + chunks + raw;
+}
+
 void commit_enqueue(struct commit *c, struct pend *p)
 {
 	p->seq = c->next_seq++;
 	p->next = NULL;
-	p->ledger_bytes = 512 + p->n_data;
-	if (p->e.body.kind == ENTRY_EXTENTS)
-		p->ledger_bytes += 48ULL * p->e.body.extents.n;
-	if (p->e.body.kind == ENTRY_READS)
-		p->ledger_bytes += 65ULL * p->e.body.reads.n;
+	p->ledger_bytes = frame_bytes(p);
 	if (!c->head)
 		c->oldest_ns = vio_mono_ns(c->o.vio);
 	*c->tail = p;
@@ -113,7 +132,7 @@ static uint32_t take_locked(struct commit *c, struct pend **out)
 	uint32_t n = 0;
 
 	for (; p && n < LIMIT_BATCH; p = p->next) {
-		bytes += p->ledger_bytes + p->n_staged * (64ULL << 10);
+		bytes += p->ledger_bytes;
 		if (n > 0 && bytes > FRAME_BYTES)
 			break;
 		if (p->inode && p->inode->setattr == p)
