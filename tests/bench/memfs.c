@@ -280,6 +280,7 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	struct fuse_entry_param e;
 	struct node *n;
 
+	(void)fi;
 	if (!out)
 		abort();
 	pthread_mutex_lock(&lock);
@@ -366,7 +367,6 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino,
 		       struct fuse_file_info *fi)
 {
 	(void)ino;
-	fi->fh = 0;
 	fi->cache_readdir = fi->keep_cache = 0;
 	fuse_reply_open(req, fi);
 }
