@@ -132,7 +132,7 @@ static int clone_ref(struct clone *k, const struct tree_at *at, uint64_t lo,
 		.kind = at->ref.hole ? EXTENT_HOLE : EXTENT_CHUNK,
 	};
 
-	/* more: a chunk follows it, and so do the bytes up to the block's end */
+	/* more: a chunk follows, and the bytes up to the block's end */
 	if (!at->ref.hole && more && lo == at->off && hi == end &&
 	    (k->shift_up - k->shift_down) % CHUNKER_BLOCK == 0)
 		e.flags = EXTENT_CUT;

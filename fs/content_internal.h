@@ -220,9 +220,7 @@ struct content {
 	bool appending; /* a huge append writes its slices */
 	unsigned inflight;
 
-	/* where the next bytes may go on */
-	struct dirty_buf *tail; /* referenced */
-	uint64_t tail_off;	/* file offset after its last byte */
+	struct dirty_buf *tail; /* takes the next bytes; referenced */
 
 	/* the stream that is cut while it is written */
 	bool streaming;

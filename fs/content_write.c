@@ -3,9 +3,9 @@
  *
  * A write copies into a buffer under the lock and sets one or two extents.
  * What it may need (a buffer, memory for extents) it gets beforehand without
- * the lock, then looks again.  Bytes that go on where the last write ended go
- * on in its buffer; buffers grow with the run from the size of the write to
- * DIRTY_STREAM, so that a stream costs one buffer per MiB and no allocation
+ * the lock, then looks again.  Bytes go where the last buffer has room, be
+ * they in order or not; buffers grow with the run from the size of the write
+ * to DIRTY_STREAM, so that a stream costs one buffer per MiB and no allocation
  * per write.
  *
  * Three things follow the order of writes: the stream (cut while it is
@@ -140,7 +140,6 @@ static void write_tail(struct content *c, const uint8_t *p, size_t n,
 	memcpy(b->p + b->used, p, n);
 	b->used += (uint32_t)n;
 	extents_set(&c->top->ext, &e);
-	c->tail_off = off + n;
 	if (b->used == b->cap) {
 		dirty_put(b);
 		c->tail = NULL;
@@ -182,14 +181,13 @@ static int write_locked(struct content *c, const uint8_t *p, size_t n,
 	size_t first = 0;
 	int rc = content_grow_locked(c, off);
 
+	if (rc == 0)
+		rc = extents_prepare(&c->top->ext);
 	if (rc < 0)
 		return rc;
-	if (c->tail && c->tail_off == off)
+	if (c->tail)
 		room = c->tail->cap - c->tail->used;
 	first = room < n ? room : n;
-	rc = extents_prepare(&c->top->ext);
-	if (rc < 0)
-		return rc;
 	sha_note(c, off, n, stream);
 	stream_note(c, off, n);
 	if (c->size < end)
@@ -201,11 +199,6 @@ static int write_locked(struct content *c, const uint8_t *p, size_t n,
 		write_tail(c, p, first, off);
 	if (first == n)
 		return 0;
-	rc = extents_prepare(&c->top->ext);
-	if (rc < 0) { /* what is written is written: as a short gap */
-		c->sha_on = false;
-		return rc;
-	}
 	dirty_put(c->tail);
 	c->tail = take(*spare);
 	write_tail(c, p + first, n - first, off + first);
@@ -221,7 +214,7 @@ static int room_locked(struct content *c, struct dirty_buf **spare, size_t n,
 	uint64_t held = c->top->ext.mem;
 	int rc = 0;
 
-	if (c->tail && c->tail_off == off)
+	if (c->tail)
 		room = c->tail->cap - c->tail->used;
 	if (room >= n || (*spare && (*spare)->cap >= n - room))
 		return 0;
@@ -352,10 +345,6 @@ static int shrink_locked(struct content *c, uint64_t size)
 	if (c->stream_end > size || c->run_end > size) {
 		c->streaming = false;
 		c->stream_no++;
-	}
-	if (c->tail_off > size) {
-		dirty_put(c->tail);
-		c->tail = NULL;
 	}
 	c->sha_on = size == 0;
 	c->sha_len = 0;

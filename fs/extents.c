@@ -3,7 +3,7 @@
  *
  * A change is a removal (extents_cut, which may split one extent in two and
  * trim two others) and an insertion; both may need one leaf more each, which
- * extents_prepare has set aside.
+ * extents_prepare has set aside, for two changes.
  *
  * The owner's lock guards everything.
  */
@@ -16,7 +16,8 @@
 #include "base/err.h"
 #include "fs/dirty.h"
 
-enum { EXTENTS_LEAF = 32 };
+/* Two changes of two insertions each. */
+enum { EXTENTS_LEAF = 32, SPARES = 4 };
 
 struct extents_leaf {
 	struct extents_leaf *next; /* spare leaves only */
@@ -84,15 +85,17 @@ static int add_spare(struct extents *m)
 
 int extents_prepare(struct extents *m)
 {
-	size_t spares = m->spare ? (m->spare->next ? 2 : 1) : 0;
-	size_t want = 2;
+	size_t spares = 0;
+	size_t want = SPARES;
 
+	for (const struct extents_leaf *l = m->spare; l; l = l->next)
+		spares++;
 	if (m->n_leaf == 0)
 		want = 1;
-	else if (m->n_leaf == 1 && m->leaf[0]->n + 2 <= EXTENTS_LEAF)
+	else if (m->n_leaf == 1 && m->leaf[0]->n + SPARES <= EXTENTS_LEAF)
 		want = 0;
-	if (m->n_leaf + 2 > m->cap_leaf) {
-		size_t cap = m->cap_leaf ? m->cap_leaf * 2 : 4;
+	if (m->n_leaf + SPARES > m->cap_leaf) {
+		size_t cap = m->cap_leaf ? m->cap_leaf * 2 : SPARES;
 		struct extents_leaf **v = realloc(m->leaf, cap * sizeof(*v));
 
 		if (!v)

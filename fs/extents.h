@@ -61,7 +61,7 @@ struct extents {
 /* All zero is an empty map. */
 void extents_release(struct extents *m);
 
-/* Makes sure that the next extents_set or _cut has the memory it needs. */
+/* Makes sure that the next two extents_set or _cut have the memory they need. */
 int must_use extents_prepare(struct extents *m);
 /*
  * Replaces [e->off, e->off + e->len) by *e (takes a reference of its own to
