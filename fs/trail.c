@@ -149,47 +149,57 @@ static struct leafcell *version_cell(struct inode *i)
 	return leafcell_hold(i->version_cell);
 }
 
+/* The first n of what was opened. */
+static struct pend *reads_entry(const struct trail *t, size_t n)
+{
+	struct pend *p = pend_new(ENTRY_READS, 0);
+	struct entry_read *v = calloc(n, sizeof(*v));
+
+	if (p) {
+		p->arrays = v;
+		p->items = calloc(n, sizeof(*p->items));
+	}
+	if (!p || !v || !p->items) {
+		if (!p)
+			free(v);
+		pend_free(p);
+		return NULL;
+	}
+	p->e.body.reads.n = (uint16_t)n;
+	p->e.body.reads.v = v;
+	for (size_t i = 0; i < n; i++) {
+		v[i].strength = t->opened[i].strength;
+		v[i].content = t->opened[i].content;
+		p->items[i] = leafcell_hold(t->opened[i].version);
+	}
+	p->reads = leafcell_hold(t->reads);
+	return p;
+}
+
 static int flush_opened(struct core *c, struct itable_tx *tx, struct actor *a,
 			struct trail *t)
 {
-	size_t done = 0;
-
-	while (done < t->n) {
-		size_t n =
-			t->n - done < LIMIT_READS ? t->n - done : LIMIT_READS;
-		struct pend *p = pend_new(ENTRY_READS, 0);
-		struct entry_read *v = calloc(n, sizeof(*v));
+	while (t->n > 0) {
+		size_t n = t->n < LIMIT_READS ? t->n : LIMIT_READS;
+		struct pend *p = reads_entry(t, n);
+		struct leafcell *cell;
 		int rc;
 
-		if (p) {
-			p->arrays = v;
-			p->items = calloc(n, sizeof(*p->items));
-		}
-		if (!p || !v || !p->items) {
-			if (!p)
-				free(v);
-			pend_free(p);
+		if (!p)
 			return -ENOMEM;
-		}
-		p->e.body.reads.n = (uint16_t)n;
-		p->e.body.reads.v = v;
-		for (size_t i = 0; i < n; i++) {
-			v[i].strength = t->opened[done + i].strength;
-			v[i].content = t->opened[done + i].content;
-			p->items[i] =
-				leafcell_hold(t->opened[done + i].version);
-		}
-		p->reads = leafcell_hold(t->reads);
-		leafcell_drop(t->reads);
-		t->reads = leafcell_hold(p->cell);
+		cell = leafcell_hold(p->cell);
 		rc = core_submit(c, tx, p, NULL, a);
-		if (rc < 0)
+		if (rc < 0) {
+			leafcell_drop(cell);
 			return rc;
-		done += n;
+		}
+		leafcell_drop(t->reads);
+		t->reads = cell;
+		for (size_t i = 0; i < n; i++)
+			leafcell_drop(t->opened[i].version);
+		t->n -= n;
+		memmove(t->opened, t->opened + n, t->n * sizeof(*t->opened));
 	}
-	for (size_t i = 0; i < t->n; i++)
-		leafcell_drop(t->opened[i].version);
-	t->n = 0;
 	return 0;
 }
 
