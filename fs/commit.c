@@ -110,13 +110,17 @@ void commit_enqueue(struct commit *c, struct pend *p)
 
 int commit_admit(struct commit *c)
 {
-	int rc;
+	int rc = 0;
 
 	mutex_lock(&c->t->mu);
-	while (!c->failed && !c->o.no_threads && !c->stop &&
+	while (!rc && !c->failed && !c->o.no_threads && !c->stop &&
 	       c->next_seq - 1 - c->applied_seq >= LIMIT_UNAPPLIED)
-		cond_wait(&c->changed, &c->t->mu);
-	rc = c->failed ? -ERR_STICKY : 0;
+		if (c->retry || c->index_full)
+			rc = -ENOSPC; /* no end to that wait */
+		else
+			cond_wait(&c->changed, &c->t->mu);
+	if (c->failed)
+		rc = -ERR_STICKY;
 	mutex_unlock(&c->t->mu);
 	if (!rc && store_failed(c->o.store))
 		rc = -ERR_STICKY;
@@ -263,6 +267,8 @@ int commit_index(struct commit *c, uint64_t seq)
 	while (!rc && c->applied_seq < seq) {
 		if (c->failed || c->stop)
 			rc = -ERR_STICKY;
+		else if (c->index_full)
+			rc = -ENOSPC;
 		else
 			cond_wait(&c->changed, &c->t->mu);
 	}
@@ -334,6 +340,7 @@ static bool commit_round_locked(struct commit *c) requires_capability(&c->t->mu)
 	} else if (rc == -ENOSPC && b) {
 		c->retry = b; /* nothing was written: soft */
 		c->retry_ns = vio_mono_ns(c->o.vio);
+		cond_broadcast(&c->changed);
 	} else {
 		fail_locked(c, rc, "the ledger cannot be written");
 		if (!b) /* leave what could not be hashed to nobody */
@@ -422,6 +429,19 @@ static int apply_batches(struct commit *c, struct batch *first)
 	return rc;
 }
 
+/*
+ * A full disk: the log has these batches, the index gets them later.  `end` is
+ * the last one's next.
+ */
+static void put_back_locked(struct commit *c, struct batch *first,
+			    struct batch **end) requires_capability(&c->t->mu)
+{
+	*end = c->to_apply;
+	if (!c->to_apply)
+		c->to_apply_tail = end;
+	c->to_apply = first;
+}
+
 /* t->mu held, given up meanwhile; false when there was nothing to do. */
 static bool apply_round_locked(struct commit *c) requires_capability(&c->t->mu)
 {
@@ -442,19 +462,28 @@ static bool apply_round_locked(struct commit *c) requires_capability(&c->t->mu)
 		c->to_apply_tail = &c->to_apply;
 	mutex_unlock(&c->t->mu);
 	rc = apply_batches(c, first);
-	for (; first; first = next) {
+	for (; first && rc != -ENOSPC; first = next) {
 		next = first->next;
 		commit_batch_free(first);
 	}
 	if (rc >= 0)
 		itable_applied(c->t, seq);
 	mutex_lock(&c->t->mu);
-	if (rc < 0)
+	c->index_full = rc == -ENOSPC;
+	if (c->index_full)
+		put_back_locked(c, first, at);
+	else if (rc < 0)
 		fail_locked(c, rc, "the index cannot be written");
 	else
 		c->applied_seq = seq;
 	cond_broadcast(&c->changed);
 	return rc >= 0;
+}
+
+/* Nothing is left to apply, or what is must wait for the next mount. */
+static bool applied(const struct commit *c)
+{
+	return c->applied_seq == c->committed_seq || c->index_full;
 }
 
 static void apply_main(void *arg)
@@ -463,8 +492,7 @@ static void apply_main(void *arg)
 
 	mutex_lock(&c->t->mu);
 	while (!c->abandon &&
-	       !(c->stop && (c->failed || (c->applied_seq == c->committed_seq &&
-					   c->commit_ended))))
+	       !(c->stop && (c->failed || (c->commit_ended && applied(c)))))
 		if (!apply_round_locked(c))
 			cond_timedwait_ns(&c->apply, &c->t->mu,
 					  LINGER_MS * NS_PER_MS);
@@ -556,6 +584,8 @@ bool commit_step(struct commit *c)
 	mutex_lock(&c->t->mu);
 	if (rc < 0)
 		fail_locked(c, rc, "the journal cannot be written");
+	if (c->failed)
+		tell_locked(c);
 	mutex_unlock(&c->t->mu);
 	return did;
 }
