@@ -140,7 +140,9 @@ static bool try_merge(struct core *c, struct itable_tx *tx, struct inode *i,
 	const char *why = NULL;
 	bool same;
 
-	if (!q || !actor || trail_actor(c, actor, &cell) < 0)
+	/* what came between (a name made in the directory) stays between */
+	if (!q || !actor || i->dirty_seq != q->seq ||
+	    trail_actor(c, actor, &cell) < 0)
 		return false;
 	same = q->actor == cell;
 	leafcell_drop(cell);
@@ -237,11 +239,12 @@ static int setattr_op(struct core *c, struct itable_tx *tx, void *arg)
 	return 0;
 }
 
-/* Truncation; `h` may be NULL. */
+/* Truncation; always: the times move even when the size does not. */
 static int set_size(struct core *c, struct actor *actor, uint64_t ino,
 		    uint64_t size, bool always)
 {
 	struct file *f = NULL;
+	bool idle = false;
 	uint64_t seq;
 	int rc = file_take(c, &f, ino);
 
@@ -254,8 +257,9 @@ static int set_size(struct core *c, struct actor *actor, uint64_t ino,
 	if (rc >= 0 && always) {
 		mutex_lock(&c->t.mu);
 		file_dirtied(c, f, actor, ENTRY_EXACT, core_now(c));
+		idle = !f->writers;
 		mutex_unlock(&c->t.mu);
-		if (!f->writers)
+		if (idle)
 			rc = file_save(c, f, &seq);
 	}
 	file_give(c, f);
@@ -296,7 +300,6 @@ int core_setattr(struct core *c, const struct cred *cr, uint64_t ino,
 	int rc = core_may_change(c, mask & CORE_SET_SIZE &&
 					    (uint64_t)in->st_size > 0);
 
-	(void)h;
 	if (rc < 0)
 		return rc;
 	if (mask & CORE_SET_SIZE &&
@@ -304,7 +307,7 @@ int core_setattr(struct core *c, const struct cred *cr, uint64_t ino,
 		return in->st_size < 0 ? -EINVAL : -EFBIG;
 	a.actor = core_actor(c, cr);
 	if (mask & CORE_SET_SIZE) {
-		rc = set_size(c, a.actor, ino, (uint64_t)in->st_size, false);
+		rc = set_size(c, a.actor, ino, (uint64_t)in->st_size, h != NULL);
 		a.mask &= ~(uint32_t)(CORE_SET_SIZE | CORE_SET_CTIME);
 		/* the kernel's "now" beside a size is what set_size did */
 		if (!(mask & CORE_SET_MTIME))
