@@ -380,12 +380,30 @@ int core_link(struct core *c, const struct cred *cr, uint64_t ino,
 
 /* --- unlink, rmdir --- */
 
+/*
+ * The last name of a file is gone.  Unsaved bytes of one that nobody has open
+ * must not keep it until the unmount.
+ */
+static void drop_unnamed(struct core *c, uint64_t ino)
+{
+	struct file *f = NULL;
+	struct inode *i;
+
+	mutex_lock(&c->t.mu);
+	i = itable_find_inode(&c->t, ino);
+	if (i && i->row.flags & INODE_ORPHAN)
+		f = file_hold(i);
+	mutex_unlock(&c->t.mu);
+	file_give(c, f);
+}
+
 struct unlink_arg {
 	struct actor *actor;
 	uint64_t parent;
 	const char *name;
 	size_t len;
 	bool dir;
+	uint64_t ino; /* out */
 };
 
 static int unlink_op(struct core *c, struct itable_tx *tx, void *arg)
@@ -415,13 +433,18 @@ static int unlink_op(struct core *c, struct itable_tx *tx, void *arg)
 	/* an open file waits for its last close */
 	if (a->dir || (i->row.nlink == 1 && !i->opens && !i->file))
 		p->e.body.link.flags |= ENTRY_UNLINK_FREED;
+	a->ino = i->row.ino;
 	return core_submit(c, tx, p, i, a->actor);
 }
 
 static int unlink_any(struct core *c, const struct cred *cr, uint64_t parent,
 		      const char *name, bool dir)
 {
-	struct unlink_arg a = { NULL, parent, name, 0, dir };
+	struct unlink_arg a = {
+		.parent = parent,
+		.name = name,
+		.dir = dir,
+	};
 	int rc = core_may_change(c, false);
 
 	if (rc >= 0 && dir && !strcmp(name, "."))
@@ -434,6 +457,8 @@ static int unlink_any(struct core *c, const struct cred *cr, uint64_t parent,
 		return rc;
 	a.actor = core_actor(c, cr);
 	rc = core_op(c, unlink_op, &a);
+	if (rc >= 0)
+		drop_unnamed(c, a.ino);
 	actor_drop(c->actors, a.actor);
 	return rc;
 }
@@ -459,6 +484,7 @@ struct rename_arg {
 	size_t len, new_len;
 	uint32_t flags;
 	uint64_t dirty_ino; /* out: a version is owed first */
+	uint64_t replaced;  /* out */
 	bool anyway;	    /* it is written to all the time: go on */
 };
 
@@ -569,6 +595,7 @@ static int rename_op(struct core *c, struct itable_tx *tx, void *arg)
 		a->dirty_ino = is_dirty(there) ? there->row.ino : 0;
 	if (a->dirty_ino && !a->anyway)
 		return -ERR_AGAIN;
+	a->replaced = there ? there->row.ino : 0;
 	p = rename_entry(a, there);
 	if (!p)
 		return -ENOMEM;
@@ -613,6 +640,8 @@ int core_rename(struct core *c, const struct cred *cr, uint64_t parent,
 		if (rc < 0)
 			break;
 	}
+	if (rc >= 0 && a.replaced)
+		drop_unnamed(c, a.replaced);
 	actor_drop(c->actors, a.actor);
 	return rc;
 }
