@@ -32,6 +32,10 @@ static int repair_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct pend *p = arg;
 
+	if (c->closing) {
+		pend_free(p);
+		return 0; /* told in the daemon's log alone */
+	}
 	return core_submit(c, tx, p, NULL, NULL);
 }
 
@@ -178,7 +182,10 @@ static int reap_op(struct core *c, struct itable_tx *tx, void *arg)
 	return rc == -ENOENT ? 0 : rc;
 }
 
-/* Orphans of the last mount are freed, its unversioned writes taken up. */
+/*
+ * Orphans of the last mount are freed, its unversioned writes taken up.  One
+ * file that is damaged does not keep the volume from being mounted.
+ */
 static int take_up(struct core *c)
 {
 	struct unfinished u = { .v = NULL };
@@ -196,8 +203,13 @@ static int take_up(struct core *c)
 			continue;
 		}
 		rc = file_take(c, &f, u.v[i]);
-		if (rc >= 0)
-			file_give(c, f); /* stays: it is dirty */
+		if (rc < 0 && rc != -ENOMEM && rc != -ERR_STICKY) {
+			log_event(LOG_ERROR, "not_taken_up",
+				  "inode=%llu why=\"%s\"",
+				  (unsigned long long)u.v[i], err_text(rc));
+			rc = 0;
+		}
+		file_give(c, f); /* stays: it is dirty */
 	}
 	free(u.v);
 	free(u.flags);
@@ -209,6 +221,49 @@ static void tick(void *ctx)
 	file_tick(ctx);
 }
 
+/* 1: the last mount entry of a seal is a STOP, 0: a START, -ENODATA: none. */
+static int seal_stops(struct core *c, uint64_t seal)
+{
+	struct ledger_record rec;
+	int rc = ledger_read(c->ledger, &rec, seal);
+	int found = -ENODATA;
+
+	if (rc < 0)
+		return rc;
+	for (uint32_t i = rec.count; i-- > 0 && found == -ENODATA && !rc;) {
+		const uint8_t *p = NULL;
+		uint32_t n = 0;
+		struct entry e;
+
+		rc = ledger_record_entry(&rec, i, &p, &n);
+		if (rc >= 0)
+			rc = entry_open(&e, NULL, p, n, NULL);
+		if (rc >= 0 && (e.core.kind == ENTRY_MOUNT_START ||
+				e.core.kind == ENTRY_MOUNT_STOP))
+			found = e.core.kind == ENTRY_MOUNT_STOP;
+	}
+	ledger_record_release(&rec);
+	return rc < 0 ? rc : found;
+}
+
+/*
+ * Did the mount before this one end in order?  Commands that write without a
+ * mount leave a few entries behind its STOP; a new volume had no mount.
+ */
+static bool stopped_in_order(struct core *c)
+{
+	enum { LOOK_BACK = 64 };
+	uint64_t seal = ledger_size(c->ledger);
+
+	for (unsigned n = 0; seal > 0 && n < LOOK_BACK; n++) {
+		int rc = seal_stops(c, --seal);
+
+		if (rc != -ENODATA)
+			return rc == 1;
+	}
+	return seal == 0;
+}
+
 static int mount_start_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	static const char program[] = "vouchfs 0.1";
@@ -216,18 +271,29 @@ static int mount_start_op(struct core *c, struct itable_tx *tx, void *arg)
 	char host[256] = "";
 	struct entry_mount_start *b;
 
-	(void)arg;
 	if (!p)
 		return -ENOMEM;
 	if (gethostname(host, sizeof(host) - 1))
 		host[0] = '\0';
 	b = &p->e.body.mount_start;
+	b->flags = *(const uint8_t *)arg;
 	memcpy(b->incarnation, ledger_incarnation(c->ledger),
 	       sizeof(b->incarnation));
 	b->uid = getuid();
 	b->program = pend_str(p, program, strlen(program));
 	b->host = pend_str(p, host, strlen(host));
 	return core_submit(c, tx, p, NULL, NULL);
+}
+
+static int enter_start(struct core *c)
+{
+	uint8_t flags = 0;
+
+	if (stopped_in_order(c))
+		flags |= ENTRY_START_CLEAN;
+	if (ledger_was_torn(c->ledger))
+		flags |= ENTRY_START_TORN;
+	return core_op(c, mount_start_op, &flags);
 }
 
 static int start(struct core *c)
@@ -309,7 +375,7 @@ static int open_disk(struct core *c, struct errmsg *em)
 	return 0;
 }
 
-static void core_free(struct core *c)
+static void stop_jobs(struct core *c)
 {
 	mutex_lock(&c->jobs_mu);
 	c->jobs_stop = true;
@@ -317,17 +383,24 @@ static void core_free(struct core *c)
 	mutex_unlock(&c->jobs_mu);
 	for (unsigned i = 0; i < CORE_JOB_THREADS; i++)
 		thread_join(&c->job_threads[i]);
-	commit_abandon(c->commit);
-	while (c->dirty.next != &c->dirty) {
-		struct file *f = (struct file *)c->dirty.next;
+}
 
-		mutex_lock(&c->t.mu);
-		f->users++;
-		file_forget(f);
-		f->inode->row.flags &= ~(uint32_t)INODE_ORPHAN;
-		mutex_unlock(&c->t.mu);
-		file_give(c, f);
-	}
+/* From here on nothing is queued. */
+static void set_closing(struct core *c)
+{
+	mutex_lock(&c->t.mu);
+	c->closing = true;
+	mutex_unlock(&c->t.mu);
+}
+
+static void core_free(struct core *c)
+{
+	stop_jobs(c);
+	set_closing(c);
+	commit_abandon(take(c->commit));
+	while (c->handles)
+		core_release(c, c->handles);
+	file_drop_all(c);
 	actor_table_close(c->actors);
 	while (c->n_readers > 0)
 		idx_reader_close(c->readers[--c->n_readers]);
@@ -366,7 +439,7 @@ int core_open(struct core **out, const struct core_options *o,
 	if (rc >= 0)
 		rc = start(c);
 	if (rc >= 0 && !o->read_only)
-		rc = core_op(c, mount_start_op, NULL);
+		rc = enter_start(c);
 	if (rc >= 0 && !o->read_only)
 		rc = take_up(c);
 	if (rc < 0) {
@@ -398,6 +471,8 @@ int core_close(struct core *c, struct errmsg *em)
 
 	if (!c)
 		return 0;
+	/* what is queued behind the STOP would follow it in the log */
+	stop_jobs(c);
 	if (!c->o.read_only) {
 		rc = file_version_all(c, ENTRY_REASON_UNMOUNT);
 		if (rc < 0)
@@ -406,13 +481,7 @@ int core_close(struct core *c, struct errmsg *em)
 		if (rc >= 0)
 			rc = core_op(c, stop_op, NULL);
 	}
-	/* job threads end before the queue does */
-	mutex_lock(&c->jobs_mu);
-	c->jobs_stop = true;
-	cond_broadcast(&c->jobs_cond);
-	mutex_unlock(&c->jobs_mu);
-	for (unsigned i = 0; i < CORE_JOB_THREADS; i++)
-		thread_join(&c->job_threads[i]);
+	set_closing(c);
 	if (c->o.read_only) {
 		core_free(c);
 		return 0;

@@ -179,6 +179,8 @@ ssize_t must_use core_copy_range(struct core *c, const struct cred *cr,
 int must_use core_lseek(struct core *c, struct handle *h, uint64_t off,
 			int whence, uint64_t *out);
 uint64_t core_handle_ino(const struct handle *h);
+/* O_APPEND comes or goes with fcntl(F_SETFL). */
+void core_handle_append(struct handle *h, bool append);
 
 /* Called once with 0 or an error, from any thread, no locks held. */
 typedef void core_done_fn(void *ctx, int rc);

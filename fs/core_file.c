@@ -22,6 +22,11 @@ uint64_t core_handle_ino(const struct handle *h)
 	return h->inode->row.ino;
 }
 
+void core_handle_append(struct handle *h, bool append)
+{
+	atomic_store(&h->append, append);
+}
+
 /* --- open --- */
 
 struct open_arg {
@@ -45,6 +50,10 @@ static int open_op(struct core *c, struct itable_tx *tx, void *arg)
 	itable_hold(&c->t, i);
 	i->opens++;
 	c->n_handles++;
+	h->next = c->handles;
+	if (h->next)
+		h->next->prev = h;
+	c->handles = h;
 	if (!a->f)
 		return 0;
 	if (h->writable)
@@ -106,7 +115,8 @@ int core_open_file(struct core *c, const struct cred *cr, uint64_t ino,
 	*out_keep = true;
 	if (rc < 0)
 		return rc;
-	h->flags = flags;
+	h->sync = flags & (O_SYNC | O_DSYNC);
+	atomic_init(&h->append, flags & O_APPEND);
 	h->writable = (flags & O_ACCMODE) != O_RDONLY;
 	if (h->writable || flags & O_TRUNC)
 		rc = core_may_change(c, false);
@@ -153,9 +163,12 @@ void core_release(struct core *c, struct handle *h)
 	if (h->inode) {
 		h->inode->opens--;
 		c->n_handles--;
+		*(h->prev ? &h->prev->next : &c->handles) = h->next;
+		if (h->next)
+			h->next->prev = h->prev;
 		if (h->file && h->writable) {
 			version = --h->file->writers == 0 &&
-				  h->file->on_dirty &&
+				  h->file->on_dirty && !c->closing &&
 				  !(h->inode->row.flags & INODE_ORPHAN);
 		}
 		if (!h->file)
@@ -186,6 +199,22 @@ ssize_t core_read(struct core *c, struct handle *h, void *p, size_t n,
 	return content_read(h->file->content, p, n, off);
 }
 
+/*
+ * A change failed: some of it may be there nonetheless, and then the file is
+ * dirty like any other.  Returns rc.
+ */
+static int half_done(struct core *c, struct file *f, struct actor *a, int rc)
+{
+	struct content_state st;
+
+	content_state(f->content, &st);
+	mutex_lock(&c->t.mu);
+	if (st.dirty && !f->on_dirty)
+		file_dirtied(c, f, a, ENTRY_EXACT, core_now(c));
+	mutex_unlock(&c->t.mu);
+	return rc;
+}
+
 /* After bytes have changed: times, who, and what O_SYNC asks for. */
 static int wrote(struct core *c, struct handle *h, struct actor *a,
 		 uint8_t strength)
@@ -198,12 +227,23 @@ static int wrote(struct core *c, struct handle *h, struct actor *a,
 	mutex_unlock(&c->t.mu);
 	if (c->o.entries_every_write)
 		rc = file_version(c, h->file, ENTRY_REASON_EVERY_WRITE);
-	if (rc >= 0 && h->flags & (O_SYNC | O_DSYNC)) {
+	if (rc >= 0 && h->sync) {
 		rc = file_save(c, h->file, &seq);
 		if (rc >= 0)
 			rc = commit_flush(c->commit, seq);
 	}
 	return rc;
+}
+
+static int change(struct core *c, struct handle *h, const void *p, size_t n,
+		  uint64_t off, bool from_cache, struct actor *a)
+{
+	bool append = atomic_load(&h->append) && !from_cache;
+	uint64_t at = 0;
+	int rc = content_write(h->file->content, p, n, off, append, h->stream,
+			       &at);
+
+	return rc < 0 ? half_done(c, h->file, a, rc) : 0;
 }
 
 int core_write(struct core *c, const struct cred *cr, struct handle *h,
@@ -214,7 +254,6 @@ int core_write(struct core *c, const struct cred *cr, struct handle *h,
 	struct actor *a = from_cache || !cr->pid ? actor_hold(h->actor) :
 						   core_actor(c, cr);
 	uint8_t strength = from_cache || !cr->pid ? ENTRY_HANDLE : ENTRY_EXACT;
-	uint64_t at = 0;
 	int rc = core_may_change(c, false);
 
 	if (rc >= 0 && !h->file)
@@ -222,9 +261,7 @@ int core_write(struct core *c, const struct cred *cr, struct handle *h,
 	if (rc >= 0 && kill_suidgid && must_kill(c, h->inode))
 		rc = kill_suid(c, cr, h->inode->row.ino);
 	if (rc >= 0)
-		rc = content_write(h->file->content, p, n, off,
-				   h->flags & O_APPEND && !from_cache,
-				   h->stream, &at);
+		rc = change(c, h, p, n, off, from_cache, a);
 	if (rc >= 0)
 		rc = wrote(c, h, a, strength);
 	actor_drop(c->actors, a);
@@ -277,10 +314,11 @@ int core_fallocate(struct core *c, const struct cred *cr, struct handle *h,
 	default:
 		return -EOPNOTSUPP;
 	}
-	if (rc < 0)
-		return rc;
 	a = core_actor(c, cr);
-	rc = wrote(c, h, a, ENTRY_EXACT);
+	if (rc >= 0)
+		rc = wrote(c, h, a, ENTRY_EXACT);
+	else
+		rc = half_done(c, h->file, a, rc);
 	actor_drop(c->actors, a);
 	return rc;
 }

@@ -8,6 +8,7 @@
 #ifndef FS_CORE_INTERNAL_H
 #define FS_CORE_INTERNAL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -64,17 +65,20 @@ struct core {
 	struct job *jobs, **jobs_tail; /* guarded by jobs_mu */
 	bool jobs_stop;
 	struct thread job_threads[CORE_JOB_THREADS];
-	bool closing; /* guarded by t.mu */
+	bool closing; /* guarded by t.mu: nothing is queued any more */
+	struct handle *handles; /* all; guarded by t.mu */
 };
 
 /* An open file description. */
 struct handle {
-	struct inode *inode; /* a reference is held */
+	struct handle *next, *prev; /* core.handles; once inode is set */
+	struct inode *inode;	    /* a reference is held */
 	struct file *file;   /* a user is held; NULL: not a regular file */
 	struct actor *actor; /* who opened it */
 	uint64_t stream;
-	int flags;
 	bool writable;
+	bool sync;	    /* O_SYNC, O_DSYNC */
+	atomic_bool append; /* O_APPEND */
 };
 
 /* --- core_op.c: running an operation under the lock --- */

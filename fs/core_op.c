@@ -167,7 +167,7 @@ void core_reap(struct core *c, struct inode *i)
 	struct itable_tx tx = { .t = &c->t };
 
 	if (!(i->row.flags & INODE_ORPHAN) || i->gone || i->opens || i->file ||
-	    c->o.read_only)
+	    c->o.read_only || c->closing)
 		return;
 	if (core_submit(c, &tx, pend_new(ENTRY_FREE_ORPHAN, 0), i, NULL) < 0)
 		return;

@@ -173,6 +173,8 @@ int core_may_read(struct core *c, const struct cred *cr, uint64_t ino)
 		return 0;
 	if (rc < 0)
 		return rc == -ENOENT ? -EACCES : rc;
+	if (!st.st_nlink)
+		return -EACCES; /* gone, though somebody has it open */
 	if (!allowed(c, cr, &st, S_ISDIR(st.st_mode) ? 5 : 4))
 		return -EACCES;
 	for (unsigned depth = 0; ino != STATE_ROOT_INO && depth < 4096;

@@ -29,6 +29,7 @@ static void file_free(struct core *c, struct file *f)
 	if (!f)
 		return;
 	content_close(f->content);
+	content_saved_release(&f->owed.saved);
 	leafcell_drop(f->extents_cell);
 	actor_drop(c->actors, f->writer);
 	mutex_destroy(&f->save_mu);
@@ -74,6 +75,19 @@ void file_give(struct core *c, struct file *f)
 	mutex_unlock(&c->t.mu);
 	if (last)
 		file_free(c, f);
+}
+
+void file_drop_all(struct core *c)
+{
+	while (c->dirty.next != &c->dirty) {
+		struct file *f = (struct file *)c->dirty.next;
+
+		mutex_lock(&c->t.mu);
+		f->users++;
+		file_forget(f);
+		mutex_unlock(&c->t.mu);
+		file_give(c, f);
+	}
 }
 
 /*
@@ -227,7 +241,7 @@ static int file_new(struct core *c, struct file **out, struct inode *i,
 static int publish_locked(struct core *c, struct file *f, struct inode *i,
 			  const struct inode_row *seen)
 {
-	if (i->file || i->row.version != seen->version ||
+	if (i->gone || i->file || i->row.version != seen->version ||
 	    i->row.size != seen->size || i->row.flags != seen->flags)
 		return -ERR_RELOCKED;
 	f->inode = i;
@@ -317,7 +331,6 @@ void file_dirtied(struct core *c, struct file *f, struct actor *a,
 {
 	f->mtime_ns = f->ctime_ns = now;
 	f->times = true;
-	f->wrote_once = true;
 	f->strength = strength;
 	if (f->writer != a) {
 		struct actor *old = f->writer;

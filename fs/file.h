@@ -21,12 +21,19 @@
 
 #include "base/auto.h"
 #include "base/thread.h"
+#include "fs/content.h"
 #include "fs/itable.h"
 
 struct actor;
-struct content;
 struct core;
 struct leafcell;
+
+/* What content_save reported and no entry says yet. */
+struct file_owed {
+	struct content_saved saved;
+	size_t done; /* extents queued */
+	bool any;
+};
 
 struct file {
 	struct link dirty;   /* in core.dirty; first member */
@@ -37,17 +44,17 @@ struct file {
 	bool on_dirty;
 	bool job_queued;
 	bool times;	 /* the two below are newer than the row's */
-	bool touched;	 /* times moved though no byte did */
-	bool wrote_once; /* since the last version: writer is set */
 	int64_t mtime_ns, ctime_ns;
 	struct actor *writer; /* last; a reference */
 	uint8_t strength;     /* enum entry_strength of that */
 	int deferred;	      /* error to be told at the next flush or fsync */
-	int64_t retry_ns;     /* after a full disk: not before (monotonic) */
+	int64_t retry_ns;     /* after a failure: not before (monotonic) */
+	unsigned tries;	      /* failures in a row, but for full disks */
 	struct mutex save_mu; /* before itable.mu */
 	bool twin; /* a clone of a version with this tree and plain digest */
 	struct digest twin_root, twin_sha256;
 	struct leafcell *extents_cell; /* save_mu: last EXTENTS not absorbed */
+	struct file_owed owed;	       /* save_mu */
 };
 
 /*
@@ -72,6 +79,8 @@ void file_dirtied(struct core *c, struct file *f, struct actor *a,
 /* Onto the list of dirty files, or off it (itable.mu held). */
 void file_mark(struct core *c, struct file *f);
 void file_forget(struct file *f);
+/* At the end, when nothing else runs: all are dropped, saved or not. */
+void file_drop_all(struct core *c);
 /* An explicit mtime (utimens) from here on (itable.mu held). */
 void file_set_mtime(struct file *f, int64_t mtime);
 
@@ -91,7 +100,7 @@ void file_tick(struct core *c);
 void file_job(struct core *c, struct file *f);
 /* Body of a job thread. */
 void file_job_main(void *arg);
-/* Versions of everything dirty; first error. */
+/* Versions of everything dirty, of each that can; first error. */
 int must_use file_version_all(struct core *c, uint8_t reason);
 
 #endif

@@ -24,20 +24,15 @@
 /* Larger files wait until somebody asks: an unmount does not wait for them. */
 #define IDLE_DIGEST_MAX (256ULL << 20)
 
-enum { SMALL_BYTES = 1 << 20, SMALL_EXTENTS = 16, RETRY_MS = 1000 };
+enum { SMALL_BYTES = 1 << 20, SMALL_EXTENTS = 16 };
+enum { RETRY_MS = 1000, RETRY_DOUBLINGS = 6 };
 
 /* --- EXTENTS --- */
 
-struct save_arg {
-	struct file *f;
-	struct content_saved *s;
-	size_t done; /* extents queued */
-	bool first;
-};
-
-static struct pend *extents_entry(struct save_arg *a)
+static struct pend *extents_entry(const struct file *f)
 {
-	size_t left = a->s->n - a->done;
+	const struct content_saved *s = &f->owed.saved;
+	size_t left = s->n - f->owed.done;
 	size_t n = left < LIMIT_EXTENTS ? left : LIMIT_EXTENTS;
 	struct pend *p = pend_new(ENTRY_EXTENTS, 0);
 	struct entry_extent *v = calloc(n ? n : 1, sizeof(*v));
@@ -49,15 +44,15 @@ static struct pend *extents_entry(struct save_arg *a)
 	}
 	p->arrays = v;
 	for (size_t i = 0; i < n; i++) {
-		const struct extent_row *x = &a->s->extents[a->done + i];
+		const struct extent_row *x = &s->extents[f->owed.done + i];
 
 		v[i].offset = x->off;
 		v[i].length = x->len;
 		v[i].chunk = x->chunk;
 		v[i].chunk_offset = x->chunk_off;
 	}
-	p->e.body.extents.attribution = a->f->strength;
-	p->e.body.extents.size = a->s->size;
+	p->e.body.extents.attribution = f->strength;
+	p->e.body.extents.size = s->size;
 	p->e.body.extents.n = (uint16_t)n;
 	p->e.body.extents.v = v;
 	return p;
@@ -65,11 +60,11 @@ static struct pend *extents_entry(struct save_arg *a)
 
 static int save_op(struct core *c, struct itable_tx *tx, void *arg)
 {
-	struct save_arg *a = arg;
-	struct file *f = a->f;
+	struct file *f = arg;
+	struct file_owed *o = &f->owed;
 
-	while (a->first || a->done < a->s->n) {
-		struct pend *p = extents_entry(a);
+	while (o->any) {
+		struct pend *p = extents_entry(f);
 		struct leafcell *cell;
 		unsigned n;
 		int rc;
@@ -77,10 +72,6 @@ static int save_op(struct core *c, struct itable_tx *tx, void *arg)
 		if (!p)
 			return -ENOMEM;
 		n = p->e.body.extents.n;
-		if (a->first) { /* all small chunks ride with the first */
-			p->staged = take(a->s->staged);
-			p->n_staged = a->s->n_staged;
-		}
 		p->e.core.wall_ns = f->times ? f->ctime_ns : core_now(c);
 		cell = leafcell_hold(p->cell);
 		rc = core_submit(c, tx, p, f->inode, f->writer);
@@ -88,32 +79,77 @@ static int save_op(struct core *c, struct itable_tx *tx, void *arg)
 			leafcell_drop(cell);
 			return rc;
 		}
+		/* all small chunks ride with the first */
+		p->n_staged = o->saved.n_staged;
+		p->staged = take(o->saved.staged);
+		o->saved.n_staged = 0;
 		leafcell_drop(f->extents_cell);
 		f->extents_cell = cell;
-		a->first = false;
-		a->done += n;
+		o->done += n;
+		o->any = o->done < o->saved.n;
 	}
+	content_saved_release(&o->saved);
 	return 0;
+}
+
+/* Only the times moved (O_TRUNC of an empty file, a write of nothing). */
+static int touched_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	struct file *f = arg;
+	struct pend *p;
+
+	if (!f->times || f->inode->gone ||
+	    (f->mtime_ns == f->inode->row.mtime_ns &&
+	     f->ctime_ns <= f->inode->row.ctime_ns))
+		return 0;
+	p = pend_new(ENTRY_SETATTR, 0);
+	if (!p)
+		return -ENOMEM;
+	p->e.body.setattr.mask = ENTRY_ATTR_MTIME;
+	p->e.body.setattr.mtime_ns = f->mtime_ns;
+	p->e.core.wall_ns = f->ctime_ns;
+	if (f->inode->row.ctime_ns > f->ctime_ns)
+		p->e.core.wall_ns = f->inode->row.ctime_ns;
+	return core_submit(c, tx, p, f->inode, f->writer);
+}
+
+/* The content counts it as saved: what could not be queued is tried again. */
+static int settle_owed(struct core *c, struct file *f)
+{
+	return f->owed.any ? core_op(c, save_op, f) : 0;
 }
 
 static int save_held(struct core *c, struct file *f)
 {
-	struct content_saved s;
-	struct save_arg a = { .f = f, .s = &s };
+	struct file_owed *o = &f->owed;
 	struct content_state st;
-	int rc;
+	int rc = settle_owed(c, f);
 
-	content_state(f->content, &st);
-	if (!st.dirty)
-		return 0; /* the last version says it all */
-	memset(&s, 0, sizeof(s));
-	rc = content_save(f->content, &s);
 	if (rc < 0)
 		return rc;
-	a.first = s.n > 0 || s.size_changed;
-	rc = core_op(c, save_op, &a);
-	content_saved_release(&s);
-	return rc;
+	content_state(f->content, &st);
+	if (!st.dirty) /* the last version says it all, but for the times */
+		return core_op(c, touched_op, f);
+	rc = content_save(f->content, &o->saved);
+	if (rc < 0)
+		return rc;
+	o->done = 0;
+	o->any = o->saved.n > 0 || o->saved.size_changed;
+	if (!o->any)
+		content_saved_release(&o->saved);
+	return settle_owed(c, f);
+}
+
+/* When the tick tries again: what no time mends, ever more rarely. */
+static void note_result(struct core *c, struct file *f, int rc)
+{
+	if (rc == -ENOSPC || rc >= 0)
+		f->tries = 0;
+	else if (f->tries < RETRY_DOUBLINGS)
+		f->tries++;
+	if (rc < 0)
+		f->retry_ns = vio_mono_ns(c->vio) +
+			      (RETRY_MS * 1000000LL << f->tries);
 }
 
 int file_save(struct core *c, struct file *f, uint64_t *out_seq)
@@ -124,8 +160,7 @@ int file_save(struct core *c, struct file *f, uint64_t *out_seq)
 	rc = save_held(c, f);
 	mutex_lock(&c->t.mu);
 	*out_seq = commit_last_seq(c->commit);
-	if (rc < 0)
-		f->retry_ns = vio_mono_ns(c->vio) + RETRY_MS * 1000000LL;
+	note_result(c, f, rc);
 	mutex_unlock(&c->t.mu);
 	mutex_unlock(&f->save_mu);
 	return rc;
@@ -225,8 +260,6 @@ static int version_op(struct core *c, struct itable_tx *tx, void *arg)
 		p->reads = reads;
 	}
 	p->extents = leafcell_hold(f->extents_cell);
-	p->staged = take(a->v->staged);
-	p->n_staged = a->v->n_staged;
 	p->e.core.wall_ns = f->times ? f->ctime_ns : 0;
 	if (f->times && i->row.ctime_ns > f->ctime_ns)
 		p->e.core.wall_ns = i->row.ctime_ns;
@@ -236,6 +269,8 @@ static int version_op(struct core *c, struct itable_tx *tx, void *arg)
 		leafcell_drop(cell);
 		return rc;
 	}
+	p->n_staged = a->v->n_staged;
+	p->staged = take(a->v->staged);
 	leafcell_drop(i->version_cell);
 	i->version_cell = cell;
 	leafcell_drop(f->extents_cell);
@@ -247,32 +282,10 @@ static int version_op(struct core *c, struct itable_tx *tx, void *arg)
 	return 0;
 }
 
-/* Only the times moved (O_TRUNC of an empty file, a write of nothing). */
-static int touched_op(struct core *c, struct itable_tx *tx, void *arg)
-{
-	struct file *f = arg;
-	struct pend *p;
-
-	if (!f->times || f->inode->gone ||
-	    (f->mtime_ns == f->inode->row.mtime_ns &&
-	     f->ctime_ns <= f->inode->row.ctime_ns))
-		return 0;
-	p = pend_new(ENTRY_SETATTR, 0);
-	if (!p)
-		return -ENOMEM;
-	p->e.body.setattr.mask = ENTRY_ATTR_MTIME;
-	p->e.body.setattr.mtime_ns = f->mtime_ns;
-	p->e.core.wall_ns = f->ctime_ns;
-	if (f->inode->row.ctime_ns > f->ctime_ns)
-		p->e.core.wall_ns = f->inode->row.ctime_ns;
-	return core_submit(c, tx, p, f->inode, f->writer);
-}
-
 /* Under itable.mu after a version: what is still owed? */
 static void settle_locked(struct core *c, struct file *f)
 {
 	struct content_state st;
-
 	bool again;
 
 	content_state(f->content, &st);
@@ -283,7 +296,6 @@ static void settle_locked(struct core *c, struct file *f)
 		return;
 	}
 	f->times = false;
-	f->wrote_once = false;
 	if (!f->writers) {
 		actor_drop(c->actors, f->writer);
 		f->writer = NULL;
@@ -296,8 +308,10 @@ static int version_held(struct core *c, struct file *f, uint8_t reason)
 	struct version_arg a = { .f = f, .v = &v, .reason = reason };
 	struct content_state st;
 	bool empty_first;
-	int rc;
+	int rc = settle_owed(c, f);
 
+	if (rc < 0)
+		return rc;
 	content_state(f->content, &st);
 	mutex_lock(&c->t.mu);
 	empty_first = !f->inode->row.version && reason == ENTRY_REASON_DEMAND;
@@ -330,13 +344,11 @@ int file_version(struct core *c, struct file *f, uint8_t reason)
 	mutex_lock(&f->save_mu);
 	rc = version_held(c, f, reason);
 	mutex_unlock(&f->save_mu);
-	if (rc < 0) {
-		mutex_lock(&c->t.mu);
-		f->retry_ns = vio_mono_ns(c->vio) + RETRY_MS * 1000000LL;
-		if (!f->deferred)
-			f->deferred = rc;
-		mutex_unlock(&c->t.mu);
-	}
+	mutex_lock(&c->t.mu);
+	note_result(c, f, rc);
+	if (rc < 0 && !f->deferred)
+		f->deferred = rc;
+	mutex_unlock(&c->t.mu);
 	return rc;
 }
 

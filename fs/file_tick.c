@@ -64,13 +64,20 @@ static void do_due(struct core *c, struct file *f)
 	file_give(c, f);
 }
 
-static void push_job(struct core *c, struct job *j)
+/* False when the job threads have been told to end. */
+static bool push_job(struct core *c, struct job *j)
 {
+	bool stop;
+
 	mutex_lock(&c->jobs_mu);
-	*c->jobs_tail = j;
-	c->jobs_tail = &j->next;
-	cond_signal(&c->jobs_cond);
+	stop = c->jobs_stop;
+	if (!stop) {
+		*c->jobs_tail = j;
+		c->jobs_tail = &j->next;
+		cond_signal(&c->jobs_cond);
+	}
 	mutex_unlock(&c->jobs_mu);
+	return !stop;
 }
 
 /* --- plain digests that are owed --- */
@@ -117,7 +124,8 @@ static void digest_when_idle(struct core *c)
 		free(j);
 		return;
 	}
-	push_job(c, j);
+	if (!push_job(c, j))
+		free(j);
 }
 
 void file_job(struct core *c, struct file *f)
@@ -138,7 +146,10 @@ void file_job(struct core *c, struct file *f)
 		do_due(c, f);
 		return;
 	}
-	push_job(c, j);
+	if (!push_job(c, j)) {
+		free(j);
+		file_give(c, f);
+	}
 }
 
 void file_job_main(void *arg)
@@ -206,25 +217,40 @@ void file_tick(struct core *c)
 		digest_when_idle(c);
 }
 
+/* The others come first when this is tried again. */
+static void to_the_end(struct core *c, struct file *f)
+{
+	mutex_lock(&c->t.mu);
+	if (f->on_dirty) {
+		file_forget(f);
+		file_mark(c, f);
+	}
+	mutex_unlock(&c->t.mu);
+}
+
 int file_version_all(struct core *c, uint8_t reason)
 {
 	struct file *v[64];
 	unsigned n, budget = 0;
-	int rc = 0;
+	int first = 0;
 
 	/* once each: files written to all the time never rest */
 	mutex_lock(&c->t.mu);
 	for (struct link *l = c->dirty.next; l != &c->dirty; l = l->next)
 		budget++;
 	mutex_unlock(&c->t.mu);
-	while (!rc && budget > 0 &&
+	while (budget > 0 &&
 	       (n = collect(c, v, budget < 64 ? budget : 64, true)) > 0) {
 		budget -= n;
 		for (unsigned i = 0; i < n; i++) {
-			if (!rc)
-				rc = file_version(c, v[i], reason);
+			int rc = file_version(c, v[i], reason);
+
+			if (rc < 0)
+				to_the_end(c, v[i]);
+			if (rc < 0 && !first)
+				first = rc;
 			file_give(c, v[i]);
 		}
 	}
-	return rc;
+	return first;
 }

@@ -174,6 +174,8 @@ static void ll_write(fuse_req_t req, fuse_ino_t ino, const char *p, size_t size,
 	struct cred cr = fuse_ll_cred(req);
 	int rc = -EROFS;
 
+	if (!VDIR_IS_VIRTUAL(ino) && !fi->writepage)
+		core_handle_append(handle_of(fi), fi->flags & O_APPEND);
 	if (!VDIR_IS_VIRTUAL(ino))
 		rc = core_write(l->o.core, &cr, handle_of(fi), p, size,
 				(uint64_t)off, fuse_ll_kill(), fi->writepage);
