@@ -6,8 +6,8 @@
  * What is checked: a reader sees each 4096-block as one writer wrote it and
  * never older than what was there when the read began (writers stamp blocks
  * with ascending numbers and publish them after the write returned); appends
- * are whole and none is lost; every stream reads back; the version at the end
- * is the canonical one; nothing stays buffered or charged.
+ * are whole and none is lost; every stream reads back, and so does a clone of
+ * what there is of it; the version at the end is the canonical one; nothing stays buffered or charged.
  */
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -231,6 +231,37 @@ static void keep(void *arg)
 	}
 }
 
+/* Clones a stream while it is written: a prefix, with the right bytes. */
+static void clone_once(struct shared *s)
+{
+	struct content *c = NULL;
+	struct content_version v = { .gen = 0 };
+	struct digest want = { 0 };
+	autofree uint8_t *p = malloc(STREAM);
+	autofree uint8_t *q = malloc(65536);
+	uint64_t n = 0;
+
+	must(p && q && !content_open(&c, s->pool, &digest_zero, 0));
+	must(content_clone(c, 0, s->stream[0], 0, UINT64_MAX, &n) == 0);
+	must(n % 65536 == 0 && content_read(c, p, STREAM, 0) == (ssize_t)n);
+	for (uint64_t off = 0; off < n; off += 65536) {
+		stream_bytes(q, 65536, off, 0);
+		must(memcmp(p + off, q, 65536) == 0);
+	}
+	version(s, c, &v);
+	model_content_root(&want, p, n);
+	must(digest_eq(&want, &v.root));
+	content_close(c);
+}
+
+static void clone_all(void *arg)
+{
+	struct task *t = arg;
+
+	while (!atomic_load(&t->s->stop))
+		clone_once(t->s);
+}
+
 /* Ends a content: reads all, makes the version, compares with the oracle. */
 static uint8_t *finish(struct shared *s, struct content *c, uint64_t size)
 {
@@ -275,6 +306,7 @@ static void run(struct shared *s)
 {
 	struct task writer[WRITERS], appender[APPENDERS], streamer[STREAMS];
 	struct task watcher = { .s = s };
+	struct task cloner = { .s = s };
 	struct task keeper[2];
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -292,6 +324,7 @@ static void run(struct shared *s)
 				   &keeper[i]));
 	}
 	must(!thread_start(&watcher.thread, "watcher", watch, &watcher));
+	must(!thread_start(&cloner.thread, "cloner", clone_all, &cloner));
 	for (unsigned i = 0; i < 2; i++) {
 		thread_join(&writer[i].thread);
 		thread_join(&appender[i].thread);
@@ -301,6 +334,7 @@ static void run(struct shared *s)
 	for (unsigned i = 0; i < 2; i++)
 		thread_join(&keeper[i].thread);
 	thread_join(&watcher.thread);
+	thread_join(&cloner.thread);
 }
 
 static void check(struct shared *s)
