@@ -217,6 +217,22 @@ static int set_op(struct core *c, struct itable_tx *tx, void *arg)
 	return core_submit(c, tx, set_entry(a), i, a->actor);
 }
 
+/* Who may use which namespace is the kernel's to say; others mean nothing. */
+static bool known_namespace(const char *name)
+{
+	static const char *const prefixes[] = {
+		"user.",
+		"trusted.",
+		"security.",
+		"system.posix_acl_",
+	};
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
+		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
+			return true;
+	return false;
+}
+
 static int set(struct core *c, const struct cred *cr, struct set_arg *a)
 {
 	size_t name = strlen(a->name);
@@ -228,6 +244,8 @@ static int set(struct core *c, const struct cred *cr, struct set_arg *a)
 		return -E2BIG;
 	if (!strncmp(a->name, "user.vouch.", 11))
 		return -EPERM; /* read-only, ours */
+	if (!known_namespace(a->name))
+		return -EOPNOTSUPP;
 	rc = core_may_change(c, !a->remove);
 	if (rc < 0)
 		return rc;
