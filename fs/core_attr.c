@@ -307,7 +307,8 @@ int core_setattr(struct core *c, const struct cred *cr, uint64_t ino,
 		return in->st_size < 0 ? -EINVAL : -EFBIG;
 	a.actor = core_actor(c, cr);
 	if (mask & CORE_SET_SIZE) {
-		rc = set_size(c, a.actor, ino, (uint64_t)in->st_size, h != NULL);
+		rc = set_size(c, a.actor, ino, (uint64_t)in->st_size,
+			      h != NULL);
 		a.mask &= ~(uint32_t)(CORE_SET_SIZE | CORE_SET_CTIME);
 		/* the kernel's "now" beside a size is what set_size did */
 		if (!(mask & CORE_SET_MTIME))

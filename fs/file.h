@@ -43,7 +43,7 @@ struct file {
 	uint32_t writers; /* handles that may write */
 	bool on_dirty;
 	bool job_queued;
-	bool times;	 /* the two below are newer than the row's */
+	bool times; /* the two below are newer than the row's */
 	int64_t mtime_ns, ctime_ns;
 	struct actor *writer; /* last; a reference */
 	uint8_t strength;     /* enum entry_strength of that */
