@@ -35,6 +35,7 @@
 #include "fs/fuse_ll.h"
 #include "fs/guard_place.h"
 #include "fs/mount_impl.h"
+#include "ledger/ledger.h"
 
 enum { READ_AHEAD_KB = 1024 };
 /* Added up by the eventfd: 16 bits each, 32 for the last. */
@@ -289,10 +290,23 @@ static int wire(struct mount *m, struct errmsg *em)
 	return rc;
 }
 
+/* What was wrong with the log at the start and was put right. */
+static void log_notes(const char *notes)
+{
+	while (*notes) {
+		int n = (int)strcspn(notes, "\n");
+
+		log_event(LOG_WARN, "found_at_start", "what=\"%.*s\"", n,
+			  notes);
+		notes += n + (notes[n] != '\0');
+	}
+}
+
 static void on_ready(void *ctx)
 {
 	struct mount *m = ctx;
 
+	log_notes(ledger_notes(core_ledger(m->core)));
 	log_event(LOG_INFO, "mounted", "dir=\"%s\" store=\"%s\"%s", m->dir,
 		  m->store, m->opt.read_only ? " read_only=1" : "");
 	wake(m, WAKE_READY);

@@ -99,8 +99,9 @@ static int load_trust(struct trust *out, const char *given, struct errmsg *em)
 	if (path == NULL)
 		path = (char *)home.p;
 	rc = read_small(&b, path, TRUST_FILE_MAX, em);
-	if (rc == 0)
-		rc = trust_parse(out, b.p, b.n, em);
+	if (rc < 0)
+		return rc;
+	rc = trust_parse(out, b.p, b.n, em);
 	return rc == 0 ? 0 : errmsg_wrap(em, rc, "%s", path);
 }
 

@@ -17,6 +17,7 @@
 #include "ledger/volume.h"
 #include "mount-tools/ctl.h"
 #include "mount-tools/opt.h"
+#include "mount-tools/status_more.h"
 #include "mount-tools/vouch.h"
 
 struct status {
@@ -56,6 +57,7 @@ static void print_log(const struct json *r)
 {
 	char text[256];
 	const char *origin = json_get_str(r, "origin");
+	const char *words = json_get_str(r, "rollback_words");
 	bool guarded = json_get_bool(r, "guarded", false);
 
 	line("log", origin ? origin : "?");
@@ -63,8 +65,11 @@ static void print_log(const struct json *r)
 		 (unsigned long long)number(r, "seals"),
 		 (unsigned long long)number(r, "checkpointed"));
 	line("", text);
-	line("rollback",
-	     guarded ? "guarded: an old copy is noticed" : "protection: none");
+	if (words)
+		line("ROLLBACK", words);
+	else
+		line("rollback", guarded ? "guarded: an old copy is noticed" :
+					   "protection: none");
 }
 
 /* What dedup and compression save over keeping every version whole. */
@@ -122,7 +127,7 @@ static void print_pending(const struct json *r)
 	line("pending", text);
 }
 
-static void print_mounted(const struct json *r)
+static void print_mounted(const struct json *r, const char *store)
 {
 	char when[TEXT_TIME_SIZE] = "?", text[512];
 	const char *dir = json_get_str(r, "dir");
@@ -141,6 +146,7 @@ static void print_mounted(const struct json *r)
 	line("since", text);
 	print_log(r);
 	print_content(r);
+	status_print_replicas(store);
 	print_pending(r);
 	if (failed < 0) {
 		line("FAILED", words && *words ? words : err_text((int)failed));
@@ -240,7 +246,7 @@ static int show_mounted(struct status *s, const char *store, const char *dir,
 		print_json("mounted", store, dir, r, NULL);
 	} else {
 		head(store, "mounted");
-		print_mounted(r);
+		print_mounted(r, store);
 	}
 	json_free(doc);
 	return 0;
@@ -261,6 +267,7 @@ static int read_log(struct buf *out, const char *store, struct errmsg *em)
 	if (rc == 0) {
 		control_add_str(out, "origin", ledger_origin(l));
 		control_add_bool(out, "guarded", volume.guarded);
+		status_add_guard(out, l, &volume, o.vio);
 		control_add_u64(out, "seals", ledger_size(l));
 		control_add_u64(out, "checkpointed", ledger_checkpointed(l));
 		control_add_u64(out, "unsettled_bytes", ledger_unsettled(l));

@@ -86,10 +86,12 @@ static char *resolve_parent(const char *path)
 	return out;
 }
 
+/* Else errno says why not. */
 static bool is_store(const char *path)
 {
 	char conf[PATH_MAX];
 
+	errno = ENAMETOOLONG;
 	return snprintf(conf, sizeof(conf), "%s/%s", path, VOLUME_FILE) <
 		       (int)sizeof(conf) &&
 	       access(conf, F_OK) == 0;
@@ -144,6 +146,8 @@ static int find_in(struct ctl_place *out, const struct mounts *m,
 		return fill_mounted(out, one, far);
 	if (is_store(path))
 		return fill_store(out, m, path);
+	if (errno == EACCES || errno == ENAMETOOLONG)
+		return errmsg_set(em, -errno, "%s: %s", path, err_text(-errno));
 	return errmsg_set(em, -ENOENT,
 			  "%s is neither inside a vouchfs mount nor a store",
 			  path);

@@ -56,6 +56,27 @@ daemon_pid() {
 	vouch status mnt --format=json | jq -r .pid
 }
 
+# flip FILE OFFSET: inverts one byte
+flip() {
+	local was
+	was=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
+	printf "\\x$(printf %02x $((was ^ 255)))" |
+		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# keep_volume, then again and again fresh_volume: vol and its guard as they
+# were; the lock stays the same file, else it would be a copy.
+keep_volume() {
+	rm -rf kept kept-guard
+	cp -a vol kept && cp -a guard kept-guard
+}
+
+fresh_volume() {
+	find vol -mindepth 1 ! -path vol/lock -delete
+	tar -C kept -c --exclude=./lock . | tar -C vol -x
+	rm -rf guard && cp -a kept-guard guard
+}
+
 clean_up() {
 	local status=$? dir
 	cd "$TMPDIR_OF_TEST" || exit 1
