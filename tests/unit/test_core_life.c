@@ -1,0 +1,298 @@
+/*
+ * test_core_life.c - beginnings and ends: of files without names, of mounts,
+ * of handles; and what order in the queue means for attributes.
+ */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "fs/core_internal.h"
+#include "ledger/ledger.h"
+#include "tests/sim/prng.h"
+#include "tests/sim/vol.h"
+
+static struct handle *make(struct core *c, const char *name, int flags,
+			   struct stat *st)
+{
+	struct handle *h = NULL;
+
+	cr_assert_eq(core_create(c, &vol_cred, 1, name, 0644, flags, &h, st),
+		     0);
+	return h;
+}
+
+static void put(struct core *c, struct handle *h, const void *p, size_t n,
+		uint64_t off)
+{
+	cr_assert_eq(core_write(c, &vol_cred, h, p, n, off, false, false), 0);
+}
+
+static struct handle *open_named(struct core *c, const char *name, int flags)
+{
+	struct handle *h = NULL;
+	struct stat st;
+	bool keep;
+
+	cr_assert_eq(core_lookup(c, 1, name, &st), 0);
+	cr_assert_eq(core_open_file(c, &vol_cred, st.st_ino, flags, false, &h,
+				    &keep),
+		     0);
+	return h;
+}
+
+static void start(struct vol *v, uint64_t seed)
+{
+	vol_init(v, seed);
+	cr_assert_eq(vol_mount(v), 0);
+}
+
+static void end(struct vol *v)
+{
+	cr_assert_eq(vol_umount(v), 0);
+	vol_release(v);
+}
+
+/* --- files without names --- */
+
+static void cut(struct core *c, uint64_t ino, off_t size)
+{
+	struct stat in = { .st_size = size }, out;
+
+	cr_assert_eq(
+		core_setattr(c, &vol_cred, ino, NULL, CORE_SET_SIZE, &in, &out),
+		0);
+}
+
+Test(core_life, truncated_file_is_gone_when_unlinked)
+{
+	struct vol v;
+	struct stat st;
+
+	start(&v, 1);
+	core_release(v.core, make(v.core, "a", O_RDWR, &st));
+	cut(v.core, st.st_ino, 100);
+	cr_assert_eq(core_unlink(v.core, &vol_cred, 1, "a"), 0);
+	cr_assert_eq(v.core->dirty.next, &v.core->dirty);
+	cr_assert_eq(content_pool_dirty(v.core->pool), 0);
+	while (core_step(v.core))
+		;
+	cr_assert_null(itable_find_inode(&v.core->t, st.st_ino));
+	end(&v);
+}
+
+Test(core_life, truncated_file_is_gone_when_renamed_over)
+{
+	struct vol v;
+	struct stat st, other;
+
+	start(&v, 2);
+	core_release(v.core, make(v.core, "a", O_RDWR, &st));
+	core_release(v.core, make(v.core, "b", O_RDWR, &other));
+	cut(v.core, st.st_ino, 100);
+	cr_assert_eq(core_rename(v.core, &vol_cred, 1, "b", 1, "a", 0), 0);
+	cr_assert_eq(v.core->dirty.next, &v.core->dirty);
+	while (core_step(v.core))
+		;
+	cr_assert_null(itable_find_inode(&v.core->t, st.st_ino));
+	cr_assert_eq(core_lookup(v.core, 1, "a", &st), 0);
+	cr_assert_eq(st.st_ino, other.st_ino);
+	end(&v);
+}
+
+/* --- how a mount begins tells how the one before ended --- */
+
+static unsigned start_flags(struct core *c)
+{
+	unsigned flags = 0;
+
+	cr_assert_eq(core_settle_index(c), 0);
+	for (uint64_t seal = ledger_size(c->ledger); seal-- > 0;) {
+		struct ledger_record rec;
+		bool found = false;
+
+		cr_assert_eq(ledger_read(c->ledger, &rec, seal), 0);
+		for (uint32_t i = 0; i < rec.count && !found; i++) {
+			const uint8_t *p = NULL;
+			struct entry e;
+			uint32_t n = 0;
+
+			cr_assert_geq(ledger_record_entry(&rec, i, &p, &n), 0);
+			cr_assert_geq(entry_open(&e, NULL, p, n, NULL), 0);
+			found = e.core.kind == ENTRY_MOUNT_START;
+			if (found)
+				flags = e.body.mount_start.flags;
+		}
+		ledger_record_release(&rec);
+		if (found)
+			return flags;
+	}
+	cr_assert_fail("no MOUNT_START");
+	return 0;
+}
+
+Test(core_life, mount_start_says_how_the_last_mount_ended)
+{
+	struct vol v;
+	struct stat st;
+
+	start(&v, 3);
+	cr_assert_eq(start_flags(v.core), ENTRY_START_CLEAN);
+	cr_assert_eq(vol_umount(&v), 0);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(start_flags(v.core), ENTRY_START_CLEAN);
+	core_release(v.core, make(v.core, "a", O_RDWR, &st));
+	cr_assert_eq(core_sync(v.core), 0);
+	vol_kill(&v);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(start_flags(v.core) & ENTRY_START_CLEAN, 0);
+	cr_assert_eq(vol_umount(&v), 0);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(start_flags(v.core), ENTRY_START_CLEAN);
+	end(&v);
+}
+
+/* --- ends --- */
+
+Test(core_life, handles_left_open_are_closed_with_the_volume)
+{
+	struct vol v;
+	struct stat st;
+	struct handle *h;
+	char out[8] = "";
+
+	start(&v, 4);
+	put(v.core, make(v.core, "a", O_RDWR, &st), "abc", 3, 0);
+	make(v.core, "b", O_RDWR, &st);
+	cr_assert_eq(core_unlink(v.core, &vol_cred, 1, "b"), 0);
+	cr_assert_eq(vol_umount(&v), 0);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(core_getattr(v.core, st.st_ino, &st), -ENOENT);
+	h = open_named(v.core, "a", O_RDONLY);
+	cr_assert_eq(core_read(v.core, h, out, sizeof(out), 0), 3);
+	cr_assert_str_eq(out, "abc");
+	end(&v);
+}
+
+/* Every 512th byte of the first pack is wrong from now on. */
+static void damage_pack(struct vol *v)
+{
+	const char *path = "packs/00000001.pack";
+
+	for (uint64_t off = 4096;; off += 512)
+		if (vio_sim_flip(v->sim, path, off, 3) < 0)
+			return;
+}
+
+Test(core_life, one_file_that_cannot_be_saved_spares_the_others)
+{
+	static uint8_t bytes[200000];
+	struct vol v;
+	struct stat st;
+	struct handle *h;
+	struct prng rng;
+
+	prng_init(&rng, 5);
+	prng_bytes(&rng, bytes, sizeof(bytes));
+	start(&v, 5);
+	h = make(v.core, "bad", O_RDWR, &st);
+	put(v.core, h, bytes, sizeof(bytes), 0);
+	core_release(v.core, h);
+	cr_assert_eq(vol_umount(&v), 0);
+	damage_pack(&v);
+	cr_assert_eq(vol_mount(&v), 0);
+	put(v.core, open_named(v.core, "bad", O_RDWR), "x", 1, 100000);
+	put(v.core, make(v.core, "good", O_RDWR, &st), "hello", 5, 0);
+	cr_assert_lt(vol_umount(&v), 0);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(core_lookup(v.core, 1, "good", &st), 0);
+	cr_assert_eq(st.st_size, 5);
+	end(&v);
+}
+
+/* --- order of attributes --- */
+
+static struct core *mount_with_actors(struct vol *v)
+{
+	struct core_options o = {
+		.store = v->tmp.path,
+		.vio = vio_sim_vio(v->sim),
+		.guard_vio = vio_sim_vio(v->guard),
+		.no_threads = true,
+		.wal_segment_bytes = 1 << 20,
+		.journal_segment_bytes = 1 << 20,
+	};
+	struct errmsg em = ERRMSG_INIT;
+
+	cr_assert_eq(core_open(&v->core, &o, &em), 0);
+	return v->core;
+}
+
+Test(core_life, times_of_a_directory_come_after_the_names_in_it)
+{
+	struct cred cr = vol_cred;
+	struct vol v;
+	struct stat dir, st, in = { .st_mode = 0700 };
+	struct core *c;
+
+	cr.pid = (uint32_t)getpid();
+	vol_init(&v, 6);
+	c = mount_with_actors(&v);
+	cr_assert_eq(core_mknod(c, &cr, 1, "d", S_IFDIR | 0755, 0, &dir), 0);
+	cr_assert_eq(
+		core_setattr(c, &cr, dir.st_ino, NULL, CORE_SET_MODE, &in, &st),
+		0);
+	cr_assert_eq(
+		core_mknod(c, &cr, dir.st_ino, "f", S_IFREG | 0644, 0, &st), 0);
+	in.st_mtim.tv_sec = 1000000000;
+	cr_assert_eq(core_setattr(c, &cr, dir.st_ino, NULL, CORE_SET_MTIME, &in,
+				  &dir),
+		     0);
+	cr_assert_eq(dir.st_mtim.tv_sec, 1000000000);
+	cr_assert_eq(vol_umount(&v), 0);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(core_getattr(v.core, dir.st_ino, &st), 0);
+	cr_assert_eq(st.st_mtim.tv_sec, 1000000000);
+	cr_assert_eq(st.st_mtim.tv_nsec, 0);
+	cr_assert_eq(memcmp(&st.st_ctim, &dir.st_ctim, sizeof(st.st_ctim)), 0);
+	end(&v);
+}
+
+Test(core_life, ftruncate_to_the_same_size_moves_the_times)
+{
+	struct vol v;
+	struct stat before, after, in = { .st_size = 3 };
+	struct handle *h;
+
+	start(&v, 7);
+	h = make(v.core, "a", O_RDWR, &before);
+	put(v.core, h, "abc", 3, 0);
+	cr_assert_eq(core_getattr(v.core, before.st_ino, &before), 0);
+	vio_sim_advance(v.sim, 5000000000LL);
+	cr_assert_eq(core_setattr(v.core, &vol_cred, before.st_ino, h,
+				  CORE_SET_SIZE, &in, &after),
+		     0);
+	cr_assert_gt(after.st_mtim.tv_sec, before.st_mtim.tv_sec);
+	core_release(v.core, h);
+	end(&v);
+}
+
+Test(core_life, append_comes_and_goes_with_the_flag)
+{
+	struct vol v;
+	struct stat st;
+	struct handle *h;
+	char out[8] = "";
+
+	start(&v, 8);
+	h = make(v.core, "a", O_RDWR | O_APPEND, &st);
+	put(v.core, h, "abc", 3, 0);
+	put(v.core, h, "def", 3, 0);
+	core_handle_append(h, false);
+	put(v.core, h, "X", 1, 0);
+	cr_assert_eq(core_read(v.core, h, out, sizeof(out), 0), 6);
+	cr_assert_str_eq(out, "Xbcdef");
+	core_release(v.core, h);
+	end(&v);
+}
