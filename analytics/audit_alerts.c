@@ -100,8 +100,7 @@ static int is_alert(struct provider *p, const struct idx_entry *e, bool *out)
 		return 0;
 	rc = line_load(p->core, &stored, &entry, e->no);
 	if (rc >= 0 && !entry.body.opaque)
-		*out = entry.body.mount_start.flags &
-		       (ENTRY_START_TORN | ENTRY_START_ADOPTED);
+		*out = entry.body.mount_start.flags != ENTRY_START_CLEAN;
 	buf_release(&stored);
 	return rc;
 }
