@@ -170,7 +170,7 @@ count_of() {
 	case $1 in
 	*lone*) echo "$lone" ;;
 	SQLite*) awk -v s="$seconds" -v t="$(median "$1" mnt)" \
-		'BEGIN { print t > 0 ? s * 1000 / t : 1 }' ;;
+		'BEGIN { print (t > 0 ? s * 1000 / t : 1) }' ;;
 	*) echo "${amount[$1]}" ;;
 	esac
 }

@@ -473,9 +473,9 @@ static const struct fuse_lowlevel_ops ops = {
 
 int main(int argc, char **argv)
 {
-	char *fuse_argv[] = { argv[0], "-o",
-			      "default_permissions,fsname=memfs,subtype=memfs",
-			      NULL };
+	static char o[] = "-o", options[] = "default_permissions,"
+					    "fsname=memfs,subtype=memfs";
+	char *fuse_argv[] = { argv[0], o, options, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, fuse_argv);
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
 	struct fuse_session *s;
