@@ -23,6 +23,7 @@
 #define RENAME_EXCHANGE 2
 #endif
 
+/* Its name in row.parent: together they tell a version's path. */
 static void set_hint(struct inode *i, const char *name)
 {
 	if (i->hint && !strcmp(i->hint, name))
@@ -89,7 +90,8 @@ static int lookup_op(struct core *c, struct itable_tx *tx, void *arg)
 		return rc;
 	if (!i)
 		return -ENOENT;
-	set_hint(i, a->name);
+	if (i->row.parent == a->parent) /* else by another of its links */
+		set_hint(i, a->name);
 	core_fill_stat(c, i, a->out);
 	return 0;
 }
@@ -354,8 +356,7 @@ static int link_op(struct core *c, struct itable_tx *tx, void *arg)
 	rc = core_submit(c, tx, p, i, a->actor);
 	if (rc < 0)
 		return rc;
-	if (!i->hint)
-		set_hint(i, a->name);
+	set_hint(i, a->name);
 	core_fill_stat(c, i, a->out);
 	return 0;
 }
@@ -434,7 +435,13 @@ static int unlink_op(struct core *c, struct itable_tx *tx, void *arg)
 	if (a->dir || (i->row.nlink == 1 && !i->opens && !i->file))
 		p->e.body.link.flags |= ENTRY_UNLINK_FREED;
 	a->ino = i->row.ino;
-	return core_submit(c, tx, p, i, a->actor);
+	rc = core_submit(c, tx, p, i, a->actor);
+	if (rc >= 0 && i->row.parent == a->parent && i->hint &&
+	    !strcmp(i->hint, a->name)) {
+		free(i->hint);
+		i->hint = NULL; /* another link's is not known */
+	}
+	return rc;
 }
 
 static int unlink_any(struct core *c, const struct cred *cr, uint64_t parent,

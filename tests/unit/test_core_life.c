@@ -103,33 +103,38 @@ Test(core_life, truncated_file_is_gone_when_renamed_over)
 
 /* --- how a mount begins tells how the one before ended --- */
 
-static unsigned start_flags(struct core *c)
+/* The newest entry of this kind; it borrows from *rec. */
+static struct entry last_entry(struct core *c, uint16_t kind,
+			       struct ledger_record *rec)
 {
-	unsigned flags = 0;
+	struct entry e = { .state = ENTRY_CLEAR };
 
 	cr_assert_eq(core_settle_index(c), 0);
 	for (uint64_t seal = ledger_size(c->ledger); seal-- > 0;) {
-		struct ledger_record rec;
-		bool found = false;
-
-		cr_assert_eq(ledger_read(c->ledger, &rec, seal), 0);
-		for (uint32_t i = 0; i < rec.count && !found; i++) {
+		cr_assert_eq(ledger_read(c->ledger, rec, seal), 0);
+		for (uint32_t i = rec->count; i-- > 0;) {
 			const uint8_t *p = NULL;
-			struct entry e;
 			uint32_t n = 0;
 
-			cr_assert_geq(ledger_record_entry(&rec, i, &p, &n), 0);
+			cr_assert_geq(ledger_record_entry(rec, i, &p, &n), 0);
 			cr_assert_geq(entry_open(&e, NULL, p, n, NULL), 0);
-			found = e.core.kind == ENTRY_MOUNT_START;
-			if (found)
-				flags = e.body.mount_start.flags;
+			if (e.core.kind == kind)
+				return e;
 		}
-		ledger_record_release(&rec);
-		if (found)
-			return flags;
+		ledger_record_release(rec);
 	}
-	cr_assert_fail("no MOUNT_START");
-	return 0;
+	cr_assert_fail("no such entry");
+	return e;
+}
+
+static unsigned start_flags(struct core *c)
+{
+	struct ledger_record rec;
+	unsigned flags =
+		last_entry(c, ENTRY_MOUNT_START, &rec).body.mount_start.flags;
+
+	ledger_record_release(&rec);
+	return flags;
 }
 
 Test(core_life, mount_start_says_how_the_last_mount_ended)
@@ -294,5 +299,47 @@ Test(core_life, append_comes_and_goes_with_the_flag)
 	cr_assert_eq(core_read(v.core, h, out, sizeof(out), 0), 6);
 	cr_assert_str_eq(out, "Xbcdef");
 	core_release(v.core, h);
+	end(&v);
+}
+
+/* --- what a version says --- */
+
+static void assert_path(struct core *c, const char *want)
+{
+	struct ledger_record rec;
+	struct entry e = last_entry(c, ENTRY_VERSION, &rec);
+
+	cr_assert_eq(e.body.version.path.n, strlen(want));
+	cr_assert_eq(memcmp(e.body.version.path.p, want, strlen(want)), 0);
+	ledger_record_release(&rec);
+}
+
+static void write_again(struct core *c, const char *name, const char *what)
+{
+	struct handle *h = open_named(c, name, O_RDWR);
+
+	put(c, h, what, 1, 0);
+	core_release(c, h);
+}
+
+Test(core_life, path_of_a_version_is_one_of_the_files_names)
+{
+	struct vol v;
+	struct stat a, d, st;
+
+	start(&v, 9);
+	core_release(v.core, make(v.core, "a", O_RDWR, &a));
+	write_again(v.core, "a", "1");
+	assert_path(v.core, "a");
+	cr_assert_eq(
+		core_mknod(v.core, &vol_cred, 1, "d", S_IFDIR | 0755, 0, &d),
+		0);
+	cr_assert_eq(core_link(v.core, &vol_cred, a.st_ino, d.st_ino, "b", &st),
+		     0);
+	write_again(v.core, "a", "2");
+	assert_path(v.core, "d/b");
+	cr_assert_eq(core_unlink(v.core, &vol_cred, d.st_ino, "b"), 0);
+	write_again(v.core, "a", "3");
+	assert_path(v.core, "");
 	end(&v);
 }
