@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "fs/commit.h"
 #include "fs/core_internal.h"
 #include "ledger/ledger.h"
 #include "tests/sim/prng.h"
@@ -341,5 +342,45 @@ Test(core_life, path_of_a_version_is_one_of_the_files_names)
 	cr_assert_eq(core_unlink(v.core, &vol_cred, d.st_ino, "b"), 0);
 	write_again(v.core, "a", "3");
 	assert_path(v.core, "");
+	end(&v);
+}
+
+/* --- a full disk --- */
+
+static void chmod_often(struct core *c, uint64_t ino, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct stat in = { .st_mode = 0600 + i % 8 }, out;
+
+		cr_assert_eq(core_setattr(c, &vol_cred, ino, NULL,
+					  CORE_SET_MODE, &in, &out),
+			     0);
+		if (i % 512 == 0)
+			core_step(c);
+	}
+}
+
+Test(core_life, full_disk_is_waited_for_and_loses_nothing, .timeout = 60)
+{
+	struct vol v;
+	struct stat st, now;
+	struct handle *h;
+	char out[8] = "";
+
+	start(&v, 10);
+	h = make(v.core, "a", O_RDWR, &st);
+	put(v.core, h, "abc", 3, 0);
+	vio_sim_set_space(v.sim, 0);
+	chmod_often(v.core, st.st_ino, 12001);
+	cr_assert_eq(core_sync(v.core), -ENOSPC);
+	cr_assert_eq(commit_failed(v.core->commit), 0);
+	cr_assert_eq(core_read(v.core, h, out, sizeof(out), 0), 3);
+	vio_sim_set_space(v.sim, UINT64_MAX);
+	cr_assert_eq(core_sync(v.core), 0);
+	vol_kill(&v);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(core_lookup(v.core, 1, "a", &now), 0);
+	cr_assert_eq(now.st_mode & 07777, 0600);
+	cr_assert_eq(now.st_size, 3);
 	end(&v);
 }
