@@ -92,10 +92,20 @@ static void replay_version(struct past *p, const struct entry *e)
 	p->mtime_ns = b->mtime_ns;
 }
 
+/* Kinds that are about no inode but the one they name. */
+static bool is_own_alone(uint16_t kind)
+{
+	return kind == ENTRY_VERSION || kind == ENTRY_EXTENTS ||
+	       kind == ENTRY_SETATTR;
+}
+
 static int replay(struct past *p, const struct entry *e, uint64_t no)
 {
 	bool own = e->core.inode == p->ino;
 
+	/* The index says whose an entry is; the entry itself is believed. */
+	if (!own && is_own_alone(e->core.kind))
+		return -ERR_CORRUPT;
 	if (e->body.opaque && e->core.kind != ENTRY_VERSION)
 		return 0;
 	switch (e->core.kind) {

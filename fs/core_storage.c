@@ -7,12 +7,16 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "fs/content.h"
 #include "fs/core_internal.h"
 #include "fs/file.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
+#include "ledger/entry.h"
+#include "ledger/ledger.h"
 
 /* --- restore --- */
 
@@ -36,25 +40,50 @@ static int restore_op(struct core *c, struct itable_tx *tx, void *arg)
 	return core_submit(c, tx, p, a->h->inode, a->h->actor);
 }
 
+/* An index row is a hint: the journal says what the version holds. */
+static int check_version(struct core *c, const struct idx_version *v,
+			 uint64_t ino, uint64_t version,
+			 struct digest *out_leaf)
+{
+	struct buf b = BUF_INIT;
+	struct entry e;
+	int rc = ledger_read_entry(c->ledger, &b, out_leaf, v->no);
+
+	if (rc >= 0)
+		rc = entry_open(&e, NULL, b.p, b.n, NULL);
+	if (rc >= 0 &&
+	    (e.core.kind != ENTRY_VERSION || e.core.inode != ino ||
+	     e.core.version != version || e.state != ENTRY_CLEAR ||
+	     !digest_eq(&e.body.version.tree_root, &v->tree_root) ||
+	     e.body.version.size != v->size))
+		rc = -ERR_CORRUPT;
+	if (rc < 0)
+		log_event(LOG_ERROR, "index_row_wrong",
+			  "inode=%llu version=%llu why=\"%s\" do=\"vouch "
+			  "reindex\"",
+			  (unsigned long long)ino, (unsigned long long)version,
+			  err_text(rc));
+	buf_release(&b);
+	return rc < 0 ? rc : 0;
+}
+
 static int find_version(struct core *c, struct idx_version *out,
 			struct digest *out_leaf, uint64_t ino, uint64_t version)
 {
 	struct idx_reader *r = NULL;
-	struct idx_entry e;
 	int rc = core_settle_index(c);
 
 	if (rc >= 0)
 		rc = core_reader_take(c, &r);
 	if (rc >= 0)
 		rc = idx_version(r, out, ino, version);
-	if (rc > 0)
-		rc = idx_entry(r, &e, out->no);
 	core_reader_give(c, r);
 	if (rc == 0)
 		return -ENOENT;
+	if (rc > 0)
+		rc = check_version(c, out, ino, version, out_leaf);
 	if (rc < 0)
 		return rc;
-	*out_leaf = e.leaf;
 	return digest_is_zero(&out->tree_root) ? -ENODATA : 0;
 }
 

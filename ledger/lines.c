@@ -21,7 +21,7 @@ static const char *next(struct lines *l, size_t *out_n)
 {
 	const char *line = l->p, *end;
 
-	l->number++;
+	l->number += !l->bad;
 	end = l->left > 0 && !l->bad ? memchr(l->p, '\n', l->left) : NULL;
 	if (end == NULL || memchr(line, 0, (size_t)(end - line)) != NULL) {
 		l->bad = true;

@@ -62,7 +62,7 @@ int volume_decode(struct volume *out, const void *p, size_t n,
 		return 0;
 bad:
 	return errmsg_set(em, -ERR_FORMAT, "%s: line %u is not understood",
-			  VOLUME_FILE, l.number);
+			  VOLUME_FILE, l.number + !l.bad);
 }
 
 int volume_read(struct volume *out, struct vio *vio, struct errmsg *em)
