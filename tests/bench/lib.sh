@@ -168,7 +168,7 @@ table() {
 # How many were done while the daemon's CPU was counted.
 count_of() {
 	case $1 in
-	*lone*) echo "$lone" ;;
+	"create + fsync"*) echo "$lone" ;;
 	SQLite*) awk -v s="$seconds" -v t="$(median "$1" mnt)" \
 		'BEGIN { print (t > 0 ? s * 1000 / t : 1) }' ;;
 	*) echo "${amount[$1]}" ;;
