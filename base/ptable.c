@@ -230,7 +230,7 @@ static int sweep(struct sweep *s, const char *dir)
 {
 	int rc = vio_list(s->vio, dir, sweep_name, s);
 	const char *p = (const char *)s->names.p;
-	const char *end = p + s->names.n;
+	const char *end = p ? p + s->names.n : NULL;
 
 	if (s->names.bad)
 		rc = -ENOMEM;

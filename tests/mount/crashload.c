@@ -285,7 +285,7 @@ static int look(int dir, struct seen *seen)
 {
 	static uint8_t bytes[FILE_MAX + 1];
 	struct stat st;
-	char name[8];
+	char name[16];
 
 	for (int i = 0; i < NAMES; i++) {
 		ssize_t n;
