@@ -8,41 +8,13 @@
  *  3. bundle holds the seals edge[0].first .. size - 1, as a bundle does.
  *  4. A hash enters level l + 1 when the tile of level l below it is full.
  */
-#include "ledger/tile_store.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/atomic_file.h"
-#include "base/buf.h"
 #include "base/err.h"
-#include "base/thread.h"
 #include "base/vio.h"
-#include "ledger/seal_format.h"
-#include "ledger/tile.h"
-
-#define TILE_DIR "ledger/"
-
-enum {
-	LEVELS = TILE_LEVEL_MAX + 1,
-	BUNDLE_MAX = TILE_WIDTH * (2 + SEAL_SIZE_MAX),
-};
-
-struct edge {
-	uint64_t first;
-	struct digest *h;
-	size_t n, cap;
-};
-
-struct tile_store {
-	struct vio *vio;
-	struct mutex mu; /* all below; never held across I/O */
-	uint64_t size;
-	struct edge edge[LEVELS];
-	struct buf bundle;
-	uint64_t bundle_first; /* of the seals in `bundle` */
-};
+#include "ledger/tile_store_impl.h"
 
 int tile_store_new(struct tile_store **out, struct vio *vio)
 {
@@ -126,8 +98,7 @@ int tile_store_append(struct tile_store *t, const uint8_t *seal, uint32_t n,
 	return rc;
 }
 
-static void file_name(char out[TILE_PATH_MAX + sizeof(TILE_DIR)],
-		      const struct tile *t)
+void tile_store_path(char out[TILE_STORE_PATH_MAX], const struct tile *t)
 {
 	memcpy(out, TILE_DIR, sizeof(TILE_DIR));
 	tile_path(out + strlen(TILE_DIR), t);
@@ -137,12 +108,12 @@ static void file_name(char out[TILE_PATH_MAX + sizeof(TILE_DIR)],
 static int read_full(struct tile_store *t, struct buf *out,
 		     const struct tile *tile, size_t max)
 {
-	char path[TILE_PATH_MAX + sizeof(TILE_DIR)];
+	char path[TILE_STORE_PATH_MAX];
 	struct tile full = *tile;
 	int rc;
 
 	full.width = TILE_WIDTH;
-	file_name(path, &full);
+	tile_store_path(path, &full);
 	rc = vio_read_file(t->vio, out, path, max);
 	return rc == -ERR_LIMIT ? -ERR_CORRUPT : rc;
 }
@@ -175,8 +146,7 @@ int tile_store_get(void *ctx, struct buf *out, const struct tile *tile)
 	return 0;
 }
 
-/* Bytes of the first `width` leaves of a bundle; 0: there are fewer. */
-static size_t bundle_bytes(const uint8_t *p, size_t n, unsigned width)
+size_t tile_store_bundle_bytes(const uint8_t *p, size_t n, unsigned width)
 {
 	const uint8_t *at = p, *leaf = NULL;
 	size_t left = n, leaf_n = 0;
@@ -199,11 +169,11 @@ int tile_store_bundle(struct tile_store *t, struct buf *out,
 		size_t skip = 0;
 
 		if (first > t->bundle_first && first < t->size)
-			skip = bundle_bytes(
+			skip = tile_store_bundle_bytes(
 				t->bundle.p, t->bundle.n,
 				(unsigned)(first - t->bundle_first));
-		n = bundle_bytes(t->bundle.p + skip, t->bundle.n - skip,
-				 tile->width);
+		n = tile_store_bundle_bytes(t->bundle.p + skip,
+					    t->bundle.n - skip, tile->width);
 		if (n > 0 && first + tile->width <= t->size) {
 			buf_add(out, t->bundle.p + skip, n);
 			rc = out->bad ? -ENOMEM : 0;
@@ -215,9 +185,10 @@ int tile_store_bundle(struct tile_store *t, struct buf *out,
 	rc = read_full(t, out, tile, BUNDLE_MAX);
 	if (rc < 0)
 		return rc;
-	n = bundle_bytes(out->p + start, out->n - start, tile->width);
-	if (n == 0 || bundle_bytes(out->p + start, out->n - start,
-				   TILE_WIDTH) != out->n - start)
+	n = tile_store_bundle_bytes(out->p + start, out->n - start,
+				    tile->width);
+	if (n == 0 || tile_store_bundle_bytes(out->p + start, out->n - start,
+					      TILE_WIDTH) != out->n - start)
 		return -ERR_CORRUPT;
 	out->n = start + n;
 	return 0;
@@ -286,153 +257,6 @@ bool tile_store_pending(struct tile_store *t)
 	pending = t->edge[0].n >= TILE_WIDTH;
 	mutex_unlock(&t->mu);
 	return pending;
-}
-
-/* Writes a tile's file unless it is right already. */
-static int write_tile(struct tile_store *t, const struct tile *tile,
-		      const struct buf *bytes, unsigned *changed)
-{
-	char path[TILE_PATH_MAX + sizeof(TILE_DIR)];
-	struct buf have = BUF_INIT;
-	char *slash;
-	int rc;
-
-	file_name(path, tile);
-	if (changed != NULL) {
-		rc = vio_read_file(t->vio, &have, path, BUNDLE_MAX);
-		if (rc == 0 && have.n == bytes->n &&
-		    memcmp(have.p, bytes->p, have.n) == 0) {
-			buf_release(&have);
-			return 0;
-		}
-		if (rc != -ENOENT)
-			(*changed)++;
-		buf_release(&have);
-	}
-	rc = atomic_file_write(t->vio, path, bytes->p, bytes->n, 0);
-	if (rc != -ENOENT)
-		return rc;
-	slash = strrchr(path, '/');
-	*slash = '\0';
-	rc = vio_mkdirs(t->vio, path);
-	*slash = '/';
-	if (rc == 0)
-		rc = atomic_file_write(t->vio, path, bytes->p, bytes->n, 0);
-	return rc;
-}
-
-/* The first full tile in memory, bundles before hashes: 1, or 0. */
-static int next_full(struct tile_store *t, struct tile *out, struct buf *bytes)
-{
-	int found = 0;
-	size_t n;
-
-	buf_clear(bytes);
-	mutex_lock(&t->mu);
-	if (t->size - t->bundle_first >= TILE_WIDTH) {
-		*out = (struct tile){ TILE_ENTRIES,
-				      t->bundle_first / TILE_WIDTH,
-				      TILE_WIDTH };
-		n = bundle_bytes(t->bundle.p, t->bundle.n, TILE_WIDTH);
-		assert(n > 0);
-		buf_add(bytes, t->bundle.p, n);
-		found = 1;
-	}
-	for (int l = 0; !found && l < LEVELS; l++) {
-		if (t->edge[l].n < TILE_WIDTH)
-			continue;
-		*out = (struct tile){ l, t->edge[l].first / TILE_WIDTH,
-				      TILE_WIDTH };
-		buf_add(bytes, t->edge[l].h, TILE_BYTES);
-		found = 1;
-	}
-	mutex_unlock(&t->mu);
-	return bytes->bad ? -ENOMEM : found;
-}
-
-static void drop_full(struct tile_store *t, const struct tile *tile, size_t n)
-{
-	mutex_lock(&t->mu);
-	if (tile->level == TILE_ENTRIES) {
-		t->bundle.n -= n;
-		memmove(t->bundle.p, t->bundle.p + n, t->bundle.n);
-		t->bundle_first += TILE_WIDTH;
-	} else {
-		struct edge *e = &t->edge[tile->level];
-
-		e->n -= TILE_WIDTH;
-		e->first += TILE_WIDTH;
-		memmove(e->h, e->h + TILE_WIDTH, e->n * sizeof(*e->h));
-	}
-	mutex_unlock(&t->mu);
-}
-
-void tile_store_forget_bundles(struct tile_store *t)
-{
-	mutex_lock(&t->mu);
-	while (t->size - t->bundle_first >= TILE_WIDTH) {
-		size_t n = bundle_bytes(t->bundle.p, t->bundle.n, TILE_WIDTH);
-
-		assert(n > 0);
-		t->bundle.n -= n;
-		memmove(t->bundle.p, t->bundle.p + n, t->bundle.n);
-		t->bundle_first += TILE_WIDTH;
-	}
-	mutex_unlock(&t->mu);
-}
-
-int tile_store_write(struct tile_store *t, unsigned *changed)
-{
-	struct buf bytes = BUF_INIT;
-	struct tile tile;
-	int rc;
-
-	while ((rc = next_full(t, &tile, &bytes)) > 0) {
-		rc = write_tile(t, &tile, &bytes, changed);
-		if (rc < 0)
-			break;
-		drop_full(t, &tile, bytes.n);
-	}
-	buf_release(&bytes);
-	return rc;
-}
-
-static int compare_tile(struct tile_store *t, struct tile_store_compare *c,
-			const struct tile *tile, const struct buf *bytes)
-{
-	char path[TILE_PATH_MAX + sizeof(TILE_DIR)];
-	struct buf have = BUF_INIT;
-	int rc;
-
-	if ((tile->n + 1) * TILE_WIDTH > tile_level_count(tile->level, c->size))
-		return 0; /* not published yet, so perhaps not written */
-	file_name(path, tile);
-	rc = vio_read_file(t->vio, &have, path, BUNDLE_MAX);
-	if (rc == -ENOMEM)
-		return rc;
-	c->tiles++;
-	if (rc < 0)
-		c->differs(c->ctx, path, err_text(rc));
-	else if (have.n != bytes->n || memcmp(have.p, bytes->p, have.n) != 0)
-		c->differs(c->ctx, path, "it is not what the seals give");
-	buf_release(&have);
-	return 0;
-}
-
-int tile_store_compare(struct tile_store *t, struct tile_store_compare *c)
-{
-	struct buf bytes = BUF_INIT;
-	struct tile tile;
-	int rc;
-
-	while ((rc = next_full(t, &tile, &bytes)) > 0) {
-		rc = compare_tile(t, c, &tile, &bytes);
-		if (rc < 0)
-			break;
-		drop_full(t, &tile, bytes.n);
-	}
-	buf_release(&bytes);
-	return rc;
 }
 
 int tile_store_root(struct tile_store *t, struct digest *out, uint64_t size)
