@@ -68,6 +68,8 @@ void ledger_close(struct ledger *l)
 	}
 	wal_close(l->wal);
 	journal_close(l->journal);
+	for (unsigned i = 0; i < l->n_retired; i++)
+		journal_close(l->retired[i]);
 	tile_store_free(l->tiles);
 	rules_free(l->rules);
 	key_free(l->mount_key);
@@ -194,7 +196,7 @@ uint64_t ledger_checkpointed(struct ledger *l)
 
 uint64_t ledger_unsettled(struct ledger *l)
 {
-	return wal_bytes(l->wal, journal_end(l->journal));
+	return wal_bytes(l->wal, journal_end(ledger_journal(l)));
 }
 
 uint64_t ledger_settled(struct ledger *l)
@@ -226,7 +228,7 @@ int ledger_durable_objects(struct ledger *l, uint32_t from,
 {
 	struct objects o = { fn, ctx };
 
-	return journal_objects(l->journal, from, on_object, &o);
+	return journal_objects(ledger_journal(l), from, on_object, &o);
 }
 
 int ledger_keys(struct ledger *l, ledger_key_fn *fn, void *ctx)

@@ -85,7 +85,9 @@ struct ledger {
 	uint8_t incarnation[16];
 	struct vio_file *lock;
 	struct wal *wal;
-	struct journal *journal;
+	struct journal *journal;     /* read-only: through ledger_journal() */
+	struct journal *retired[64]; /* ... replaced, freed at the end */
+	unsigned n_retired;	     /* guarded by mu */
 	struct tile_store *tiles;
 	struct buf notes;
 
@@ -133,6 +135,9 @@ void ledger_note(struct ledger *l, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* --- ledger_read.c --- */
+
+/* The journal as it is known now. */
+struct journal *ledger_journal(struct ledger *l);
 
 /* Reads a frame or record as stored, checksum checked; f borrows from out. */
 int must_use ledger_load(struct ledger *l, struct buf *out, struct frame *f,

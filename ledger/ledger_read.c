@@ -18,16 +18,54 @@
 
 enum { TRIES = 3 };
 
+struct journal *ledger_journal(struct ledger *l)
+{
+	return __atomic_load_n(&l->journal, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * A reader beside a mount: the frame went to the journal, which has grown
+ * since it was opened.  Others may still read the old one, so it is kept.
+ */
+static int look_again(struct ledger *l, uint64_t index)
+{
+	struct journal_options o = {
+		.vio = l->vio,
+		.volume_id = l->volume.id,
+		.read_only = true,
+	};
+	struct journal *j = NULL;
+	int rc = journal_open(&j, &o, NULL);
+
+	if (rc < 0)
+		return rc;
+	mutex_lock(&l->mu);
+	if (journal_end(j) <= index ||
+	    l->n_retired == sizeof(l->retired) / sizeof(l->retired[0])) {
+		rc = -ERR_CORRUPT;
+	} else {
+		l->retired[l->n_retired++] = l->journal;
+		__atomic_store_n(&l->journal, take(j), __ATOMIC_RELEASE);
+	}
+	mutex_unlock(&l->mu);
+	journal_close(j);
+	return rc;
+}
+
 int ledger_load(struct ledger *l, struct buf *out, struct frame *f,
 		uint64_t index)
 {
 	int rc = -ENOENT;
 
 	for (int i = 0; i < TRIES; i++) {
-		if (index < journal_end(l->journal))
-			return journal_read(l->journal, out, f, index);
+		struct journal *j = ledger_journal(l);
+
+		if (index < journal_end(j))
+			return journal_read(j, out, f, index);
 		rc = wal_read(l->wal, out, f, index);
 		if (rc != -ENOENT && rc != -ERR_CORRUPT)
+			break;
+		if (l->read_only && look_again(l, index) < 0)
 			break;
 	}
 	return rc;
@@ -37,12 +75,12 @@ int ledger_load_seal(void *ctx, struct buf *scratch, const uint8_t **out,
 		     uint32_t *out_n, uint64_t index)
 {
 	struct ledger *l = ctx;
+	struct journal *j = ledger_journal(l);
 	struct frame f;
 	int rc;
 
-	if (index < journal_end(l->journal))
-		return journal_read_seal(l->journal, scratch, out, out_n,
-					 index);
+	if (index < journal_end(j))
+		return journal_read_seal(j, scratch, out, out_n, index);
 	rc = ledger_load(l, scratch, &f, index);
 	if (rc == 0) {
 		*out = f.seal;

@@ -99,7 +99,7 @@ static int read_all(struct verifying *v)
 	int rc = wal_check(v->l->wal, ledger_verify_tell, v);
 
 	if (rc == 0)
-		rc = journal_check(v->l->journal, &jc);
+		rc = journal_check(ledger_journal(v->l), &jc);
 	while (rc == 0 && v->frontier.size < v->size) {
 		uint64_t i = v->frontier.size;
 		struct frame f;
@@ -118,7 +118,7 @@ static int read_all(struct verifying *v)
 /* A damaged end looks like a torn one; but it was whole and flushed once. */
 static void check_flushed(struct verifying *v)
 {
-	uint64_t end = journal_end(v->l->journal);
+	uint64_t end = journal_end(ledger_journal(v->l));
 	uint64_t flushed = ledger_settled(v->l);
 
 	if (flushed > end)

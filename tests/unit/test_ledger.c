@@ -254,6 +254,22 @@ Test(ledger, a_reader_beside_the_writer_sees_what_is_durable)
 	}
 }
 
+Test(ledger, a_reader_keeps_what_it_saw_while_the_wal_is_used_again)
+{
+	static struct log_box reader;
+
+	commits(20);
+	memcpy(&reader, &box, sizeof(reader));
+	cr_assert_eq(log_box_open_read_only(&reader), 0);
+	for (unsigned i = 0; i < 12; i++) {
+		commits(100);
+		cr_assert_eq(log_box_settle(&box), 0);
+	}
+	cr_assert_eq(ledger_size(reader.l), 21);
+	cr_assert(log_box_intact(&reader));
+	log_box_close(&reader);
+}
+
 Test(ledger, a_second_writer_is_refused_with_the_pid_of_the_first)
 {
 	static struct log_box second;
