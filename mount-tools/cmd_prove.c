@@ -93,7 +93,8 @@ static int prove(int argc, char **argv, const char *to, struct errmsg *em)
 	if (rc == 0 && to && strcmp(to, "-") != 0) {
 		rc = write_file(to, text, em);
 		if (rc == 0)
-			say(path, argv[0], to, json_root(answer));
+			say(path, argc > 1 ? "FILE" : argv[0], to,
+			    json_root(answer));
 	} else if (rc == 0) {
 		fputs(text, stdout);
 	}
