@@ -282,8 +282,13 @@ static int check_store(struct fsck *f, struct errmsg *em)
 
 	if (rc == 0 && f->report->store.bad > f->report->damaged - before)
 		f->report->damaged = before + f->report->store.bad;
+	/* Not what was found: some of that is only told, not damage. */
+	f->report->left = before + f->report->store.bad -
+			  f->report->store.repaired;
+	before = f->report->damaged;
 	if (rc == 0)
 		rc = look_for_all(f);
+	f->report->left += f->report->damaged - before;
 	store_stat(f->s, &st);
 	if (rc == 0 && st.chunks > f->seen.n)
 		f->report->unneeded = st.chunks - f->seen.n;
@@ -308,6 +313,7 @@ int fsck_verify(struct ledger *l, struct store *s, struct fsck_report *out,
 	rc = ledger_verify(l, &out->log, &lo, em);
 	if (rc >= 0)
 		rc = 0;
+	out->left = out->damaged;
 	if (rc == 0 && o->deep && s)
 		rc = check_store(&f, em);
 	if (rc == 0 && f.told > FOUND_MAX && o->found)

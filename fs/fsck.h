@@ -36,6 +36,7 @@ struct fsck_report {
 	uint64_t missing;  /* chunks that are in no pack */
 	uint64_t unneeded; /* chunks that no entry names */
 	uint64_t damaged;  /* places in all */
+	uint64_t left;	   /* of them those that were not repaired */
 };
 
 /* The log; with `deep` (store not NULL) the store and that both agree. */

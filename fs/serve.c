@@ -100,6 +100,7 @@ static void report_add(struct buf *out, const struct fsck_report *r,
 	control_add_u64(out, "missing", r->missing);
 	control_add_u64(out, "unneeded", r->unneeded);
 	control_add_u64(out, "damaged", r->damaged);
+	control_add_u64(out, "left", r->left);
 	buf_addf(out, ",\"found\":[%s]",
 		 f->words.n ? (const char *)f->words.p : "");
 }

@@ -188,7 +188,8 @@ static int merge_records(struct merge *m, bool write)
 			if (rc < 0)
 				return rc;
 			m->patched = true;
-			mended_add(m->mended, &r.id);
+			if (r.type != PACK_CLOSE_MARK)
+				mended_add(m->mended, &r.id);
 		}
 		off += len;
 	}

@@ -16,9 +16,43 @@
 #include "base/text.h"
 #include "base/vio.h"
 #include "ledger/entry.h"
+#include "ledger/guard.h"
 #include "ledger/key.h"
 #include "ledger/ledger_impl.h"
 #include "ledger/rules.h"
+#include "ledger/volume.h"
+
+/*
+ * Made again from a replica, and nobody knows how much of the log the replica
+ * lacks: going on under the old origin could contradict what was signed.
+ */
+static int check_restored(const struct ledger_options *o, struct errmsg *em)
+{
+	struct volume volume;
+	struct vio_stat st;
+	struct guard g;
+	int rc;
+
+	if (vio_stat(o->vio, VOLUME_RESTORED, &st) < 0)
+		return 0;
+	rc = volume_read(&volume, o->vio, em);
+	if (rc == 0)
+		rc = guard_read(&g, o->guard_vio, volume.id, volume.origin,
+				NULL);
+	if (rc != -ENOENT && rc != -ERR_FORMAT)
+		return rc;
+	return errmsg_set(em, -ERR_ROLLBACK,
+			  "this store was made again from a replica, and no "
+			  "guard tells whether the log is all there: `vouch "
+			  "fork` goes on with it under a new origin");
+}
+
+static int forget_restored(struct ledger *l)
+{
+	int rc = vio_unlink(l->vio, VOLUME_RESTORED);
+
+	return rc == -ENOENT ? 0 : rc;
+}
 
 int ledger_adopt(const struct ledger_options *o, struct errmsg *em)
 {
@@ -30,7 +64,9 @@ int ledger_adopt(const struct ledger_options *o, struct errmsg *em)
 		return errmsg_set(
 			em, -ERR_USAGE,
 			"there is no place for a guard: nothing to adopt");
-	rc = ledger_open_how(&l, o, &how, em);
+	rc = check_restored(o, em);
+	if (rc == 0)
+		rc = ledger_open_how(&l, o, &how, em);
 	if (rc < 0)
 		return rc;
 	mutex_lock(&l->cp_mu);
@@ -43,6 +79,8 @@ int ledger_adopt(const struct ledger_options *o, struct errmsg *em)
 		l->volume.guarded = true;
 		rc = volume_write(&l->volume, l->vio, em);
 	}
+	if (rc == 0)
+		rc = forget_restored(l);
 	ledger_close(l);
 	return rc;
 }
@@ -188,6 +226,8 @@ int ledger_fork(struct ledger_fork_report *out, const struct ledger_options *o,
 		rc = finish_fork(&f, em);
 	if (rc == 0)
 		rc = ledger_checkpoint(f.l, em);
+	if (rc == 0)
+		rc = forget_restored(f.l);
 	key_free(f.admin);
 	key_free(f.log_key);
 	key_free(f.mount_key);

@@ -26,6 +26,11 @@ struct errmsg;
 struct vio;
 
 #define VOLUME_FILE "volume.conf"
+/*
+ * There from `vouch replica restore` until adopt or fork: the log ends where
+ * the replica had it, which may be before what was signed.
+ */
+#define VOLUME_RESTORED "restored"
 
 enum { VOLUME_FILE_MAX = 4096 };
 

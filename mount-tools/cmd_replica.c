@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/atomic_file.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
@@ -18,6 +19,7 @@
 #include "base/vio.h"
 #include "fs/replica.h"
 #include "fs/replicate.h"
+#include "ledger/volume.h"
 #include "mount-tools/ask.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
@@ -218,6 +220,9 @@ static int restore(const char *dir, const char *store)
 	/* What was in it had not settled, and is lost with the disk. */
 	if (rc == 0)
 		rc = vio_mkdirs(vio, "wal");
+	if (rc == 0)
+		rc = atomic_file_write(vio, VOLUME_RESTORED, from,
+				       strlen(from), 0);
 	progress_end(&bar);
 	replica_close(r);
 	vio_free(vio);
@@ -227,8 +232,11 @@ static int restore(const char *dir, const char *store)
 	printf("The store is in %s again, as far as the replica had it.\n"
 	       "Secret keys are on no replica: put your copy of them into "
 	       "%s/keys (0600).\n"
-	       "Then `vouch verify --deep %s`, and `vouch adopt %s` to go on "
-	       "with the log there.\n",
+	       "Then `vouch verify --deep %s`, and `vouch fork %s`: it goes "
+	       "on under a new origin, since\n"
+	       "what the replica lacked may have been signed. (Where its guard "
+	       "says that all is there,\n`vouch adopt` goes on under the old "
+	       "one.)\n",
 	       shown, shown, shown, shown);
 	return 0;
 }

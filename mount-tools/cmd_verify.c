@@ -113,6 +113,7 @@ static void from_json(struct verify *v, const struct json *o)
 	r->missing = number(o, "missing");
 	r->unneeded = number(o, "unneeded");
 	r->damaged = number(o, "damaged");
+	r->left = number(o, "left");
 	for (const struct json *s = list ? list->first : NULL; s; s = s->next)
 		if (json_str(s))
 			verify_found(v, json_str(s));

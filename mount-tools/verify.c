@@ -108,9 +108,13 @@ static void json_add(struct verify *v, struct buf *out, bool ok)
 /* What scrub put right is no damage any more. */
 static bool is_good(const struct verify *v)
 {
-	if (v->repair)
-		return v->report.damaged <= v->report.store.repaired;
-	return v->report.damaged == 0;
+	return (v->repair ? v->report.left : v->report.damaged) == 0;
+}
+
+static void damage_add(struct buf *out, uint64_t places)
+{
+	buf_addf(out, "DAMAGED   in %llu place%s\n",
+		 (unsigned long long)places, places == 1 ? "" : "s");
 }
 
 int verify_print(struct verify *v)
@@ -131,9 +135,8 @@ int verify_print(struct verify *v)
 		else if (ok)
 			buf_adds(&out, "good      all of it was repaired\n");
 		else
-			buf_addf(&out, "DAMAGED   in %llu place%s\n",
-				 (unsigned long long)v->report.damaged,
-				 v->report.damaged == 1 ? "" : "s");
+			damage_add(&out, v->repair ? v->report.left :
+						     v->report.damaged);
 	}
 	rc = print_flush(&out);
 	buf_release(&out);
