@@ -291,6 +291,12 @@ struct put {
 /* struct put's function that sends everything to the bulk writer. */
 int must_use content_spill_put(struct put *p, const struct chunk *k,
 			       uint8_t *out_flags);
+/*
+ * One more hand beside the workers until the stream is cut up to where it
+ * ends now, but for less than a backlog: before save and version, which cut
+ * alone.  An error is left to them to meet again.
+ */
+void content_spill_drain(struct content *c, struct scratch *sc);
 /* Cuts and stores what can be cut of the stream below `end`.  Entered. */
 int must_use content_spill_stream(struct content *c, struct scratch *sc,
 				  uint64_t end, struct put *put);

@@ -283,6 +283,7 @@ int content_save(struct content *c, struct content_saved *out)
 		rc = content_pool_scratch(c->pool, &sc);
 	if (rc < 0)
 		return rc;
+	content_spill_drain(c, sc);
 	content_enter(c);
 	rc = save(c, sc, &r, &sink, &t);
 	content_leave(c);

@@ -388,6 +388,28 @@ void content_spill_work(struct work *k)
 	content_pool_unscratch(c->pool, sc);
 }
 
+void content_spill_drain(struct content *c, struct scratch *sc)
+{
+	struct put put = { .put = content_spill_put, .content = c };
+	uint64_t end = 0, no = 0;
+	bool cut = true;
+	int rc = 0;
+
+	mutex_lock(&c->mu);
+	end = c->stream_end;
+	no = c->stream_no;
+	while (rc == 0 && cut && c->streaming && c->stream_no == no &&
+	       !c->busy && !c->closing &&
+	       end >= c->stream_cut + CONTENT_BACKLOG) {
+		if (content_spill_due_locked(c))
+			rc = batch_locked(c, sc, ~0ULL, &put, &cut);
+		else
+			cond_wait(&c->cond, &c->mu); /* another one cuts */
+	}
+	mutex_unlock(&c->mu);
+	tell(c->pool, rc);
+}
+
 int content_spill_stream(struct content *c, struct scratch *sc, uint64_t end,
 			 struct put *put)
 {

@@ -468,6 +468,7 @@ int content_version(struct content *c, struct content_version *out)
 		rc = content_pool_scratch(c->pool, &w.scratch);
 	if (rc < 0)
 		return rc;
+	content_spill_drain(c, w.scratch);
 	content_enter(c);
 	rc = version(c, &w, out);
 	content_leave(c);
