@@ -304,7 +304,7 @@ static int start(struct core *c)
 		.store = c->store,
 		.idx = c->idx,
 		.vio = c->vio,
-		.no_threads = c->o.no_threads,
+		.no_threads = c->o.no_threads || c->o.read_only,
 		.tick = tick,
 		.ctx = c,
 	};
@@ -318,7 +318,7 @@ static int start(struct core *c)
 	if (rc >= 0)
 		rc = commit_open(&c->commit, &co);
 	for (unsigned i = 0; i < CORE_JOB_THREADS && rc >= 0; i++)
-		if (!c->o.no_threads)
+		if (!c->o.no_threads && !c->o.read_only)
 			rc = thread_start(&c->job_threads[i], "save",
 					  file_job_main, c);
 	return rc;

@@ -51,11 +51,10 @@ static int check_version(struct core *c, const struct idx_version *v,
 
 	if (rc >= 0)
 		rc = entry_open(&e, NULL, b.p, b.n, NULL);
-	if (rc >= 0 &&
-	    (e.core.kind != ENTRY_VERSION || e.core.inode != ino ||
-	     e.core.version != version || e.state != ENTRY_CLEAR ||
-	     !digest_eq(&e.body.version.tree_root, &v->tree_root) ||
-	     e.body.version.size != v->size))
+	if (rc >= 0 && (e.core.kind != ENTRY_VERSION || e.core.inode != ino ||
+			e.core.version != version || e.state != ENTRY_CLEAR ||
+			!digest_eq(&e.body.version.tree_root, &v->tree_root) ||
+			e.body.version.size != v->size))
 		rc = -ERR_CORRUPT;
 	if (rc < 0)
 		log_event(LOG_ERROR, "index_row_wrong",
@@ -115,6 +114,20 @@ static int bring_back(struct core *c, struct handle *h,
 	return rc;
 }
 
+/* Does the file hold these bytes already?  Then there is nothing to enter. */
+static bool holds(struct core *c, const struct handle *h,
+		  const struct idx_version *v)
+{
+	const struct inode_row *row = &h->inode->row;
+	bool same;
+
+	mutex_lock(&c->t.mu);
+	same = !h->file->on_dirty && row->version && row->size == v->size &&
+	       digest_eq(&row->tree_root, &v->tree_root);
+	mutex_unlock(&c->t.mu);
+	return same;
+}
+
 int core_storage_restore(struct core *c, const struct cred *cr, uint64_t ino,
 			 uint64_t from, uint64_t version_no, const char *when)
 {
@@ -132,10 +145,11 @@ int core_storage_restore(struct core *c, const struct cred *cr, uint64_t ino,
 	/* What is dirty is history too: it gets its version first. */
 	if (rc >= 0)
 		rc = file_version(c, a.h->file, ENTRY_REASON_DEMAND);
-	if (rc >= 0)
+	if (rc >= 0 && !holds(c, a.h, &v)) {
 		rc = core_op(c, restore_op, &a);
-	if (rc >= 0)
-		rc = bring_back(c, a.h, &v);
+		if (rc >= 0)
+			rc = bring_back(c, a.h, &v);
+	}
 	core_release(c, a.h);
 	if (rc >= 0)
 		rc = core_settle_index(c);

@@ -23,6 +23,9 @@ struct mount {
 	char *guard;	   /* where guards live; NULL: read-only */
 	int ready_fd;	   /* tells the parent; -1 when told or not needed */
 
+	/* read-only: the ledger takes no lock then, so the mount does */
+	struct vio *lock_vio;
+	struct vio_file *lock;
 	struct core *core;
 	struct control *control;
 	struct vdir vdir;

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/vio.h"
 #include "fs/control.h"
 #include "fs/core.h"
 #include "fs/fuse_ll.h"
@@ -227,6 +228,31 @@ static void on_invalidate(void *ctx, uint64_t ino, bool content)
 	mutex_unlock(&m->mu);
 }
 
+/*
+ * A read-only mount shares its store with no other mount either: what it
+ * shows would be a mix of then and now.  On a medium that cannot be written
+ * nobody else can mount it to write.
+ */
+static int lock_read_only(struct mount *m, struct errmsg *em)
+{
+	int rc = vio_posix_open(&m->lock_vio, m->store);
+
+	if (rc >= 0)
+		rc = vio_open(m->lock_vio, &m->lock, "lock", VIO_WRITE);
+	if (rc == -EROFS || rc == -EACCES || rc == -ENOENT)
+		return 0;
+	if (rc >= 0)
+		rc = vio_lock(m->lock);
+	if (rc == -EBUSY)
+		return errmsg_set(em, -ERR_BUSY,
+				  "%s is mounted already: a store is mounted "
+				  "once at a time, read-only too",
+				  m->store);
+	return rc < 0 ? errmsg_set(em, rc, "%s/lock: %s", m->store,
+				   err_text(rc)) :
+			0;
+}
+
 static int open_core(struct mount *m, struct errmsg *em)
 {
 	struct core_options o = {
@@ -239,7 +265,8 @@ static int open_core(struct mount *m, struct errmsg *em)
 		.invalidate = on_invalidate,
 		.ctx = m,
 	};
-	int rc = m->opt.read_only ? 0 : guard_place_make(&m->guard, em);
+	int rc = m->opt.read_only ? lock_read_only(m, em) :
+				    guard_place_make(&m->guard, em);
 
 	if (rc < 0)
 		return rc;
@@ -399,6 +426,8 @@ int mount_serve(struct mount *m, struct errmsg *em)
 		m->wiring->close(m->wiring->ctx, &m->vdir);
 	int closed = m->core ? core_close(m->core, &close_em) : 0;
 	m->core = NULL;
+	vio_close(m->lock);
+	vio_free(m->lock_vio);
 	if (closed < 0) {
 		log_event(LOG_ERROR, "not_saved", "error=\"%s\"",
 			  errmsg_text(&close_em, closed));

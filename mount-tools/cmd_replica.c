@@ -21,6 +21,7 @@
 #include "fs/replicate.h"
 #include "ledger/volume.h"
 #include "mount-tools/ask.h"
+#include "mount-tools/mounts.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
 #include "mount-tools/progress.h"
@@ -164,14 +165,36 @@ static int ask(struct json_doc **out, const char *path, const char *verb,
 	return rc;
 }
 
+/*
+ * A copy of a store that is written into a volume would be copied itself: any
+ * volume's, since that one may lie in this one.
+ */
+static int refuse_mounts(const char *dir, struct errmsg *em)
+{
+	struct mounts all = { .n = 0 };
+	int rc = mounts_read(&all);
+
+	if (rc == 0 && mounts_over(&all, dir))
+		rc = errmsg_set(em, -ERR_USAGE,
+				"%s lies in a mounted volume: a replica "
+				"belongs on another disk",
+				dir);
+	mounts_release(&all);
+	return rc;
+}
+
 static int change(const char *verb, const char *path, const char *dir)
 {
 	struct errmsg em = ERRMSG_INIT;
 	bool add = strcmp(verb, "add") == 0;
 	autofree char *abs = absolute(dir, add, &em);
 	char shown[PATH_MAX];
-	int rc = abs ? ask(NULL, path, verb, abs, &em) : -ENOENT;
+	int rc = abs ? 0 : -ENOENT;
 
+	if (rc == 0 && add)
+		rc = refuse_mounts(abs, &em);
+	if (rc == 0)
+		rc = ask(NULL, path, verb, abs, &em);
 	if (rc < 0)
 		return opt_fail("replica", rc, &em);
 	log_escape(shown, sizeof(shown), abs, strlen(abs));
@@ -221,8 +244,8 @@ static int restore(const char *dir, const char *store)
 	if (rc == 0)
 		rc = vio_mkdirs(vio, "wal");
 	if (rc == 0)
-		rc = atomic_file_write(vio, VOLUME_RESTORED, from,
-				       strlen(from), 0);
+		rc = atomic_file_write(vio, VOLUME_RESTORED, from, strlen(from),
+				       0);
 	progress_end(&bar);
 	replica_close(r);
 	vio_free(vio);
