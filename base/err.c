@@ -55,12 +55,20 @@ const char *err_text(int rc)
 int errmsg_set(struct errmsg *em, int rc, const char *fmt, ...)
 {
 	va_list ap;
+	int n;
 
 	if (em == NULL || em->text[0] != '\0')
 		return rc;
 	va_start(ap, fmt);
-	vsnprintf(em->text, sizeof(em->text), fmt, ap);
+	n = vsnprintf(em->text, sizeof(em->text), fmt, ap);
 	va_end(ap);
+	/* A long name must not hide why. */
+	if (n >= (int)sizeof(em->text)) {
+		char why[160];
+
+		n = snprintf(why, sizeof(why), "...: %s", err_text(rc));
+		memcpy(em->text + sizeof(em->text) - 1 - n, why, (size_t)n);
+	}
 	return rc;
 }
 

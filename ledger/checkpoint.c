@@ -21,6 +21,9 @@ int checkpoint_origin_check(const char *s, size_t n)
 
 	if (n == 0 || n > LIMIT_ORIGIN || memchr(s, 0, n) != NULL)
 		return -ERR_FORMAT;
+	for (size_t i = 0; i + 1 < n; i++) /* C1: controls of terminals */
+		if ((uint8_t)s[i] == 0xc2 && (uint8_t)s[i + 1] < 0xa0)
+			return -ERR_FORMAT;
 	memcpy(name, s, n);
 	name[n] = 0;
 	return note_vkey_make(&k, name, NOTE_ED25519, pub);
