@@ -283,8 +283,8 @@ static int check_store(struct fsck *f, struct errmsg *em)
 	if (rc == 0 && f->report->store.bad > f->report->damaged - before)
 		f->report->damaged = before + f->report->store.bad;
 	/* Not what was found: some of that is only told, not damage. */
-	f->report->left = before + f->report->store.bad -
-			  f->report->store.repaired;
+	f->report->left =
+		before + f->report->store.bad - f->report->store.repaired;
 	before = f->report->damaged;
 	if (rc == 0)
 		rc = look_for_all(f);

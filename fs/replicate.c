@@ -63,7 +63,7 @@ static void publish_locked(struct follower *f, uint64_t position, int rc,
 }
 
 /* One round; the lock is let go of meanwhile. */
-static int round_locked(struct follower *f)
+static int round_locked(struct follower *f) no_thread_safety_analysis
 {
 	struct replicate *r = f->owner;
 	uint64_t position = r->mark;

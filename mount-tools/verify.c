@@ -113,8 +113,8 @@ static bool is_good(const struct verify *v)
 
 static void damage_add(struct buf *out, uint64_t places)
 {
-	buf_addf(out, "DAMAGED   in %llu place%s\n",
-		 (unsigned long long)places, places == 1 ? "" : "s");
+	buf_addf(out, "DAMAGED   in %llu place%s\n", (unsigned long long)places,
+		 places == 1 ? "" : "s");
 }
 
 int verify_print(struct verify *v)
