@@ -38,7 +38,7 @@ refuse 'the same, verify' 1 'newer version' vouch verify vol
 refuse 'the same, fsck' 1 'newer version' vouch fsck vol
 fresh_volume
 echo 'color = blue' >>vol/volume.conf
-refused_with 'volume.conf with garbage' 'volume.conf: line 5 is not understood'
+refused_with 'volume.conf with garbage' 'volume.conf: line 6 is not understood'
 fresh_volume
 head -c 30 kept/volume.conf >vol/volume.conf
 refused_with 'volume.conf cut short' 'volume.conf: line'
