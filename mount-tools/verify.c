@@ -130,8 +130,12 @@ int verify_print(struct verify *v)
 		if (v->lines.n)
 			buf_addf(&out, "found\n%s", (char *)v->lines.p);
 		if (v->report.damaged == 0)
-			buf_adds(&out, "good      nothing is damaged, nothing "
-				       "is missing\n");
+			buf_adds(&out, v->deep ?
+					       "good      nothing is damaged, "
+					       "nothing is missing\n" :
+					       "good      the log is whole; "
+					       "--deep reads the content, "
+					       "too\n");
 		else if (ok)
 			buf_adds(&out, "good      all of it was repaired\n");
 		else

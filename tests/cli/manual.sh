@@ -14,4 +14,4 @@ cat log
 grep -q 'users  version 1' log || fail "lineage does not name users"
 grep -q 'is what was recorded' log || fail "check did not say yes"
 grep -q '1 file restored' log || fail "restore"
-[ "$(grep -c 'nothing is damaged' log)" = 2 ] || fail "verify and fsck"
+[ "$(grep -c '^good ' log)" = 2 ] || fail "verify and fsck"

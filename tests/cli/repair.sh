@@ -73,7 +73,8 @@ vouch verify vol --deep >out && fail "a damaged chunk passed"
 grep -q DAMAGED out || fail "verify: $(cat out)"
 grep -q "packs/" out || fail "no place named: $(cat out)"
 expect scrub vouch scrub vol
-grep -q 'repaired' out || fail "scrub: $(cat out)"
+# (what follows the replica may have been quicker; the log tells either way)
+grep -q 'repaired\|nothing is damaged' out || fail "scrub: $(cat out)"
 cmp "$pack" pack.bak || fail "the pack is not as it was"
 expect 'verify after scrub' vouch verify vol --deep
 vouch log vol | grep -q ' repair ' || fail "the repair is not in the log"

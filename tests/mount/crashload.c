@@ -144,12 +144,36 @@ static struct op op_make(uint64_t seed, uint32_t n)
 	return op;
 }
 
+/* All that is remembered, freed together at the end. */
+static struct block {
+	struct block *next;
+} * blocks;
+
+static void *get(size_t n)
+{
+	struct block *b = calloc(1, sizeof(*b) + n);
+
+	if (!b)
+		die("calloc");
+	b->next = blocks;
+	blocks = b;
+	return b + 1;
+}
+
+static void free_all(void)
+{
+	while (blocks) {
+		struct block *next = blocks->next;
+
+		free(blocks);
+		blocks = next;
+	}
+}
+
 static void remember(struct past **list, uint32_t n, uint64_t h)
 {
-	struct past *p = malloc(sizeof(*p));
+	struct past *p = get(sizeof(*p));
 
-	if (!p)
-		die("malloc");
 	*p = (struct past){ .at = n, .hash = h, .next = *list };
 	*list = p;
 }
@@ -162,9 +186,8 @@ static void op_model(const struct op *op, uint64_t seed, uint32_t n)
 
 	switch (op->kind) {
 	case CREATE:
-		f = names[op->a] = calloc(1, sizeof(*f));
-		if (!f || !(f->bytes = calloc(1, FILE_MAX)))
-			die("malloc");
+		f = names[op->a] = get(sizeof(*f));
+		f->bytes = get(FILE_MAX);
 		remember(&f->past, n, hash(f->bytes, 0));
 		break;
 	case WRITE:
@@ -372,9 +395,7 @@ static int check(int dir, int log, uint64_t seed)
 
 	while (read(log, &r, sizeof(r)) == sizeof(r))
 		*(r.done ? &done : &begun) = r.n;
-	states = calloc(begun + 1, sizeof(*states));
-	if (!states)
-		die("malloc");
+	states = get((begun + 1) * sizeof(*states));
 	for (uint32_t n = 1; n <= begun; n++) {
 		struct op op = op_make(seed, n);
 
@@ -404,7 +425,7 @@ static int check(int dir, int log, uint64_t seed)
 int main(int argc, char **argv)
 {
 	bool running = argc == 5 && strcmp(argv[1], "run") == 0;
-	int dir, log;
+	int dir, log, rc;
 	uint64_t seed;
 
 	if (argc != 5) {
@@ -422,5 +443,7 @@ int main(int argc, char **argv)
 	if (log < 0)
 		die(argv[3]);
 	seed = strtoull(argv[4], NULL, 0);
-	return running ? run(dir, log, seed) : check(dir, log, seed);
+	rc = running ? run(dir, log, seed) : check(dir, log, seed);
+	free_all();
+	return rc;
 }
