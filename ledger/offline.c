@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -71,10 +72,17 @@ static int hash_file(struct proof_file *out, const char *path,
 		     struct errmsg *em)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
 	int rc;
 
 	if (fd < 0)
 		return errmsg_set(em, -errno, "%s: %s", path, strerror(errno));
+	if (fstat(fd, &st) == 0 && S_ISCHR(st.st_mode)) {
+		close(fd); /* /dev/zero has no end */
+		return errmsg_set(em, -EINVAL,
+				  "%s is a device, not a file that was proved",
+				  path);
+	}
 	rc = hash_fd(out, fd);
 	close(fd);
 	return rc == 0 ? 0 : errmsg_set(em, rc, "%s: %s", path, err_text(rc));
