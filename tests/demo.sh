@@ -7,7 +7,7 @@ vouch=${VOUCH:-vouch}
 check=${VOUCH_CHECK:-$(dirname "$(command -v "$vouch")")/vouch-check}
 dir=$(mktemp -d "${TMPDIR:-/tmp}/vouch-demo.XXXXXX")
 mnt=$dir/mnt vol=$dir/vol
-export XDG_STATE_HOME=$dir/state
+export VOUCHFS_GUARD_DIR=$dir/guard	# leave no note behind
 
 if [ -t 1 ]; then bold=$'\e[1m' dim=$'\e[2m' off=$'\e[0m'; else bold='' dim='' off=''; fi
 say() { printf '\n%s%s%s\n' "$bold" "$*" "$off"; }
