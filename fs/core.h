@@ -239,8 +239,5 @@ void core_status(struct core *c, struct core_status *out);
 /* Enters SNAPSHOT after making versions of everything dirty; -EEXIST. */
 int must_use core_snapshot(struct core *c, const struct cred *cr,
 			   const char *name, uint64_t *out_entry_no);
-/* Puts old bytes back as a new version: restore PATH --at WHEN. */
-int must_use core_restore(struct core *c, const struct cred *cr, uint64_t ino,
-			  uint64_t version_no);
 
 #endif

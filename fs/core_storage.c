@@ -158,12 +158,6 @@ int core_storage_restore(struct core *c, const struct cred *cr, uint64_t ino,
 	return rc < 0 ? rc : 0;
 }
 
-int core_restore(struct core *c, const struct cred *cr, uint64_t ino,
-		 uint64_t version_no)
-{
-	return core_storage_restore(c, cr, ino, ino, version_no, "");
-}
-
 /* --- replicas, scrubs --- */
 
 static int enter_op(struct core *c, struct itable_tx *tx, void *arg)

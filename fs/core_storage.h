@@ -16,7 +16,7 @@ struct cred;
 enum { CORE_STORAGE_DIRECTORY = 1 };
 
 /*
- * core_restore() from a version of inode `from` (a file may have been replaced
+ * Restores from a version of inode `from` (a file may have been replaced
  * since), with the words of the user ("yesterday") for the RESTORE entry.
  * -ENOENT: no such version; -ENODATA: it is redacted; -EINVAL: no regular
  * file.

@@ -282,24 +282,6 @@ static int add_locked(struct serve *s, const char *dir, struct errmsg *em)
 	return 0;
 }
 
-int serve_replica_add(void *ctx, const struct json *request,
-		      const struct cred *peer, struct buf *out,
-		      struct errmsg *em)
-{
-	struct serve *s = ctx;
-	const char *dir = asked(request, em);
-	int rc = dir ? 0 : -ERR_USAGE;
-
-	(void)peer;
-	(void)out;
-	if (rc == 0) {
-		mutex_lock(&s->mu);
-		rc = add_locked(s, dir, em);
-		mutex_unlock(&s->mu);
-	}
-	return rc < 0 ? errmsg_set(em, rc, "%s", err_text(rc)) : 0;
-}
-
 static int remove_locked(struct serve *s, const char *dir, struct errmsg *em)
 {
 	struct serve_replica *v = find_locked(s, dir);
@@ -317,22 +299,39 @@ static int remove_locked(struct serve *s, const char *dir, struct errmsg *em)
 	return 0;
 }
 
+/* A verb about one directory: add or remove. */
+static int change(struct serve *s, const struct json *request,
+		  int (*fn_locked)(struct serve *s, const char *dir,
+				   struct errmsg *em),
+		  struct errmsg *em)
+{
+	const char *dir = asked(request, em);
+	int rc = dir ? 0 : -ERR_USAGE;
+
+	if (rc == 0) {
+		mutex_lock(&s->mu);
+		rc = fn_locked(s, dir, em);
+		mutex_unlock(&s->mu);
+	}
+	return rc < 0 ? errmsg_set(em, rc, "%s", err_text(rc)) : 0;
+}
+
+int serve_replica_add(void *ctx, const struct json *request,
+		      const struct cred *peer, struct buf *out,
+		      struct errmsg *em)
+{
+	(void)peer;
+	(void)out;
+	return change(ctx, request, add_locked, em);
+}
+
 int serve_replica_remove(void *ctx, const struct json *request,
 			 const struct cred *peer, struct buf *out,
 			 struct errmsg *em)
 {
-	struct serve *s = ctx;
-	const char *dir = asked(request, em);
-	int rc = dir ? 0 : -ERR_USAGE;
-
 	(void)peer;
 	(void)out;
-	if (rc == 0) {
-		mutex_lock(&s->mu);
-		rc = remove_locked(s, dir, em);
-		mutex_unlock(&s->mu);
-	}
-	return rc < 0 ? errmsg_set(em, rc, "%s", err_text(rc)) : 0;
+	return change(ctx, request, remove_locked, em);
 }
 
 struct listing {
