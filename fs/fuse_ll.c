@@ -1,5 +1,5 @@
 /*
- * fuse_ll.c - the session: capabilities, workers, invalidations, replies.
+ * fuse_ll.c - the session: workers, invalidations, replies.
  *
  * Each worker reads one request, looks at it for flags that libfuse does not
  * hand on, and lets libfuse call the operation, which answers before it
@@ -9,10 +9,6 @@
  * sent to the kernel from within a request, but its answer: invalidations
  * leave from a thread of their own, or they could wait for a page whose read
  * waits for us.
- *
- * The kernel keeps attributes, names and pages for long: real files change
- * only through this mount.  There is no writeback cache: we want to know who
- * wrote.  Locks (fcntl, flock) are the kernel's own.
  */
 #include <errno.h>
 #include <signal.h>
@@ -73,41 +69,11 @@ bool fuse_ll_kill(void)
 	return request_kills;
 }
 
-/* --- capabilities -------------------------------------------------------------- */
-
 static void on_init(void *userdata, struct fuse_conn_info *conn)
 {
-	static const uint64_t wanted[] = {
-		FUSE_CAP_ASYNC_READ,
-		FUSE_CAP_ATOMIC_O_TRUNC,
-		FUSE_CAP_DONT_MASK,
-		FUSE_CAP_PARALLEL_DIROPS,
-		FUSE_CAP_POSIX_ACL,
-		FUSE_CAP_HANDLE_KILLPRIV_V2,
-		FUSE_CAP_EXPLICIT_INVAL_DATA,
-		FUSE_CAP_CACHE_SYMLINKS,
-		FUSE_CAP_READDIRPLUS,
-		FUSE_CAP_READDIRPLUS_AUTO,
-		FUSE_CAP_ASYNC_DIO,
-		FUSE_CAP_SETXATTR_EXT,
-		FUSE_CAP_DIRECT_IO_ALLOW_MMAP,
-	};
-	static const uint64_t unwanted[] = {
-		FUSE_CAP_AUTO_INVAL_DATA, FUSE_CAP_SPLICE_READ,
-		FUSE_CAP_SPLICE_WRITE,	  FUSE_CAP_SPLICE_MOVE,
-		FUSE_CAP_WRITEBACK_CACHE, FUSE_CAP_HANDLE_KILLPRIV,
-	};
 	struct fuse_ll *l = userdata;
 
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		(void)fuse_set_feature_flag(conn, wanted[i]);
-	for (size_t i = 0; i < sizeof(unwanted) / sizeof(unwanted[0]); i++)
-		fuse_unset_feature_flag(conn, unwanted[i]);
-	conn->max_write = FUSE_LL_IO_MAX;
-	conn->max_background = 64;
-	conn->congestion_threshold = 48;
-	conn->no_interrupt = 1;
-	conn->time_gran = 1;
+	fuse_ll_caps(conn);
 	if (l->o.ready)
 		l->o.ready(l->o.ctx);
 }
@@ -134,7 +100,8 @@ static void worker_end(struct fuse_ll *l, int rc)
 
 static void worker(void *arg)
 {
-	struct fuse_ll *l = arg;
+	struct fuse_ll_worker *w = arg;
+	struct fuse_ll *l = w->l;
 	struct fuse_buf buf = { 0 };
 	sigset_t kick;
 	int n = 0;
@@ -149,6 +116,7 @@ static void worker(void *arg)
 			continue;
 		if (n <= 0)
 			break;
+		fuse_ll_raw_count(w->requests, buf.mem, (size_t)n);
 		request_kills = fuse_ll_raw_kill(buf.mem, (size_t)n);
 		fuse_session_process_buf(l->se, &buf);
 	}
@@ -338,13 +306,13 @@ static void wait_for_workers(struct fuse_ll *l)
 		}
 		fuse_session_exit(l->se);
 		for (unsigned i = 0; i < l->n_workers; i++)
-			if (l->workers[i].running)
-				pthread_kill(l->workers[i].id, SIGUSR2);
+			if (l->workers[i].thread.running)
+				pthread_kill(l->workers[i].thread.id, SIGUSR2);
 		cond_timedwait_ns(&l->changed, &l->mu, KICK_MS * 1000000LL);
 	}
 	mutex_unlock(&l->mu);
 	for (unsigned i = 0; i < l->n_workers; i++)
-		thread_join(&l->workers[i]);
+		thread_join(&l->workers[i].thread);
 }
 
 int fuse_ll_run(struct fuse_ll *l)
@@ -358,7 +326,9 @@ int fuse_ll_run(struct fuse_ll *l)
 	rc = thread_start(&l->forgetter, "fuse-forget", forgetter, l);
 	for (unsigned i = 0; rc == 0 && i < n; i++) {
 		mutex_lock(&l->mu);
-		rc = thread_start(&l->workers[i], "fuse", worker, l);
+		l->workers[i].l = l;
+		rc = thread_start(&l->workers[i].thread, "fuse", worker,
+				  &l->workers[i]);
 		l->n_workers += rc == 0;
 		l->running += rc == 0;
 		mutex_unlock(&l->mu);
@@ -375,6 +345,16 @@ void fuse_ll_stop(struct fuse_ll *l)
 	l->stop = true;
 	cond_broadcast(&l->changed);
 	mutex_unlock(&l->mu);
+}
+
+uint64_t fuse_ll_requests(const struct fuse_ll *l, unsigned opcode)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < sizeof(l->workers) / sizeof(l->workers[0]); i++)
+		n += atomic_load_explicit(&l->workers[i].requests[opcode],
+					  memory_order_relaxed);
+	return n;
 }
 
 void fuse_ll_close(struct fuse_ll *l)

@@ -21,6 +21,8 @@ struct errmsg;
 struct fuse_ll;
 struct vdir;
 
+enum { FUSE_LL_OPCODES = 64 };
+
 struct fuse_ll_options {
 	struct core *core;
 	const struct vdir *vdir; /* NULL: no virtual files; borrowed */
@@ -49,6 +51,10 @@ void fuse_ll_stop(struct fuse_ll *l);
  * request is answered from within which it was called.
  */
 void fuse_ll_invalidate(struct fuse_ll *l, uint64_t ino, bool content);
+/* Requests of one kind so far; those without a name are 0.  Any thread. */
+uint64_t fuse_ll_requests(const struct fuse_ll *l, unsigned opcode);
+/* What the kernel's header calls it, "lookup"; NULL when nothing does. */
+const char *fuse_ll_raw_name(unsigned opcode);
 /* Detaches the mount if it is still there, and frees.  NULL ok. */
 void fuse_ll_close(struct fuse_ll *l);
 

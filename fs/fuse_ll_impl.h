@@ -7,6 +7,7 @@
 
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 17)
 #include <fuse_lowlevel.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,12 +30,19 @@ struct fuse_ll_stale {
 	bool content;
 };
 
+/* Only the worker itself counts, so counting takes no locked instruction. */
+struct fuse_ll_worker {
+	struct fuse_ll *l;
+	struct thread thread;
+	_Atomic uint64_t requests[FUSE_LL_OPCODES];
+};
+
 struct fuse_ll {
 	struct fuse_ll_options o;
 	struct fuse_session *se;
 	bool mounted;
 
-	struct thread workers[64];
+	struct fuse_ll_worker workers[64];
 	unsigned n_workers;
 	struct mutex mu;
 	struct cond changed;
@@ -77,6 +85,13 @@ void fuse_ll_settle(struct fuse_ll *l);
 
 /* What libfuse does not hand on: KILL_SUIDGID flags of a raw request. */
 bool fuse_ll_raw_kill(const void *p, size_t n);
+/* Adds a raw request to the counts of its worker; 0: kinds without a name. */
+void fuse_ll_raw_count(_Atomic uint64_t counts[FUSE_LL_OPCODES], const void *p,
+		       size_t n);
+
+/* --- fuse_ll_caps.c --- */
+
+void fuse_ll_caps(struct fuse_conn_info *conn);
 
 /* --- fuse_ll_virt.c --- */
 

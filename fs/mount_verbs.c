@@ -3,7 +3,7 @@
  *
  *   ping      -> pid, dir, store
  *   sync      makes versions of everything dirty and commits
- *   status    -> the numbers of core_status()
+ *   status    -> the numbers of core_status(), and of requests by kind
  *   version   path -> inode: makes the version of one file now
  *   snapshot  name -> entry
  *   stop      unmounts and ends
@@ -13,9 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/json.h"
 #include "fs/control.h"
 #include "fs/core.h"
+#include "fs/fuse_ll.h"
 #include "fs/mount_impl.h"
 #include "fs/store.h"
 #include "ledger/entry.h"
@@ -69,6 +71,26 @@ static void add_counts(struct mount *m, struct buf *out)
 	control_add_u64(out, "version_bytes", n.version_bytes);
 }
 
+/* "requests":{"lookup":12,...}: kinds that came at all. */
+static void add_requests(struct mount *m, struct buf *out)
+{
+	const char *comma = "";
+
+	buf_adds(out, ",\"requests\":{");
+	mutex_lock(&m->mu);
+	for (unsigned i = 0; m->ll && i < FUSE_LL_OPCODES; i++) {
+		uint64_t n = fuse_ll_requests(m->ll, i);
+
+		if (n == 0)
+			continue;
+		buf_addf(out, "%s\"%s\":%llu", comma, fuse_ll_raw_name(i),
+			 (unsigned long long)n);
+		comma = ",";
+	}
+	mutex_unlock(&m->mu);
+	buf_addc(out, '}');
+}
+
 static int verb_status(void *ctx, const struct json *request,
 		       const struct cred *peer, struct buf *out,
 		       struct errmsg *em)
@@ -99,6 +121,7 @@ static int verb_status(void *ctx, const struct json *request,
 	control_add_u64(out, "cached_inodes", s.cached_inodes);
 	control_add_u64(out, "unsettled_bytes", s.unsettled_bytes);
 	add_counts(m, out);
+	add_requests(m, out);
 	control_add_u64(out, "packs", st.packs);
 	control_add_u64(out, "chunks", st.chunks);
 	control_add_u64(out, "stored_bytes", st.stored_bytes);

@@ -22,6 +22,7 @@
 
 struct status {
 	enum opt_format format;
+	bool verbose;
 	bool first; /* nothing printed yet */
 	int worst;  /* exit status */
 };
@@ -125,6 +126,19 @@ static void print_pending(const struct json *r)
 		 dirty, (unsigned long long)number(r, "queued"),
 		 (unsigned long long)number(r, "unapplied"));
 	line("pending", text);
+}
+
+/* Which requests the kernel made since the mount. */
+static void print_requests(const struct json *r)
+{
+	const struct json *all = json_get(r, "requests");
+	char text[64];
+
+	for (const struct json *m = all ? all->first : NULL; m; m = m->next) {
+		snprintf(text, sizeof(text), "%10llu %s",
+			 (unsigned long long)number(all, m->key), m->key);
+		line(m == all->first ? "requests" : "", text);
+	}
 }
 
 static void print_mounted(const struct json *r, const char *store)
@@ -247,6 +261,8 @@ static int show_mounted(struct status *s, const char *store, const char *dir,
 	} else {
 		head(store, "mounted");
 		print_mounted(r, store);
+		if (s->verbose)
+			print_requests(r);
 	}
 	json_free(doc);
 	return 0;
@@ -341,7 +357,12 @@ static int show_path(struct status *s, const char *path)
 int cmd_status(int argc, char **argv)
 {
 	struct status s = { .format = OPT_AS_TEXT, .first = true };
-	const struct opt options[] = { OPT_FORMAT(&s.format), OPT_END };
+	const struct opt options[] = {
+		{ 'v', "verbose", OPT_FLAG, &s.verbose, NULL,
+		  "how many requests of which kind, too" },
+		OPT_FORMAT(&s.format),
+		OPT_END,
+	};
 	int status = opt_parse(options, &argc, &argv, 0, 1);
 
 	if (status != OPT_GO)

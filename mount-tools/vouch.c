@@ -61,7 +61,7 @@ static const struct vouch_verb verbs[] = {
 	  "tell all that an entry says" },
 	{ "snapshot", cmd_snapshot, "snapshot STORE|DIR NAME",
 	  "give the state of now a name" },
-	{ "status", cmd_status, "status [STORE|DIR] [--format=text|json]",
+	{ "status", cmd_status, "status [-v] [STORE|DIR] [--format=text|json]",
 	  "tell how a volume is, or all that are mounted" },
 	{ "sync", cmd_sync, "sync DIR",
 	  "make everything written so far durable" },

@@ -43,6 +43,10 @@ same "status" "$(vouch status mnt --format=json | jq -r .state)" mounted
 same "status of the store" "$(vouch status vol --format=json | jq -r .dir)" "$PWD/mnt"
 same "status from inside" "$(cd mnt && vouch status . --format=json | jq -r .store)" "$PWD/vol"
 same "origin" "$(vouch status vol --format=json | jq -r .origin)" example.org/life
+made=$(vouch status mnt --format=json | jq -r '.requests.mkdir // 0')
+mkdir mnt/counted && rmdir mnt/counted
+same "requests are counted" "$(vouch status mnt --format=json | jq -r .requests.mkdir)" $((made + 1))
+vouch status -v mnt | grep -Eq "^ +$((made + 1)) mkdir" || fail "status -v does not tell requests"
 vouch status | grep -q "$PWD/mnt" || fail "status does not list the mount"
 same "the socket is private" "$(stat -c %a vol/control)" 600
 

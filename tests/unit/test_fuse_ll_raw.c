@@ -1,4 +1,4 @@
-/* test_fuse_ll_raw.c - KILL_SUIDGID is found in raw requests, short ones too. */
+/* test_fuse_ll_raw.c - raw requests: KILL_SUIDGID is found, kinds are counted. */
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -51,4 +51,36 @@ Test(fuse_ll_raw, short_request_has_no_flag)
 	r.h.opcode = FUSE_WRITE;
 	for (size_t n = 0; n < sizeof(r.h) + sizeof(r.u.write); n++)
 		cr_assert(!fuse_ll_raw_kill(&r, n));
+}
+
+static uint64_t count_of(uint32_t opcode, unsigned at)
+{
+	_Atomic uint64_t counts[FUSE_LL_OPCODES] = { 0 };
+	struct fuse_in_header h = { .opcode = opcode };
+
+	fuse_ll_raw_count(counts, &h, sizeof(h) - 1);
+	cr_assert(counts[at] == 0);
+	fuse_ll_raw_count(counts, &h, sizeof(h));
+	fuse_ll_raw_count(counts, &h, sizeof(h));
+	return counts[at];
+}
+
+Test(fuse_ll_raw, each_kind_is_counted_and_strange_ones_together)
+{
+	cr_assert(count_of(FUSE_LOOKUP, FUSE_LOOKUP) == 2);
+	cr_assert(count_of(FUSE_TMPFILE, FUSE_TMPFILE) == 2);
+	cr_assert(count_of(FUSE_LL_OPCODES - 1, 0) == 2);
+	cr_assert(count_of(FUSE_LL_OPCODES, 0) == 2);
+	cr_assert(count_of(UINT32_MAX, 0) == 2);
+}
+
+Test(fuse_ll_raw, each_name_is_there_once)
+{
+	cr_assert_str_eq(fuse_ll_raw_name(FUSE_WRITE), "write");
+	cr_assert_null(fuse_ll_raw_name(FUSE_LL_OPCODES));
+	for (unsigned i = 0; i < FUSE_LL_OPCODES; i++)
+		for (unsigned j = 0; fuse_ll_raw_name(i) && j < i; j++)
+			cr_assert(!fuse_ll_raw_name(j) ||
+				  strcmp(fuse_ll_raw_name(i),
+					 fuse_ll_raw_name(j)));
 }
