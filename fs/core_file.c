@@ -235,6 +235,13 @@ static int wrote(struct core *c, struct handle *h, struct actor *a,
 	return rc;
 }
 
+/* What failed since the last call, after all that could be answered for it. */
+static int take_deferred(struct file *f)
+{
+	/* nearly always 0: a load costs other processors nothing */
+	return atomic_load(&f->deferred) ? atomic_exchange(&f->deferred, 0) : 0;
+}
+
 static int change(struct core *c, struct handle *h, const void *p, size_t n,
 		  uint64_t off, bool from_cache, struct actor *a)
 {
@@ -256,8 +263,8 @@ int core_write(struct core *c, const struct cred *cr, struct handle *h,
 	uint8_t strength = from_cache || !cr->pid ? ENTRY_HANDLE : ENTRY_EXACT;
 	int rc = core_may_change(c, false);
 
-	if (rc >= 0 && !h->file)
-		rc = -EINVAL;
+	if (rc >= 0)
+		rc = h->file ? take_deferred(h->file) : -EINVAL;
 	if (rc >= 0 && kill_suidgid && must_kill(c, h->inode))
 		rc = kill_suid(c, cr, h->inode->row.ino);
 	if (rc >= 0)
@@ -274,10 +281,7 @@ int core_flush(struct core *c, struct handle *h)
 
 	if (!h->file || !h->writable)
 		return 0;
-	mutex_lock(&c->t.mu);
-	rc = h->file->deferred;
-	h->file->deferred = 0;
-	mutex_unlock(&c->t.mu);
+	rc = take_deferred(h->file);
 	if (!rc)
 		rc = commit_failed(c->commit);
 	return rc;
@@ -382,12 +386,11 @@ void core_fsync(struct core *c, struct handle *h, uint64_t ino,
 
 	(void)ino; /* a directory: everything queued so far is enough */
 	if (h && h->file) {
+		int late = take_deferred(h->file);
+
 		rc = file_save(c, h->file, &seq);
-		mutex_lock(&c->t.mu);
-		if (rc >= 0 && h->file->deferred)
-			rc = h->file->deferred;
-		h->file->deferred = 0;
-		mutex_unlock(&c->t.mu);
+		if (rc >= 0)
+			rc = late;
 	} else {
 		mutex_lock(&c->t.mu);
 		seq = commit_last_seq(c->commit);

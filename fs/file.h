@@ -16,6 +16,7 @@
 #ifndef FS_FILE_H
 #define FS_FILE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -47,7 +48,8 @@ struct file {
 	int64_t mtime_ns, ctime_ns;
 	struct actor *writer; /* last; a reference */
 	uint8_t strength;     /* enum entry_strength of that */
-	int deferred;	      /* error to be told at the next flush or fsync */
+	/* any thread: error to be told at the next write, flush or fsync */
+	atomic_int deferred;
 	int64_t retry_ns;     /* after a failure: not before (monotonic) */
 	unsigned tries;	      /* failures in a row, but for full disks */
 	struct mutex save_mu; /* before itable.mu */

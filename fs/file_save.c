@@ -346,8 +346,8 @@ int file_version(struct core *c, struct file *f, uint8_t reason)
 	mutex_unlock(&f->save_mu);
 	mutex_lock(&c->t.mu);
 	note_result(c, f, rc);
-	if (rc < 0 && !f->deferred)
-		f->deferred = rc;
+	if (rc < 0 && !atomic_load(&f->deferred))
+		atomic_store(&f->deferred, rc);
 	mutex_unlock(&c->t.mu);
 	return rc;
 }

@@ -115,6 +115,8 @@ void fuse_ll_virt_init(struct fuse_ll *l);
 void fuse_ll_virt_release(struct fuse_ll *l);
 /* A real inode was seen below `parent`. */
 void fuse_ll_virt_note(struct fuse_ll *l, uint64_t parent, uint64_t ino);
+/* Was the kernel shown this inode in the hybrid directory? */
+bool fuse_ll_virt_known(struct fuse_ll *l, uint64_t ino);
 /* A real file was written and closed, or its name in `parent` changed. */
 void fuse_ll_virt_closed(struct fuse_ll *l, uint64_t ino);
 void fuse_ll_virt_renamed(struct fuse_ll *l, uint64_t parent, uint64_t ino,

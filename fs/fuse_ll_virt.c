@@ -116,19 +116,23 @@ void fuse_ll_virt_note(struct fuse_ll *l, uint64_t parent, uint64_t ino)
 	mutex_unlock(&s->mu);
 }
 
-void fuse_ll_virt_closed(struct fuse_ll *l, uint64_t ino)
+bool fuse_ll_virt_known(struct fuse_ll *l, uint64_t ino)
 {
-	const struct vdir_ops *v = fuse_ll_vops(l);
 	struct fuse_ll_seen *s = &l->seen;
 
-	if (l->o.hybrid == 0 || !v->changed)
-		return;
+	if (l->o.hybrid == 0)
+		return false;
 	mutex_lock(&s->mu);
 	bool known = s->n == SEEN_MAX ||
 		     (s->n > 0 && s->v[seen_place(s, ino)] == ino);
 	mutex_unlock(&s->mu);
-	if (known)
-		v->changed(l->o.vdir->ctx, ino, NULL);
+	return known;
+}
+
+void fuse_ll_virt_closed(struct fuse_ll *l, uint64_t ino)
+{
+	if (fuse_ll_virt_known(l, ino) && fuse_ll_vops(l)->changed)
+		fuse_ll_vops(l)->changed(l->o.vdir->ctx, ino, NULL);
 }
 
 void fuse_ll_virt_renamed(struct fuse_ll *l, uint64_t parent, uint64_t ino,
