@@ -4,24 +4,31 @@
  * What it takes is what the kernel and the way to user space cost; nobody can
  * be faster through FUSE.
  *
- *     memfs MOUNTPOINT     stays in the foreground until unmounted
+ *     memfs MOUNTPOINT [COUNTS]     in the foreground until unmounted
  *
- * Two threads (libfuse's loop), one lock over everything: operations copy
- * bytes and nothing else, so it is never waited for long.  Files grow in
- * pieces of 1 MiB.  No xattrs, no hard links, no permissions of its own.
+ * The session is ours (tests/sim/peer.h).  What it is allowed to leave out it
+ * leaves out: close(2) makes no request, reads answer from where the bytes
+ * lie, memory once had is kept and not faulted in again.  No xattrs, no hard
+ * links, times of directories stand still.
+ *
+ * Lock: one over everything; operations copy bytes and nothing else, readers
+ * answer under it, beside each other.
  */
-#define FUSE_USE_VERSION 317
+#include "tests/sim/peer.h"
+
 #include <errno.h>
-#include <fuse_lowlevel.h>
+#include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { PIECE = 1 << 20, IO_MAX = 1 << 20, BUCKETS = 1 << 16 };
-static const double FOREVER = 86400.0;
+/* The first piece of a file starts small and doubles. */
+enum { PIECE = 1 << 20, PIECE_MIN = 4096, BUCKETS = 1 << 20, IOV_MOST = 4 };
 
 struct node {
 	struct stat st;
@@ -29,11 +36,11 @@ struct node {
 	struct node *chain;			   /* bucket of its name */
 	char *name, *target;
 	uint8_t **piece;
-	size_t n_pieces;
+	size_t n_pieces, first_size;
 	uint64_t lookups, serial;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct node root, *bucket[BUCKETS];
 static uint64_t serial;
 
@@ -105,6 +112,8 @@ static void cut(struct node *n, size_t pieces)
 {
 	for (; n->n_pieces > pieces; n->n_pieces--)
 		free(n->piece[n->n_pieces - 1]);
+	if (n->n_pieces == 0)
+		n->first_size = 0;
 }
 
 static void free_if_gone(struct node *n)
@@ -125,7 +134,7 @@ static struct node *make(fuse_req_t req, fuse_ino_t parent, const char *name,
 	if (!n)
 		abort();
 	n->st.st_ino = ino_of(n);
-	n->st.st_mode = mode;
+	n->st.st_mode = mode & ~(S_ISLNK(mode) ? 0 : fuse_req_ctx(req)->umask);
 	n->st.st_nlink = S_ISDIR(mode) ? 2 : 1;
 	n->st.st_uid = fuse_req_ctx(req)->uid;
 	n->st.st_gid = fuse_req_ctx(req)->gid;
@@ -140,22 +149,22 @@ static struct fuse_entry_param entry_of(struct node *n)
 	n->lookups++;
 	return (struct fuse_entry_param){ .ino = ino_of(n),
 					  .attr = n->st,
-					  .attr_timeout = FOREVER,
-					  .entry_timeout = FOREVER };
+					  .attr_timeout = peer_timeout(),
+					  .entry_timeout = peer_timeout() };
 }
 
 /* --- names --- */
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct fuse_entry_param e = { .entry_timeout = FOREVER };
+	struct fuse_entry_param e = { .entry_timeout = peer_timeout() };
 	struct node *n;
 
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_wrlock(&lock);
 	n = find(node_of(parent), name);
 	if (n)
 		e = entry_of(n);
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
 	fuse_reply_entry(req, &e);
 }
 
@@ -163,10 +172,10 @@ static void forget(fuse_ino_t ino, uint64_t count)
 {
 	struct node *n = node_of(ino);
 
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_wrlock(&lock);
 	n->lookups -= count < n->lookups ? count : n->lookups;
 	free_if_gone(n);
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
@@ -188,9 +197,9 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
 {
 	struct fuse_entry_param e;
 
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_wrlock(&lock);
 	e = entry_of(make(req, parent, name, S_IFDIR | mode));
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
 	fuse_reply_entry(req, &e);
 }
 
@@ -200,12 +209,12 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 	struct fuse_entry_param e;
 	struct node *n;
 
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_wrlock(&lock);
 	n = make(req, parent, name, S_IFLNK | 0777);
 	n->target = strdup(target);
 	n->st.st_size = (off_t)strlen(target);
 	e = entry_of(n);
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
 	fuse_reply_entry(req, &e);
 }
 
@@ -219,10 +228,11 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name,
 {
 	struct fuse_entry_param e;
 
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_wrlock(&lock);
 	e = entry_of(make(req, parent, name, S_IFREG | (mode & 07777)));
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
 	fi->keep_cache = 1;
+	fi->noflush = 1;
 	fuse_reply_create(req, &e, fi);
 }
 
@@ -231,7 +241,7 @@ static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct node *n;
 	int rc = ENOENT;
 
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_wrlock(&lock);
 	n = find(node_of(parent), name);
 	if (n && n->first) {
 		rc = ENOTEMPTY;
@@ -240,7 +250,7 @@ static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 		free_if_gone(n);
 		rc = 0;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
 	fuse_reply_err(req, rc);
 }
 
@@ -251,7 +261,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 	struct node *n, *old;
 	int rc = ENOENT;
 
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_wrlock(&lock);
 	n = find(node_of(parent), name);
 	old = find(node_of(new_parent), new_name);
 	if (flags) {
@@ -267,7 +277,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 		attach(node_of(new_parent), n, new_name);
 		rc = 0;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
 	fuse_reply_err(req, rc);
 }
 
@@ -275,15 +285,13 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		       struct fuse_file_info *fi)
 {
-	char *out = malloc(size);
+	char *out = peer_scratch(size);
 	size_t used = 0, k;
 	struct fuse_entry_param e;
 	struct node *n;
 
 	(void)fi;
-	if (!out)
-		abort();
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_wrlock(&lock);
 	for (n = node_of(ino)->first; n; n = n->next) {
 		if (off && n->serial >= (uint64_t)off)
 			continue;
@@ -296,9 +304,8 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		}
 		used += k;
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
 	fuse_reply_buf(req, out, used);
-	free(out);
 }
 
 /* --- files --- */
@@ -309,29 +316,71 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 	struct stat st;
 
 	(void)fi;
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_rdlock(&lock);
 	st = node_of(ino)->st;
-	pthread_mutex_unlock(&lock);
-	fuse_reply_attr(req, &st, FOREVER);
+	pthread_rwlock_unlock(&lock);
+	fuse_reply_attr(req, &st, peer_timeout());
 }
 
-static void grow(struct node *n, size_t pieces)
+static void *resize(void *p, size_t n, size_t each)
 {
-	size_t room = n->n_pieces ? n->n_pieces : 1;
-
-	if (pieces <= n->n_pieces)
-		return;
-	while (room < pieces)
-		room *= 2;
-	n->piece = realloc(n->piece, room * sizeof(*n->piece));
-	if (!n->piece)
+	p = reallocarray(p, n, each);
+	if (!p)
 		abort();
-	/* Zeroed pages cost nothing until they are touched. */
-	for (; n->n_pieces < pieces; n->n_pieces++) {
-		n->piece[n->n_pieces] = calloc(1, PIECE);
-		if (!n->piece[n->n_pieces])
-			abort();
+	return p;
+}
+
+static size_t pieces_of(off_t size)
+{
+	return ((size_t)size + PIECE - 1) / PIECE;
+}
+
+/* Memory for the first `size` bytes; what is in it beyond st_size, is not. */
+static void grow(struct node *n, size_t size)
+{
+	size_t first = n->first_size ? n->first_size : PIECE_MIN;
+	size_t pieces = pieces_of((off_t)size), room = 1;
+
+	if (pieces > n->n_pieces) {
+		while (room < pieces)
+			room *= 2;
+		n->piece = resize(n->piece, room, sizeof(*n->piece));
 	}
+	for (; n->n_pieces < pieces; n->n_pieces++)
+		n->piece[n->n_pieces] =
+			n->n_pieces ? resize(NULL, 1, PIECE) : NULL;
+	while (first < size && first < PIECE)
+		first *= 2;
+	if (size && first > n->first_size) {
+		n->piece[0] = resize(n->piece[0], 1, first);
+		n->first_size = first;
+	}
+}
+
+/* What lies between the end and a new end is zero. */
+static void lengthen(struct node *n, off_t size)
+{
+	off_t at = n->st.st_size;
+	size_t in, k;
+
+	grow(n, (size_t)size);
+	for (; at < size; at += (off_t)k) {
+		in = (size_t)at % PIECE;
+		k = (size_t)(size - at);
+		k = k < PIECE - in ? k : PIECE - in;
+		memset(n->piece[at / PIECE] + in, 0, k);
+	}
+	if (size > n->st.st_size)
+		n->st.st_size = size;
+}
+
+static void truncate_to(struct node *n, off_t size)
+{
+	if (size > n->st.st_size)
+		lengthen(n, size);
+	else
+		cut(n, pieces_of(size));
+	n->st.st_size = size;
 }
 
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
@@ -341,25 +390,32 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 	struct stat st;
 
 	(void)fi;
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_wrlock(&lock);
 	if (set & FUSE_SET_ATTR_MODE)
 		n->st.st_mode =
 			(n->st.st_mode & S_IFMT) | (attr->st_mode & 07777);
-	if (set & FUSE_SET_ATTR_SIZE) {
-		cut(n, ((size_t)attr->st_size + PIECE - 1) / PIECE);
-		n->st.st_size = attr->st_size;
-	}
+	if (set & FUSE_SET_ATTR_UID)
+		n->st.st_uid = attr->st_uid;
+	if (set & FUSE_SET_ATTR_GID)
+		n->st.st_gid = attr->st_gid;
+	if (set & FUSE_SET_ATTR_SIZE)
+		truncate_to(n, attr->st_size);
 	if (set & FUSE_SET_ATTR_MTIME)
 		n->st.st_mtim = attr->st_mtim;
 	st = n->st;
-	pthread_mutex_unlock(&lock);
-	fuse_reply_attr(req, &st, FOREVER);
+	pthread_rwlock_unlock(&lock);
+	fuse_reply_attr(req, &st, peer_timeout());
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	(void)ino;
+	if (fi->flags & O_TRUNC) {
+		pthread_rwlock_wrlock(&lock);
+		truncate_to(node_of(ino), 0);
+		pthread_rwlock_unlock(&lock);
+	}
 	fi->keep_cache = 1;
+	fi->noflush = 1;
 	fuse_reply_open(req, fi);
 }
 
@@ -367,7 +423,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino,
 		       struct fuse_file_info *fi)
 {
 	(void)ino;
-	fi->cache_readdir = fi->keep_cache = 0;
+	fi->cache_readdir = fi->keep_cache = 1;
 	fuse_reply_open(req, fi);
 }
 
@@ -375,27 +431,25 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi)
 {
 	struct node *n = node_of(ino);
-	size_t done = 0, k, at;
-	char *out = malloc(size);
+	struct iovec v[IOV_MOST];
+	size_t at, k;
+	int parts = 0;
 
 	(void)fi;
-	if (!out)
-		abort();
-	pthread_mutex_lock(&lock);
+	pthread_rwlock_rdlock(&lock);
 	if (off >= n->st.st_size)
 		size = 0;
 	else if (size > (size_t)(n->st.st_size - off))
 		size = (size_t)(n->st.st_size - off);
-	grow(n, ((size_t)n->st.st_size + PIECE - 1) / PIECE);
-	for (; done < size; done += k) {
-		at = ((size_t)off + done) % PIECE;
-		k = size - done < PIECE - at ? size - done : PIECE - at;
-		memcpy(out + done, n->piece[((size_t)off + done) / PIECE] + at,
-		       k);
+	for (; size && parts < IOV_MOST; parts++, size -= k) {
+		at = (size_t)off % PIECE;
+		k = size < PIECE - at ? size : PIECE - at;
+		v[parts].iov_base = n->piece[(size_t)off / PIECE] + at;
+		v[parts].iov_len = k;
+		off += (off_t)k;
 	}
-	pthread_mutex_unlock(&lock);
-	fuse_reply_buf(req, out, size);
-	free(out);
+	fuse_reply_iov(req, v, parts);
+	pthread_rwlock_unlock(&lock);
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *p, size_t size,
@@ -405,8 +459,9 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *p, size_t size,
 	size_t done = 0, k, at;
 
 	(void)fi;
-	pthread_mutex_lock(&lock);
-	grow(n, ((size_t)off + size + PIECE - 1) / PIECE);
+	pthread_rwlock_wrlock(&lock);
+	lengthen(n, off);
+	grow(n, (size_t)off + size);
 	for (; done < size; done += k) {
 		at = ((size_t)off + done) % PIECE;
 		k = size - done < PIECE - at ? size - done : PIECE - at;
@@ -415,7 +470,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *p, size_t size,
 	}
 	if (off + (off_t)size > n->st.st_size)
 		n->st.st_size = off + (off_t)size;
-	pthread_mutex_unlock(&lock);
+	pthread_rwlock_unlock(&lock);
 	fuse_reply_write(req, size);
 }
 
@@ -433,21 +488,16 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 	op_done(req, ino, fi);
 }
 
-static void op_init(void *ctx, struct fuse_conn_info *conn)
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
+			size_t size)
 {
-	(void)ctx;
-	conn->max_write = IO_MAX;
-	conn->max_background = 64;
-	/* Ours has none, so the limit that counts has none. */
-	fuse_unset_feature_flag(conn, FUSE_CAP_WRITEBACK_CACHE);
-	(void)fuse_set_feature_flag(conn, FUSE_CAP_PARALLEL_DIROPS);
-	(void)fuse_set_feature_flag(conn, FUSE_CAP_READDIRPLUS);
-	fuse_unset_feature_flag(conn, FUSE_CAP_READDIRPLUS_AUTO);
-	(void)fuse_set_feature_flag(conn, FUSE_CAP_HANDLE_KILLPRIV_V2);
+	(void)ino;
+	(void)name;
+	(void)size;
+	fuse_reply_err(req, ENODATA);
 }
 
-static const struct fuse_lowlevel_ops ops = {
-	.init = op_init,
+static struct fuse_lowlevel_ops ops = {
 	.lookup = op_lookup,
 	.forget = op_forget,
 	.forget_multi = op_forget_multi,
@@ -463,7 +513,7 @@ static const struct fuse_lowlevel_ops ops = {
 	.open = op_open,
 	.read = op_read,
 	.write = op_write,
-	.flush = op_done,
+	.getxattr = op_getxattr,
 	.release = op_done,
 	.fsync = op_fsync,
 	.opendir = op_opendir,
@@ -473,33 +523,18 @@ static const struct fuse_lowlevel_ops ops = {
 
 int main(int argc, char **argv)
 {
-	static char o[] = "-o", options[] = "default_permissions,"
-					    "fsname=memfs,subtype=memfs";
-	char *fuse_argv[] = { argv[0], o, options, NULL };
-	struct fuse_args args = FUSE_ARGS_INIT(3, fuse_argv);
-	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	struct fuse_session *s;
-	int rc = 1;
-
-	if (argc != 2 || !config) {
-		fputs("usage: memfs MOUNTPOINT\n", stderr);
+	if (argc != 2 && argc != 3) {
+		fputs("usage: memfs MOUNTPOINT [COUNTS]\n", stderr);
 		return 2;
 	}
+	(void)mallopt(M_MMAP_MAX, 0);
+	(void)mallopt(M_TRIM_THRESHOLD, INT32_MAX);
+	(void)mallopt(M_TOP_PAD, 64 << 20);
+	(void)mallopt(M_ARENA_MAX, 1);
 	root.st.st_ino = FUSE_ROOT_ID;
 	root.st.st_mode = S_IFDIR | 0755;
 	root.st.st_nlink = 2;
 	root.st.st_uid = getuid();
 	root.st.st_gid = getgid();
-	s = fuse_session_new(&args, &ops, sizeof(ops), NULL);
-	if (s && fuse_session_mount(s, argv[1]) == 0) {
-		fuse_loop_cfg_set_max_threads(config, 2);
-		fuse_loop_cfg_set_idle_threads(config, 2);
-		rc = fuse_session_loop_mt(s, config);
-		fuse_session_unmount(s);
-	}
-	if (s)
-		fuse_session_destroy(s);
-	fuse_loop_cfg_destroy(config);
-	fuse_opt_free_args(&args);
-	return rc != 0;
+	return peer_serve("memfs", &ops, argv[1], argc == 3 ? argv[2] : NULL);
 }
