@@ -24,7 +24,9 @@ enum { LIMIT_CHUNK = 256 << 10 }; /* largest chunk, raw bytes */
 enum { LIMIT_NODE_REFS = 256 };
 enum { LIMIT_EXTENTS = 1024 }; /* n of one EXTENTS entry */
 enum { LIMIT_RANGES = 8 };
-enum { LIMIT_READS = 800 }; /* n of one READS entry */
+enum { LIMIT_READS = 800 };	/* n of one READS entry */
+enum { LIMIT_RULES = 256 };	/* n of one POLICY entry */
+enum { LIMIT_RELEASES = 2600 }; /* n of one GC entry */
 enum { LIMIT_ARGV = 4096, LIMIT_EXE = 4096, LIMIT_CWD = 4096 };
 enum { LIMIT_HOST = 255 };
 enum { LIMIT_PACK = 64 << 20 };
@@ -39,6 +41,7 @@ _Static_assert((int)LIMIT_FRAME < (int)LIMIT_WAL_SEGMENT,
 _Static_assert((int)LIMIT_CHUNK < (int)LIMIT_FRAME, "a chunk fits a frame");
 _Static_assert(LIMIT_EXTENTS * 48 + 512 < LIMIT_ENTRY, "extents fit");
 _Static_assert(LIMIT_READS * 65 + 512 < LIMIT_ENTRY, "reads fit");
+_Static_assert(LIMIT_RELEASES * 24 + 512 < LIMIT_ENTRY, "releases fit");
 _Static_assert(LIMIT_ARGV + LIMIT_EXE + LIMIT_CWD + LIMIT_HOST < LIMIT_ENTRY,
 	       "an actor fits");
 

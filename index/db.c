@@ -323,7 +323,7 @@ static int create_schema(sqlite3 *db, struct errmsg *em)
 		rc = db_exec(db, items_wanted[i].sql);
 	if (!rc)
 		rc = db_exec(db, "INSERT INTO meta VALUES(1, 0, zeroblob(32),"
-				 " 0, 0, 0, 0, 0, 0, 0, 0, 0)");
+				 " 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)");
 	if (!rc) {
 		(void)sqlite3_snprintf(sizeof(sql), sql,
 				       "PRAGMA application_id=%d;"

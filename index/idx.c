@@ -53,6 +53,7 @@ static int meta_get(struct idx *x)
 		m.rejected = db_i64(s, 8, &bad);
 		m.versions = db_i64(s, 9, &bad);
 		m.version_bytes = db_i64(s, 10, &bad);
+		m.released = db_i64(s, 11, &bad);
 		x->meta = m;
 	}
 	db_reset(s);
@@ -77,6 +78,7 @@ static int meta_put(struct idx *x)
 	db_bind_i64(s, 9, m->rejected);
 	db_bind_i64(s, 10, m->versions);
 	db_bind_i64(s, 11, m->version_bytes);
+	db_bind_i64(s, 12, m->released);
 	return db_run(s);
 }
 

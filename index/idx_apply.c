@@ -1,7 +1,7 @@
 /*
  * idx_apply.c - what an applied entry adds beyond the namespace: versions,
- * actors, reads, snapshots, keys, repairs, replicas, parameters.  One
- * function per kind.
+ * actors, reads, snapshots, keys, repairs, replicas, parameters, what is kept
+ * and what was released.  One function per kind.
  *
  * A reference to a leaf that is not in the log, or is of the wrong kind,
  * becomes NULL: hostile entries give rows with holes, never an error.
@@ -358,6 +358,117 @@ static int record_params(const struct record *r)
 	return rc;
 }
 
+static int record_policy(const struct record *r)
+{
+	const struct entry_policy *b = &r->e->body.policy;
+	sqlite3_stmt *s = r->x->s[IDX_S_POLICY_END];
+	struct entry_rule v;
+	unsigned i;
+	int rc;
+
+	db_bind_u64(s, 1, r->no);
+	rc = db_run(s);
+	s = r->x->s[IDX_S_POLICY_ADD];
+	if (!rc) {
+		db_bind_u64(s, 1, r->no);
+		db_bind_u64(s, 2, b->n);
+		rc = db_run(s);
+	}
+	s = r->x->s[IDX_S_RULE_ADD];
+	for (i = 0; !rc && i < b->n; i++) {
+		entry_policy_at(&v, b, i);
+		db_bind_u64(s, 1, r->no);
+		db_bind_u64(s, 2, i);
+		if (v.keep & ENTRY_KEEP_AGE)
+			db_bind_u64(s, 3, v.seconds);
+		if (v.keep & ENTRY_KEEP_COUNT)
+			db_bind_u64(s, 4, v.versions);
+		bind_str(s, 5, &v.pattern);
+		rc = db_run(s);
+	}
+	return rc;
+}
+
+/* Lifting what is no hold, or is lifted already, changes nothing. */
+static int record_hold(const struct record *r)
+{
+	const struct entry_hold *b = &r->e->body.hold;
+	sqlite3_stmt *s = r->x->s[IDX_S_HOLD_ADD];
+	uint64_t no = 0;
+	int rc;
+
+	if (b->flags & ENTRY_HOLD_LIFTED) {
+		rc = find_kind(r->x, &b->lifted, ENTRY_HOLD, &no);
+		if (rc || !no)
+			return rc;
+		s = r->x->s[IDX_S_HOLD_END];
+		db_bind_u64(s, 1, no);
+		db_bind_u64(s, 2, r->no);
+		bind_str(s, 3, &b->reason);
+		return db_run(s);
+	}
+	db_bind_u64(s, 1, r->no);
+	db_bind_u64_or_null(s, 2, b->inode);
+	if (b->pattern.n)
+		bind_str(s, 3, &b->pattern);
+	bind_str(s, 4, &b->reason);
+	return db_run(s);
+}
+
+/*
+ * Releases one range.  The newest version of an inode that exists stays,
+ * whatever an entry says: it is the file.
+ */
+static int release_range(const struct record *r, const struct entry_release *v,
+			 uint64_t *io_count)
+{
+	sqlite3_stmt *s = r->x->s[IDX_S_VERSION_RELEASE];
+	struct inode_row *row = NULL;
+	uint64_t last = v->last;
+	int rc = idx_rows_ops.inode_get(r->x, &row, v->inode);
+
+	if (rc < 0)
+		return rc;
+	if (rc && last >= row->version)
+		last = row->version ? row->version - 1 : 0;
+	if (last > INT64_MAX)
+		last = INT64_MAX;
+	if (v->first > last)
+		return 0;
+	db_bind_u64(s, 1, v->inode);
+	db_bind_u64(s, 2, v->first);
+	db_bind_u64(s, 3, last);
+	db_bind_u64(s, 4, r->no);
+	rc = db_run(s);
+	if (!rc)
+		*io_count += (uint64_t)sqlite3_changes(r->x->db);
+	return rc;
+}
+
+static int record_gc(const struct record *r)
+{
+	const struct entry_gc *b = &r->e->body.gc;
+	sqlite3_stmt *s = r->x->s[IDX_S_GC_ADD];
+	uint64_t policy = 0, count = 0;
+	struct entry_release v;
+	unsigned i;
+	int rc;
+
+	rc = find_kind(r->x, &b->policy, ENTRY_POLICY, &policy);
+	for (i = 0; !rc && i < b->n; i++) {
+		entry_gc_at(&v, b, i);
+		rc = release_range(r, &v, &count);
+	}
+	if (rc)
+		return rc;
+	r->x->meta.released += (int64_t)count;
+	db_bind_u64(s, 1, r->no);
+	db_bind_u64_or_null(s, 2, policy);
+	db_bind_u64(s, 3, count);
+	db_bind_u64(s, 4, b->bytes);
+	return db_run(s);
+}
+
 int idx_record(struct idx *x, const struct entry *e, uint64_t entry_no,
 	       uint64_t actor_no)
 {
@@ -380,6 +491,12 @@ int idx_record(struct idx *x, const struct entry *e, uint64_t entry_no,
 			       e->body.revoke.suspect_since_ns);
 	case ENTRY_PARAMS:
 		return record_params(&r);
+	case ENTRY_POLICY:
+		return record_policy(&r);
+	case ENTRY_HOLD:
+		return record_hold(&r);
+	case ENTRY_GC:
+		return record_gc(&r);
 	case ENTRY_RENAME:
 		return record_rename(&r);
 	case ENTRY_DIGEST:

@@ -46,6 +46,10 @@ static const struct table {
 	{ "repair", "no", 1 },
 	{ "replica", "no", 1 },
 	{ "param", "name", 1 },
+	{ "policy", "no", 1 },
+	{ "policy_rule", "no,seq", 2 },
+	{ "hold", "no", 1 },
+	{ "gc", "no", 1 },
 };
 
 struct compare {

@@ -48,7 +48,10 @@
 		      " WHERE no=?")                                         \
 	X(ALSO_ADD, "INSERT OR IGNORE INTO entry_also VALUES(?,?)")          \
 	X(VERSION_ADD,                                                       \
-	  "INSERT INTO version VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)")           \
+	  "INSERT INTO version VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,NULL)")      \
+	X(VERSION_RELEASE, "UPDATE version SET released=?4 WHERE ino=?1"     \
+			   " AND version>=?2 AND version<=?3"                \
+			   " AND released IS NULL")                          \
 	X(VERSION_SHA, "UPDATE version SET sha256=?3, sha256_no=?4"          \
 		       " WHERE ino=?1 AND version=?2 AND sha256 IS NULL")    \
 	X(ACTOR_ADD, "INSERT INTO actor VALUES"                              \
@@ -71,12 +74,20 @@
 	X(REPLICA_END, "UPDATE replica SET until=?2"                         \
 		       " WHERE number=?1 AND until IS NULL")                 \
 	X(PARAM_PUT, "REPLACE INTO param VALUES(?,?,?)")                     \
+	X(POLICY_END, "UPDATE policy SET until=?1 WHERE until IS NULL")      \
+	X(POLICY_ADD, "INSERT INTO policy VALUES(?,?,NULL)")                 \
+	X(RULE_ADD, "INSERT INTO policy_rule VALUES(?,?,?,?,?)")             \
+	X(HOLD_ADD, "INSERT INTO hold VALUES(?,?,?,?,NULL,NULL)")            \
+	X(HOLD_END, "UPDATE hold SET until=?2, until_reason=?3"              \
+		    " WHERE no=?1 AND until IS NULL")                        \
+	X(GC_ADD, "INSERT INTO gc VALUES(?,?,?,?)")                          \
 	X(META_GET, "SELECT seals,root,wall_max,files,dirs,others,bytes,"    \
-		    "entries,rejected,versions,version_bytes FROM meta"      \
+		    "entries,rejected,versions,version_bytes,released"       \
+		    " FROM meta"                                             \
 		    " WHERE id=1")                                           \
 	X(META_PUT, "UPDATE meta SET seals=?,root=?,wall_max=?,files=?,"     \
 		    "dirs=?,others=?,bytes=?,entries=?,rejected=?,"          \
-		    "versions=?,version_bytes=? WHERE id=1")
+		    "versions=?,version_bytes=?,released=? WHERE id=1")
 
 enum idx_statement {
 #define X(id, sql) IDX_S_##id,
@@ -92,7 +103,7 @@ struct idx_meta {
 	int64_t wall_max;
 	/* files: regular; dirs; others; bytes: sum of the sizes of files */
 	int64_t files, dirs, others, bytes;
-	int64_t entries, rejected, versions, version_bytes;
+	int64_t entries, rejected, versions, version_bytes, released;
 };
 
 /* An inode as the batch sees it, and as the table has it. */

@@ -297,6 +297,7 @@ int idx_reader_version(sqlite3_stmt *s, struct idx_version *out)
 	out->reads_no = db_u64_or_zero(s, 10, &bad);
 	out->reason = (uint8_t)db_u32(s, 11, &bad);
 	out->attribution = (uint8_t)db_u32(s, 12, &bad);
+	out->released_no = db_u64_or_zero(s, 13, &bad);
 	return bad || out->size > LIMIT_FILE_SIZE ? -ERR_CORRUPT : 1;
 }
 
@@ -500,6 +501,7 @@ int idx_counts(struct idx_reader *r, struct idx_counts *out)
 		out->rejected = db_u64(s, 7, &bad);
 		out->versions = db_u64(s, 8, &bad);
 		out->version_bytes = db_u64(s, 9, &bad);
+		out->released = db_u64(s, 10, &bad);
 	}
 	idx_reader_give(r, READER_S_COUNTS, s);
 	if (rc < 0)

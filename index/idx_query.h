@@ -90,6 +90,7 @@ struct idx_version {
 	uint64_t actor_no;  /* 0: none */
 	uint64_t reads_no;  /* head of the chain of READS, 0: none */
 	uint8_t reason, attribution;
+	uint64_t released_no; /* GC entry that gave the bytes up; 0: kept */
 };
 typedef int idx_version_fn(void *ctx, const struct idx_version *v);
 
@@ -269,6 +270,52 @@ typedef int idx_repair_fn(void *ctx, const struct idx_repair *v);
 int must_use idx_repairs(struct idx_reader *r, uint64_t from, uint32_t max,
 			 idx_repair_fn *fn, void *ctx);
 
+/* --- what is kept --- */
+
+struct idx_policy {
+	uint64_t no;
+	uint32_t count;	   /* rules */
+	uint64_t until_no; /* the POLICY that replaced it; 0: in force */
+};
+typedef int idx_policy_fn(void *ctx, const struct idx_policy *v);
+/* The policy in force; 0: none was ever set, everything is kept. */
+int must_use idx_policy(struct idx_reader *r, struct idx_policy *out);
+/* All there were, oldest first. */
+int must_use idx_policies(struct idx_reader *r, idx_policy_fn *fn, void *ctx);
+
+struct idx_rule {
+	uint32_t position; /* from 0 */
+	uint8_t keep;	   /* enum entry_keep */
+	uint64_t seconds;
+	uint32_t versions;
+	const char *pattern; /* NUL-terminated */
+};
+typedef int idx_rule_fn(void *ctx, const struct idx_rule *v);
+/* The rules of POLICY entry `no`, in order. */
+int must_use idx_rules(struct idx_reader *r, uint64_t no, idx_rule_fn *fn,
+		       void *ctx);
+
+struct idx_hold {
+	uint64_t no;
+	uint64_t ino;	     /* 0: a pattern */
+	const char *pattern; /* NULL: an inode */
+	const char *reason;
+	uint64_t until_no;	  /* the HOLD that lifted it; 0: it holds */
+	const char *until_reason; /* NULL unless lifted */
+};
+typedef int idx_hold_fn(void *ctx, const struct idx_hold *v);
+/* Lifted ones too, oldest first. */
+int must_use idx_holds(struct idx_reader *r, idx_hold_fn *fn, void *ctx);
+
+struct idx_release {
+	uint64_t no;
+	uint64_t policy_no; /* 0: the policy it names is not in the log */
+	uint64_t versions, bytes;
+};
+typedef int idx_release_fn(void *ctx, const struct idx_release *v);
+int must_use idx_releases(struct idx_reader *r, uint64_t from, uint32_t max,
+			  idx_release_fn *fn, void *ctx);
+
 /* Appends the value of a parameter of the volume. */
 int must_use idx_param(struct idx_reader *r, struct buf *out, const char *name);
 
@@ -277,6 +324,7 @@ struct idx_counts {
 	uint64_t files, dirs, others; /* inodes, orphans included */
 	uint64_t bytes;		      /* sum of the sizes of files */
 	uint64_t versions, version_bytes;
+	uint64_t released;   /* of the versions */
 	int64_t wall_max_ns; /* newest entry's time, running maximum */
 };
 /* Returns 0. */

@@ -25,7 +25,7 @@
 	"entry"
 #define READER_VERSION                                                      \
 	"SELECT ino,version,no,size,mtime,wall,tree_root,sha256,sha256_no," \
-	"actor,reads,reason,attribution FROM version"
+	"actor,reads,reason,attribution,released FROM version"
 #define READER_READ_ITEM \
 	"SELECT reads,seq,target,ino,version,strength,content FROM read_item"
 
@@ -74,7 +74,8 @@
 	X(SEAL_WALLS, "SELECT no,wall FROM entry WHERE no>=? AND no<=?"       \
 		      " ORDER BY no")                                         \
 	X(COUNTS, "SELECT seals,wall_max,files,dirs,others,bytes,entries,"    \
-		  "rejected,versions,version_bytes FROM meta WHERE id=1")     \
+		  "rejected,versions,version_bytes,released FROM meta"        \
+		  " WHERE id=1")                                              \
 	X(SNAPSHOT, "SELECT name,no,position,state,comment FROM snapshot"     \
 		    " WHERE name=?")                                          \
 	X(SNAPSHOTS, "SELECT name,no,position,state,comment FROM snapshot"    \
@@ -118,11 +119,24 @@
 	X(READS_NEXT, "SELECT no FROM reads WHERE prev=? ORDER BY no")       \
 	X(VERSIONS_BY_READS, READER_VERSION " WHERE reads=? ORDER BY no")
 
-#define READER_STATEMENTS(X)       \
-	READER_STATEMENTS_BASE(X)  \
-	READER_STATEMENTS_QUERY(X) \
-	READER_STATEMENTS_PATH(X)  \
-	READER_STATEMENTS_LINEAGE(X)
+/* index/idx_retain.c */
+#define READER_STATEMENTS_RETAIN(X)                                          \
+	X(POLICY, "SELECT no,count,until FROM policy WHERE until IS NULL"    \
+		  " ORDER BY no DESC LIMIT 1")                               \
+	X(POLICIES, "SELECT no,count,until FROM policy ORDER BY no")         \
+	X(RULES, "SELECT seq,seconds,versions,pattern FROM policy_rule"      \
+		 " WHERE no=? ORDER BY seq")                                 \
+	X(HOLDS, "SELECT no,ino,pattern,reason,until,until_reason FROM hold" \
+		 " ORDER BY no")                                             \
+	X(RELEASES, "SELECT no,policy,versions,bytes FROM gc WHERE no>=?"    \
+		    " ORDER BY no LIMIT ?")
+
+#define READER_STATEMENTS(X)         \
+	READER_STATEMENTS_BASE(X)    \
+	READER_STATEMENTS_QUERY(X)   \
+	READER_STATEMENTS_PATH(X)    \
+	READER_STATEMENTS_LINEAGE(X) \
+	READER_STATEMENTS_RETAIN(X)
 
 enum reader_statement {
 #define X(id, sql) READER_S_##id,

@@ -18,7 +18,7 @@
 #ifndef INDEX_SCHEMA_H
 #define INDEX_SCHEMA_H
 
-enum { SCHEMA_VERSION = 1, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
+enum { SCHEMA_VERSION = 2, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 
 /* One row: how far the index is, and totals. */
 #define SCHEMA_META                                                         \
@@ -27,7 +27,8 @@ enum { SCHEMA_VERSION = 1, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 	" files INTEGER NOT NULL, dirs INTEGER NOT NULL,"                   \
 	" others INTEGER NOT NULL, bytes INTEGER NOT NULL,"                 \
 	" entries INTEGER NOT NULL, rejected INTEGER NOT NULL,"             \
-	" versions INTEGER NOT NULL, version_bytes INTEGER NOT NULL)"
+	" versions INTEGER NOT NULL, version_bytes INTEGER NOT NULL,"       \
+	" released INTEGER NOT NULL)"
 
 #define SCHEMA_INODE                                                         \
 	"CREATE TABLE inode(ino INTEGER PRIMARY KEY, mode INTEGER NOT NULL," \
@@ -98,6 +99,7 @@ enum { SCHEMA_VERSION = 1, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 	"CREATE TABLE entry_also(inode INTEGER NOT NULL," \
 	" no INTEGER NOT NULL, PRIMARY KEY(inode, no)) WITHOUT ROWID"
 
+/* released: the GC entry that gave the bytes up; NULL: kept. */
 #define SCHEMA_VERSION_TABLE                                      \
 	"CREATE TABLE version(ino INTEGER NOT NULL,"              \
 	" version INTEGER NOT NULL, no INTEGER NOT NULL,"         \
@@ -105,6 +107,7 @@ enum { SCHEMA_VERSION = 1, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 	" wall INTEGER NOT NULL, tree_root BLOB, sha256 BLOB,"    \
 	" sha256_no INTEGER, actor INTEGER, reads INTEGER,"       \
 	" reason INTEGER NOT NULL, attribution INTEGER NOT NULL," \
+	" released INTEGER,"                                      \
 	" PRIMARY KEY(ino, version)) WITHOUT ROWID"
 #define SCHEMA_VERSION_ACTOR                               \
 	"CREATE INDEX version_actor ON version(actor, no)" \
@@ -171,6 +174,27 @@ enum { SCHEMA_VERSION = 1, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 	"CREATE TABLE param(name BLOB PRIMARY KEY NOT NULL," \
 	" value BLOB NOT NULL, no INTEGER NOT NULL) WITHOUT ROWID"
 
+/* What may be released: the policy in force has no `until`. */
+#define SCHEMA_POLICY                                 \
+	"CREATE TABLE policy(no INTEGER PRIMARY KEY," \
+	" count INTEGER NOT NULL, until INTEGER)"
+/* seconds, versions: NULL when the rule does not count them; both NULL: all. */
+#define SCHEMA_POLICY_RULE                                          \
+	"CREATE TABLE policy_rule(no INTEGER NOT NULL,"             \
+	" seq INTEGER NOT NULL, seconds INTEGER, versions INTEGER," \
+	" pattern BLOB NOT NULL, PRIMARY KEY(no, seq)) WITHOUT ROWID"
+
+/* One of ino and pattern; until: the HOLD that lifted it. */
+#define SCHEMA_HOLD                                              \
+	"CREATE TABLE hold(no INTEGER PRIMARY KEY, ino INTEGER," \
+	" pattern BLOB, reason BLOB NOT NULL, until INTEGER,"    \
+	" until_reason BLOB)"
+
+/* versions: that it released; bytes: as it says. */
+#define SCHEMA_GC                                                 \
+	"CREATE TABLE gc(no INTEGER PRIMARY KEY, policy INTEGER," \
+	" versions INTEGER NOT NULL, bytes INTEGER NOT NULL)"
+
 /* type, name, table it belongs to, text; in the order they are made */
 #define SCHEMA_TABLES(X)                                               \
 	X("table", "meta", "meta", SCHEMA_META)                        \
@@ -201,6 +225,10 @@ enum { SCHEMA_VERSION = 1, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 	X("table", "snapshot", "snapshot", SCHEMA_SNAPSHOT)            \
 	X("table", "repair", "repair", SCHEMA_REPAIR)                  \
 	X("table", "replica", "replica", SCHEMA_REPLICA)               \
-	X("table", "param", "param", SCHEMA_PARAM)
+	X("table", "param", "param", SCHEMA_PARAM)                     \
+	X("table", "policy", "policy", SCHEMA_POLICY)                  \
+	X("table", "policy_rule", "policy_rule", SCHEMA_POLICY_RULE)   \
+	X("table", "hold", "hold", SCHEMA_HOLD)                        \
+	X("table", "gc", "gc", SCHEMA_GC)
 
 #endif

@@ -114,6 +114,8 @@
 	"replace(" VIEW_TEXT("a.argv") ",'\\0',' ') AS command, "             \
 	VIEW_REASON("v.reason") " AS reason, "                                \
 	VIEW_STRENGTH("v.attribution") " AS attribution,"                     \
+	" CASE WHEN v.released NOTNULL THEN " VIEW_ENTRY("v.released")        \
+	" END AS released,"                                                   \
 	" NOT EXISTS(SELECT 1 FROM name m WHERE m.ino=v.ino) AS deleted"      \
 	" FROM version v LEFT JOIN actor a ON a.no=v.actor"
 
@@ -169,6 +171,36 @@
 	VIEW_TEXT("s.comment") " AS comment"                                  \
 	" FROM snapshot s LEFT JOIN entry e ON e.no=s.no"
 
+/* Rules of every policy there was; in_force: of the one that counts. */
+#define VIEWS_POLICIES                                                        \
+	"CREATE VIEW policies AS SELECT "                                     \
+	VIEW_ENTRY("p.no") " AS entry, "                                      \
+	VIEW_TIME("e.wall") " AS time, e.wall AS time_ns,"                    \
+	" p.until IS NULL AS in_force, r.seq+1 AS position, "                 \
+	VIEW_TEXT("r.pattern") " AS pattern, r.seconds AS keep_seconds,"      \
+	" r.versions AS keep_versions, e.actor AS actor"                      \
+	" FROM policy p JOIN policy_rule r ON r.no=p.no"                      \
+	" LEFT JOIN entry e ON e.no=p.no"
+
+#define VIEWS_HOLDS                                                           \
+	"CREATE VIEW holds AS SELECT "                                        \
+	VIEW_ENTRY("h.no") " AS entry, "                                      \
+	VIEW_TIME("e.wall") " AS time, e.wall AS time_ns, "                   \
+	VIEW_TEXT("h.pattern") " AS pattern, h.ino AS inode, "                \
+	VIEW_TEXT("h.reason") " AS reason, h.until IS NULL AS in_force,"      \
+	" CASE WHEN h.until NOTNULL THEN " VIEW_ENTRY("h.until")              \
+	" END AS lifted, "                                                    \
+	VIEW_TEXT("h.until_reason") " AS lift_reason, e.actor AS actor"       \
+	" FROM hold h LEFT JOIN entry e ON e.no=h.no"
+
+#define VIEWS_RELEASES                                                        \
+	"CREATE VIEW releases AS SELECT "                                     \
+	VIEW_ENTRY("g.no") " AS entry, "                                      \
+	VIEW_TIME("e.wall") " AS time, e.wall AS time_ns,"                    \
+	" CASE WHEN g.policy NOTNULL THEN " VIEW_ENTRY("g.policy")            \
+	" END AS policy, g.versions AS versions, g.bytes AS bytes"            \
+	" FROM gc g LEFT JOIN entry e ON e.no=g.no"
+
 #define SCHEMA_VIEWS(X)                                                       \
 	X("view", "entries", "entries", VIEWS_ENTRIES)                        \
 	X("view", "names", "names", VIEWS_NAMES)                              \
@@ -177,7 +209,10 @@
 	X("view", "lineage", "lineage", VIEWS_LINEAGE)                        \
 	X("view", "actors", "actors", VIEWS_ACTORS)                           \
 	X("view", "keys", "keys", VIEWS_KEYS)                                 \
-	X("view", "snapshots", "snapshots", VIEWS_SNAPSHOTS)
+	X("view", "snapshots", "snapshots", VIEWS_SNAPSHOTS)                  \
+	X("view", "policies", "policies", VIEWS_POLICIES)                     \
+	X("view", "holds", "holds", VIEWS_HOLDS)                              \
+	X("view", "releases", "releases", VIEWS_RELEASES)
 
 /* clang-format on */
 

@@ -124,6 +124,46 @@ void entry_params_at(struct entry_param *out, const struct entry_params *b,
 	assert(!r.bad);
 }
 
+void entry_policy_at(struct entry_rule *out, const struct entry_policy *b,
+		     unsigned i)
+{
+	struct breader r;
+
+	assert(i < b->n);
+	if (b->v != NULL) {
+		*out = b->v[i];
+		return;
+	}
+	breader_init(&r, b->raw, b->raw_n);
+	for (unsigned k = 0; k <= i; k++) {
+		*out = (struct entry_rule){ .keep = breader_u8(&r) };
+		if (out->keep & ENTRY_KEEP_AGE)
+			out->seconds = breader_u64(&r);
+		if (out->keep & ENTRY_KEEP_COUNT)
+			out->versions = breader_u32(&r);
+		out->pattern.p = breader_str(&r, &out->pattern.n);
+	}
+	assert(!r.bad);
+}
+
+void entry_gc_at(struct entry_release *out, const struct entry_gc *b,
+		 unsigned i)
+{
+	struct breader r;
+
+	assert(i < b->n);
+	if (b->v != NULL) {
+		*out = b->v[i];
+		return;
+	}
+	breader_init(&r, b->raw + (size_t)i * ENTRY_RELEASE_SIZE,
+		     ENTRY_RELEASE_SIZE);
+	out->inode = breader_u64(&r);
+	out->first = breader_u64(&r);
+	out->last = breader_u64(&r);
+	assert(breader_done(&r));
+}
+
 void entry_run_env_at(struct entry_env *out, const struct entry_run_start *b,
 		      unsigned i)
 {
@@ -422,6 +462,12 @@ static int body_refs(const struct entry_body *b, entry_ref_fn *fn, void *ctx)
 		v[0] = &b->version.extents;
 		if (b->version.flags & ENTRY_VERSION_READS)
 			v[1] = &b->version.reads;
+		break;
+	case ENTRY_GC:
+		v[0] = &b->gc.policy;
+		break;
+	case ENTRY_HOLD:
+		v[0] = &b->hold.lifted;
 		break;
 	case ENTRY_DIGEST:
 		v[0] = &b->digest.version;

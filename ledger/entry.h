@@ -206,6 +206,52 @@ struct entry_params { /* names strictly ascending (bytes) */
 	size_t raw_n;
 };
 
+enum entry_keep { /* none of them: everything is kept */
+		  ENTRY_KEEP_AGE = 1,
+		  ENTRY_KEEP_COUNT = 2,
+};
+/* As nanoseconds it fits a time. */
+#define ENTRY_KEEP_SECONDS_MAX 9223372036ULL
+
+/* Both set: whichever keeps more. */
+struct entry_rule {
+	uint8_t keep;	   /* enum entry_keep */
+	uint64_t seconds;  /* after a version was replaced or its file freed */
+	uint32_t versions; /* the last so many */
+	struct entry_str pattern; /* base/glob.h, from the root */
+};
+
+/* The whole policy from here on: the first rule that matches counts. */
+struct entry_policy {
+	uint16_t n; /* 0: everything is kept */
+	const struct entry_rule *v;
+	const uint8_t *raw;
+	size_t raw_n;
+};
+
+enum entry_hold_flags { ENTRY_HOLD_LIFTED = 1 };
+
+struct entry_hold {
+	uint8_t flags;
+	struct digest lifted;	  /* leaf hash of the HOLD that ends, or 0 */
+	uint64_t inode;		  /* held, or 0: what the pattern matches */
+	struct entry_str pattern; /* or empty */
+	struct entry_str reason;
+};
+
+struct entry_release {
+	uint64_t inode;
+	uint64_t first, last; /* versions, both included */
+};
+
+struct entry_gc {
+	struct digest policy; /* leaf hash of the POLICY that allows it */
+	uint64_t bytes;	      /* sum of the versions' sizes */
+	uint16_t n;
+	const struct entry_release *v; /* by inode, then version */
+	const uint8_t *raw;
+};
+
 /* --- bodies: 01xx names --- */
 
 struct entry_create {
@@ -472,6 +518,9 @@ struct entry_body {
 		struct entry_mount_stop mount_stop;
 		struct entry_new_origin new_origin;
 		struct entry_params params;
+		struct entry_policy policy;
+		struct entry_hold hold;
+		struct entry_gc gc;
 		struct entry_create create;
 		struct entry_link link; /* also UNLINK */
 		struct entry_rename rename;
@@ -516,7 +565,11 @@ void entry_extents_at(struct entry_extent *out, const struct entry_extents *b,
 		      unsigned i);
 void entry_reads_at(struct entry_read *out, const struct entry_reads *b,
 		    unsigned i);
+void entry_gc_at(struct entry_release *out, const struct entry_gc *b,
+		 unsigned i);
 /* Linear in i: the items have no fixed size. */
+void entry_policy_at(struct entry_rule *out, const struct entry_policy *b,
+		     unsigned i);
 void entry_params_at(struct entry_param *out, const struct entry_params *b,
 		     unsigned i);
 void entry_run_env_at(struct entry_env *out, const struct entry_run_start *b,

@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "ledger/entry_retain.h"
 #include "ledger/xb.h"
 
 enum { BODY_MAX = LIMIT_ENTRY - 1 - ENTRY_CLEAR_HEAD };
@@ -468,6 +469,15 @@ static void x_fixed(struct xb *x, struct entry_body *b)
 		return;
 	case ENTRY_PARAMS:
 		x_params(x, &b->params);
+		return;
+	case ENTRY_POLICY:
+		entry_retain_policy(x, &b->policy);
+		return;
+	case ENTRY_GC:
+		entry_retain_gc(x, &b->gc);
+		return;
+	case ENTRY_HOLD:
+		entry_retain_hold(x, &b->hold);
 		return;
 	case ENTRY_SCRUB:
 		x_scrub(x, &b->scrub);

@@ -34,6 +34,13 @@
  *   NEW_ORIGIN     u64 lost size, 32 lost root, 32 log key, str old origin,
  *                  str new origin
  *   PARAMS         u16 n, n * (str name, str value), names ascending
+ *   POLICY         u16 n <= 256, n * (u8 keep, [u64 seconds, with bit 0],
+ *                  [u32 versions, with bit 1], str pattern), no pattern
+ *                  twice
+ *   GC             32 POLICY, u64 bytes, u16 n <= 2600, n * (u64 inode,
+ *                  u64 first, u64 last version), ascending
+ *   HOLD           u8 flags, 32 HOLD lifted, u64 inode, str pattern,
+ *                  str reason
  *   CREATE         u8 dtype, u8 0, u16 mode, u32 uid, u32 gid, u64 rdev,
  *                  str name; TLV 1 symlink target, 2 access ACL, 3 default
  *                  ACL, 4 dir_salt16
@@ -89,6 +96,7 @@ enum {
 	ENTRY_REDACTED_SIZE = ENTRY_CORE_SIZE + 1 + 32 + 32,
 	ENTRY_EXTENT_SIZE = 48,
 	ENTRY_READ_SIZE = 65,
+	ENTRY_RELEASE_SIZE = 24,
 	ENTRY_ADMIN_MAX = 16,
 	ENTRY_TLV_TARGET = 1,
 	ENTRY_TLV_ACL = 2,

@@ -199,6 +199,59 @@ static void b_params(struct buf *out, const struct entry_params *b)
 	buf_addc(out, '}');
 }
 
+static void b_policy(struct buf *out, const struct entry_policy *b)
+{
+	j_key(out, "rules");
+	buf_addc(out, '[');
+	for (unsigned i = 0; i < b->n; i++) {
+		struct entry_rule r;
+
+		entry_policy_at(&r, b, i);
+		buf_addf(out, "%s{\"position\":%u", i == 0 ? "" : ",", i + 1);
+		j_str(out, "pattern", &r.pattern);
+		if (r.keep == 0)
+			j_word(out, "keep", "all");
+		if (r.keep & ENTRY_KEEP_AGE)
+			j_uint(out, "keep_seconds", r.seconds);
+		if (r.keep & ENTRY_KEEP_COUNT)
+			j_uint(out, "keep_versions", r.versions);
+		buf_addc(out, '}');
+	}
+	buf_addc(out, ']');
+}
+
+static void b_hold(struct buf *out, const struct entry_hold *b)
+{
+	j_flag(out, "lifted", b->flags & ENTRY_HOLD_LIFTED);
+	j_digest(out, "lifts", &b->lifted);
+	if (b->inode != 0)
+		j_uint(out, "held_inode", b->inode);
+	j_str_some(out, "pattern", &b->pattern);
+	j_str(out, "reason", &b->reason);
+}
+
+static void b_gc(struct buf *out, const struct entry_gc *b)
+{
+	uint64_t versions = 0;
+
+	j_digest(out, "policy", &b->policy);
+	j_key(out, "released");
+	buf_addc(out, '[');
+	for (unsigned i = 0; i < b->n; i++) {
+		struct entry_release r;
+
+		entry_gc_at(&r, b, i);
+		versions += r.last - r.first + 1;
+		buf_addf(out, "%s{\"inode\":%llu,\"first\":%llu,\"last\":%llu}",
+			 i == 0 ? "" : ",", (unsigned long long)r.inode,
+			 (unsigned long long)r.first,
+			 (unsigned long long)r.last);
+	}
+	buf_addc(out, ']');
+	j_uint(out, "versions", versions);
+	j_uint(out, "bytes", b->bytes);
+}
+
 /* --- 01xx names --- */
 
 static const char *dtype_word(unsigned t)
@@ -501,6 +554,15 @@ static void control_body(struct buf *out, const struct entry_body *b)
 		return;
 	case ENTRY_PARAMS:
 		b_params(out, &b->params);
+		return;
+	case ENTRY_POLICY:
+		b_policy(out, &b->policy);
+		return;
+	case ENTRY_HOLD:
+		b_hold(out, &b->hold);
+		return;
+	case ENTRY_GC:
+		b_gc(out, &b->gc);
 		return;
 	case ENTRY_SCRUB:
 		b_scrub(out, &b->scrub);

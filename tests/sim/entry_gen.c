@@ -401,6 +401,93 @@ static void gen_reads(struct entry_gen *g, struct gen_entry *out)
 		g->reads[prng_below(g->p, 16)] = out->leaf;
 }
 
+static void gen_policy(struct entry_gen *g, struct gen_entry *out)
+{
+	static const char *const patterns[] = { "a", "b/**", "*.log", "d/e" };
+	struct entry_policy *b = &out->e.body.policy;
+	struct entry_rule *v;
+	unsigned i;
+
+	begin(g, out, ENTRY_POLICY);
+	b->n = (uint16_t)prng_below(g->p, 5);
+	v = own(out, (b->n + 1) * sizeof(*v));
+	for (i = 0; i < b->n; i++) {
+		v[i].keep = (uint8_t)prng_below(g->p, 4);
+		v[i].seconds = prng_range(g->p, 1, 1000);
+		v[i].versions = (uint32_t)prng_range(g->p, 1, 9);
+		v[i].pattern = str(out, patterns[i]);
+	}
+	b->v = v;
+	g->policy = out->leaf;
+}
+
+static void gen_hold(struct entry_gen *g, struct gen_entry *out)
+{
+	struct entry_hold *b = &out->e.body.hold;
+
+	begin(g, out, ENTRY_HOLD);
+	b->reason = str(out, "case");
+	if (g->n_holds && prng_chance(g->p, 40)) {
+		b->flags = ENTRY_HOLD_LIFTED;
+		b->lifted = g->holds[prng_below(g->p, g->n_holds)];
+		return;
+	}
+	if (prng_chance(g->p, 50))
+		b->pattern = str(out, "a/*");
+	else
+		b->inode = prng_range(g->p, 1, 100);
+	if (g->n_holds < 4)
+		g->holds[g->n_holds++] = out->leaf;
+}
+
+/* Ranges that are there, that go too far, and of inodes that are not. */
+static void gen_gc(struct entry_gen *g, struct gen_entry *out,
+		   const struct state_mem *m)
+{
+	const struct inode_row *row = NULL;
+	struct entry_gc *b = &out->e.body.gc;
+	struct entry_release *v;
+	uint64_t ino;
+	unsigned i;
+
+	for (i = 0; i < 16 && (!row || row->version < 2); i++)
+		row = any_inode(g, m, DT_REG);
+
+	begin(g, out, ENTRY_GC);
+	v = own(out, 3 * sizeof(*v));
+	b->n = (uint16_t)prng_range(g->p, 1, 3);
+	b->policy = g->policy;
+	b->bytes = prng_below(g->p, 100000);
+	b->v = v;
+	ino = row && prng_chance(g->p, 60) ?
+		      row->ino :
+		      ENTRY_INODE(1, prng_range(g->p, 1, g->next_ino));
+	v[0].inode = ino;
+	v[0].first = prng_range(g->p, 1, 2);
+	v[0].last = v[0].first + prng_below(g->p, 3);
+	v[1].inode = ino;
+	v[1].first = v[0].last + 1;
+	v[1].last = prng_chance(g->p, 50) ? UINT64_MAX : v[1].first;
+	v[2].inode = ino + prng_range(g->p, 1, 5);
+	v[2].first = 1;
+	v[2].last = 2;
+}
+
+static void gen_retain(struct entry_gen *g, struct gen_entry *out,
+		       const struct state_mem *m)
+{
+	switch (prng_below(g->p, 4)) {
+	case 0:
+		gen_policy(g, out);
+		return;
+	case 1:
+		gen_hold(g, out);
+		return;
+	default:
+		gen_gc(g, out, m);
+	}
+}
+
 static void gen_other(struct entry_gen *g, struct gen_entry *out)
 {
 	struct entry_body *b = &out->e.body;
@@ -514,8 +601,10 @@ void entry_gen_next(struct entry_gen *g, struct gen_entry *out,
 		gen_orphan(g, out, m);
 	else if (k < 93)
 		gen_actor(g, out);
-	else if (k < 97)
+	else if (k < 95)
 		gen_reads(g, out);
+	else if (k < 98)
+		gen_retain(g, out, m);
 	else
 		gen_other(g, out);
 	if (prng_chance(g->p, g->wrong))

@@ -26,7 +26,8 @@ struct entry_gen {
 	uint64_t made;
 	int64_t wall_ns;
 	struct digest actors[16], reads[16], versions[64];
-	unsigned n_actors, n_reads, n_versions;
+	struct digest policy, holds[4]; /* the last ones */
+	unsigned n_actors, n_reads, n_versions, n_holds;
 };
 
 void entry_gen_init(struct entry_gen *g, struct prng *p, unsigned wrong);

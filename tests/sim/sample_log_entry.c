@@ -82,6 +82,37 @@ static void control(struct entry_body *b)
 	}
 }
 
+static void retain(struct entry_body *b)
+{
+	static const struct entry_rule rules[] = {
+		{ 0, 0, 0, { "docs/contracts", 14 } },
+		{ ENTRY_KEEP_AGE, 2592000, 0, { "logs/**", 7 } },
+		{ ENTRY_KEEP_COUNT, 0, 10, { "*.tmp", 5 } },
+		{ ENTRY_KEEP_AGE | ENTRY_KEEP_COUNT, 60, 3, { "\xff*", 2 } },
+	};
+	static const struct entry_release releases[] = {
+		{ ENTRY_INODE(1, 5), 1, 4 },
+		{ ENTRY_INODE(1, 5), 6, 6 },
+		{ ENTRY_INODE(2, 7), 3, 1000 },
+	};
+
+	switch (b->kind) {
+	case ENTRY_POLICY:
+		b->policy.n = 4;
+		b->policy.v = rules;
+		break;
+	case ENTRY_HOLD:
+		b->hold.pattern = ENTRY_STR("mail/**");
+		b->hold.reason = ENTRY_STR("case 12/26\n");
+		break;
+	default:
+		b->gc.policy = some(60);
+		b->gc.bytes = 1ULL << 40;
+		b->gc.n = 3;
+		b->gc.v = releases;
+	}
+}
+
 static void storage(struct entry_body *b)
 {
 	switch (b->kind) {
@@ -319,6 +350,9 @@ bool sample_log_entry(struct entry *out, uint16_t kind)
 		content(out);
 	} else if (kind >> 8 == 3 && kind <= ENTRY_ATTEST) {
 		lineage(out);
+	} else if (kind == ENTRY_POLICY || kind == ENTRY_HOLD ||
+		   kind == ENTRY_GC) {
+		retain(&out->body);
 	} else if ((kind >= ENTRY_GENESIS && kind <= ENTRY_NEW_ORIGIN) ||
 		   kind == ENTRY_PARAMS ||
 		   (kind >= ENTRY_SCRUB && kind <= ENTRY_REPLICA_REMOVE)) {

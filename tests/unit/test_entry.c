@@ -78,7 +78,7 @@ Test(entry, every_kind_round_trips_to_the_same_bytes)
 		buf_release(&a);
 		buf_release(&b);
 	}
-	cr_assert_eq(n, 31);
+	cr_assert_eq(n, 34);
 }
 
 Test(entry, kinds_without_a_body_yet_are_newer)
@@ -459,6 +459,118 @@ Test(entry, the_largest_lists_fit_and_larger_do_not)
 	free(reads);
 }
 
+Test(entry, the_largest_policy_and_release_fit_and_larger_do_not)
+{
+	struct entry_rule *rules = calloc(LIMIT_RULES + 1, sizeof(*rules));
+	struct entry_release *v = calloc(LIMIT_RELEASES + 1, sizeof(*v));
+	struct entry_body b = { .kind = ENTRY_GC };
+	char(*name)[8] = calloc(LIMIT_RULES + 1, sizeof(*name));
+
+	for (unsigned i = 0; i <= LIMIT_RELEASES; i++)
+		v[i] = (struct entry_release){ i + 1, 1, UINT64_MAX };
+	b.gc.v = v;
+	b.gc.n = LIMIT_RELEASES;
+	cr_assert_eq(body_again(&b), 0);
+	b.gc.n++;
+	cr_assert_eq(body_again(&b), -ERR_FORMAT);
+	for (unsigned i = 0; i <= LIMIT_RULES; i++) {
+		rules[i].pattern.n =
+			(size_t)snprintf(name[i], sizeof(name[i]), "%u", i);
+		rules[i].pattern.p = name[i];
+	}
+	b = (struct entry_body){ .kind = ENTRY_POLICY };
+	b.policy.v = rules;
+	b.policy.n = LIMIT_RULES;
+	cr_assert_eq(body_again(&b), 0);
+	b.policy.n++;
+	cr_assert_eq(body_again(&b), -ERR_FORMAT);
+	free(rules);
+	free(v);
+	free(name);
+}
+
+static int rule_again(uint8_t keep, uint64_t seconds, uint32_t versions,
+		      const char *pattern)
+{
+	struct entry_rule v[2] = {
+		{ keep, seconds, versions, ENTRY_STR(pattern) },
+		{ 0, 0, 0, ENTRY_STR("x") },
+	};
+	struct entry_body b = { .kind = ENTRY_POLICY };
+
+	b.policy.v = v;
+	b.policy.n = 2;
+	return body_again(&b);
+}
+
+Test(entry, rules_that_mean_nothing_are_refused)
+{
+	cr_assert_eq(rule_again(0, 0, 0, "a"), 0);
+	cr_assert_eq(rule_again(3, 1, 1, "a"), 0);
+	cr_assert_eq(rule_again(1, ENTRY_KEEP_SECONDS_MAX, 0, "a"), 0);
+	cr_assert_eq(rule_again(1, 0, 0, "a"), -ERR_FORMAT, "no time");
+	cr_assert_eq(rule_again(1, ENTRY_KEEP_SECONDS_MAX + 1, 0, "a"),
+		     -ERR_FORMAT, "no time has so many nanoseconds");
+	cr_assert_eq(rule_again(2, 0, 0, "a"), -ERR_FORMAT, "no version");
+	cr_assert_eq(rule_again(4, 0, 0, "a"), -ERR_FORMAT, "another kind");
+	cr_assert_eq(rule_again(0, 0, 0, ""), -ERR_FORMAT, "no pattern");
+	cr_assert_eq(rule_again(0, 0, 0, "x"), -ERR_FORMAT, "said twice");
+}
+
+static int hold_again(uint8_t flags, uint8_t lifted, uint64_t ino,
+		      const char *pattern, const char *reason)
+{
+	struct entry_body b = { .kind = ENTRY_HOLD };
+
+	b.hold.flags = flags;
+	b.hold.lifted.b[0] = lifted;
+	b.hold.inode = ino;
+	b.hold.pattern = ENTRY_STR(pattern);
+	b.hold.reason = ENTRY_STR(reason);
+	return body_again(&b);
+}
+
+Test(entry, a_hold_names_one_thing_and_its_reason)
+{
+	cr_assert_eq(hold_again(0, 0, 5, "", "why"), 0);
+	cr_assert_eq(hold_again(0, 0, 0, "a", "why"), 0);
+	cr_assert_eq(hold_again(1, 9, 0, "", "why"), 0);
+	cr_assert_eq(hold_again(0, 0, 5, "", ""), -ERR_FORMAT);
+	cr_assert_eq(hold_again(0, 0, 0, "", "why"), -ERR_FORMAT);
+	cr_assert_eq(hold_again(0, 0, 5, "a", "why"), -ERR_FORMAT);
+	cr_assert_eq(hold_again(0, 9, 5, "", "why"), -ERR_FORMAT);
+	cr_assert_eq(hold_again(1, 0, 0, "", "why"), -ERR_FORMAT);
+	cr_assert_eq(hold_again(1, 9, 5, "", "why"), -ERR_FORMAT);
+	cr_assert_eq(hold_again(1, 9, 0, "a", "why"), -ERR_FORMAT);
+	cr_assert_eq(hold_again(2, 0, 5, "", "why"), -ERR_FORMAT);
+}
+
+static int gc_again(const struct entry_release *v, uint16_t n)
+{
+	struct entry_body b = { .kind = ENTRY_GC };
+
+	b.gc.v = v;
+	b.gc.n = n;
+	return body_again(&b);
+}
+
+Test(entry, released_ranges_ascend_and_are_apart)
+{
+	static const struct entry_release good[] = { { 1, 1, 1 },
+						     { 1, 2, 9 },
+						     { 2, 1, 1 } };
+	static const struct entry_release bad[][2] = {
+		{ { 0, 1, 1 }, { 1, 1, 1 } }, { { 1, 0, 1 }, { 2, 1, 1 } },
+		{ { 1, 2, 1 }, { 2, 1, 1 } }, { { 1, 1, 1 }, { 1, 1, 1 } },
+		{ { 1, 1, 5 }, { 1, 5, 6 } }, { { 2, 1, 1 }, { 1, 1, 1 } },
+	};
+
+	cr_assert_eq(gc_again(good, 3), 0);
+	cr_assert_eq(gc_again(good, 0), -ERR_FORMAT);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		cr_assert_eq(gc_again(bad[i], 2), -ERR_FORMAT, "%zu", i);
+}
+
 Test(entry, an_entry_stays_below_65000_bytes)
 {
 	struct buf b = BUF_INIT;
@@ -493,7 +605,8 @@ Test(entry, references_are_all_told)
 		{ ENTRY_CREATE, 1 },  { ENTRY_RESTORE, 3 },
 		{ ENTRY_CLONE, 3 },   { ENTRY_RUN_END, 2 },
 		{ ENTRY_ATTEST, 2 },  { ENTRY_SNAPSHOT, 1 },
-		{ ENTRY_GENESIS, 0 },
+		{ ENTRY_GENESIS, 0 }, { ENTRY_POLICY, 0 },
+		{ ENTRY_HOLD, 0 },    { ENTRY_GC, 1 },
 	};
 
 	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {

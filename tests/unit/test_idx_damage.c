@@ -149,6 +149,30 @@ static int on_repair(void *ctx, const struct idx_repair *v)
 	return 0;
 }
 
+static int on_policy(void *ctx, const struct idx_policy *v)
+{
+	add(ctx, v, sizeof(*v));
+	return 0;
+}
+
+static int on_rule(void *ctx, const struct idx_rule *v)
+{
+	add(ctx, v->pattern, strlen(v->pattern));
+	return 0;
+}
+
+static int on_hold(void *ctx, const struct idx_hold *v)
+{
+	add(ctx, v->reason, strlen(v->reason));
+	return 0;
+}
+
+static int on_release(void *ctx, const struct idx_release *v)
+{
+	add(ctx, v, sizeof(*v));
+	return 0;
+}
+
 #define ask(expr)                        \
 	do {                             \
 		rc = (expr);             \
@@ -190,6 +214,7 @@ static int ask_about(struct sum *s, uint64_t ino)
 static int ask_lists(struct sum *s)
 {
 	struct buf value = BUF_INIT;
+	struct idx_policy policy;
 	struct idx_counts c;
 	uint64_t no = 0;
 	int rc, bad = 0;
@@ -207,6 +232,11 @@ static int ask_lists(struct sum *s)
 	ask(idx_replicas(s->r, on_replica, s));
 	ask(idx_repairs(s->r, 0, 100, on_repair, s));
 	ask(idx_param(s->r, &value, "zstd"));
+	ask(idx_policies(s->r, on_policy, s));
+	ask(idx_rules(s->r, idx_policy(s->r, &policy) > 0 ? policy.no : 0,
+		      on_rule, s));
+	ask(idx_holds(s->r, on_hold, s));
+	ask(idx_releases(s->r, 0, 1000, on_release, s));
 	buf_release(&value);
 	return bad;
 }
@@ -462,6 +492,17 @@ static const char *const edits[] = {
 	"UPDATE snapshot SET name=zeroblob(4)",
 	"UPDATE replica SET id=x'00'",
 	"UPDATE repair SET object=7",
+	"UPDATE policy SET count=-1, until=0",
+	"UPDATE policy SET no=no+1",
+	"UPDATE policy_rule SET seconds=-1",
+	"UPDATE policy_rule SET pattern=zeroblob(3)",
+	"DELETE FROM policy_rule",
+	"UPDATE hold SET ino=NULL, pattern=NULL",
+	"UPDATE hold SET reason=7",
+	"UPDATE hold SET until=5, until_reason=7",
+	"UPDATE gc SET versions=-1",
+	"UPDATE version SET released=7",
+	"UPDATE version SET released=-1",
 	"CREATE TRIGGER t AFTER INSERT ON entry BEGIN DELETE FROM inode; END",
 	"CREATE TABLE more(a)",
 	"CREATE TEMP TABLE more(a)",
@@ -469,7 +510,8 @@ static const char *const edits[] = {
 	"DROP TABLE xattr",
 	"ALTER TABLE inode ADD COLUMN extra",
 	"DROP VIEW files; CREATE VIEW files AS SELECT 1",
-	"PRAGMA user_version=2",
+	"PRAGMA user_version=1",
+	"PRAGMA user_version=3",
 	"PRAGMA user_version=0",
 	"PRAGMA application_id=1",
 };

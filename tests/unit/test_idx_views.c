@@ -435,6 +435,98 @@ Test(idx_lists, keys_snapshots_replicas_repairs_parameters)
 	vol_release(&v);
 }
 
+/* --- what is kept --- */
+
+static int hold_seen(void *ctx, const struct idx_hold *v)
+{
+	unsigned *n = ctx;
+
+	cr_assert_str_eq(v->reason, "case 7");
+	if (*n == 0) {
+		cr_assert_str_eq(v->pattern, "mail");
+		cr_assert_eq(v->until_no, IDX_ENTRY_NO(4, 0));
+		cr_assert_str_eq(v->until_reason, "settled");
+	} else {
+		cr_assert_null(v->pattern);
+		cr_assert_eq(v->ino, 12);
+		cr_assert_eq(v->until_no, 0);
+	}
+	++*n;
+	return 0;
+}
+
+static int policy_seen(void *ctx, const struct idx_policy *v)
+{
+	unsigned *n = ctx;
+
+	cr_assert_eq(v->until_no != 0, *n == 0);
+	cr_assert_eq(v->count, *n == 0 ? 2 : 0);
+	++*n;
+	return 0;
+}
+
+static int rule_seen(void *ctx, const struct idx_rule *v)
+{
+	unsigned *n = ctx;
+
+	cr_assert_eq(v->position, *n);
+	cr_assert_str_eq(v->pattern, *n ? "*" : "logs");
+	cr_assert_eq(v->keep, *n ? 0 : 3);
+	cr_assert_eq(v->seconds, *n ? 0 : 60);
+	cr_assert_eq(v->versions, *n ? 0 : 5);
+	++*n;
+	return 0;
+}
+
+Test(idx_lists, policies_and_holds)
+{
+	static const struct entry_rule rules[] = {
+		{ 3, 60, 5, { "logs", 4 } },
+		{ 0, 0, 0, { "*", 1 } },
+	};
+	struct entry policy = { .core = { .kind = ENTRY_POLICY } };
+	struct entry hold = { .core = { .kind = ENTRY_HOLD } };
+	struct digest first;
+	unsigned n = 0;
+	struct idx_policy p;
+	struct idx_reader *r;
+	struct vol v;
+
+	vol_init(&v);
+	r = reader(&v);
+	cr_assert_eq(idx_policy(r, &p), 0, "none was ever set");
+	idx_reader_close(r);
+	policy.body.policy.n = 2;
+	policy.body.policy.v = rules;
+	(void)put(&v, &policy);
+	policy.body.policy.n = 0;
+	(void)put(&v, &policy);
+	hold.body.hold.pattern = ENTRY_STR("mail");
+	hold.body.hold.reason = ENTRY_STR("case 7");
+	first = put(&v, &hold);
+	hold.body.hold.pattern.n = 0;
+	hold.body.hold.inode = 12;
+	(void)put(&v, &hold);
+	hold.body.hold.inode = 0;
+	hold.body.hold.flags = ENTRY_HOLD_LIFTED;
+	hold.body.hold.lifted = first;
+	hold.body.hold.reason = ENTRY_STR("settled");
+	(void)put(&v, &hold);
+	r = reader(&v);
+	cr_assert_eq(idx_policy(r, &p), 1);
+	cr_assert_eq(p.count, 0);
+	cr_assert_eq(idx_policies(r, policy_seen, &n), 0);
+	cr_assert_eq(n, 2);
+	n = 0;
+	cr_assert_eq(idx_rules(r, IDX_ENTRY_NO(0, 0), rule_seen, &n), 0);
+	cr_assert_eq(n, 2);
+	n = 0;
+	cr_assert_eq(idx_holds(r, hold_seen, &n), 0);
+	cr_assert_eq(n, 2);
+	idx_reader_close(r);
+	vol_release(&v);
+}
+
 /* --- views --- */
 
 /* The one value that `sql` gives, as text; NULL when there is no row. */
@@ -514,6 +606,85 @@ Test(idx_views, tell_what_is_there)
 	       "(SELECT inode FROM files WHERE path='models/m')"
 	       " ORDER BY version DESC",
 	       "2 200");
+	sqlite3_close(db);
+	vol_release(&l.v);
+}
+
+static uint64_t released_no(struct lab *l, uint64_t version)
+{
+	struct idx_version v = { .ino = 0 };
+	struct idx_reader *r = reader(&l->v);
+
+	cr_assert_eq(idx_version(r, &v, l->model.ino, version), 1);
+	idx_reader_close(r);
+	return v.released_no;
+}
+
+static void release(struct lab *l, const struct digest *policy, uint64_t first,
+		    uint64_t last)
+{
+	struct entry_release v = { l->model.ino, first, last };
+	struct entry e = { .core = { .kind = ENTRY_GC } };
+
+	e.body.gc.policy = *policy;
+	e.body.gc.bytes = 300;
+	e.body.gc.n = 1;
+	e.body.gc.v = &v;
+	(void)put(&l->v, &e);
+}
+
+Test(idx_views, released_versions_keep_their_rows_and_the_newest_its_bytes)
+{
+	static const struct entry_rule rule = { 2, 0, 1, { "models", 6 } };
+	struct entry p = { .core = { .kind = ENTRY_POLICY } };
+	struct entry e = { .core = { .kind = ENTRY_UNLINK } };
+	struct idx_counts n = { .seals = 0 };
+	struct idx_reader *r;
+	struct digest policy;
+	sqlite3 *db = NULL;
+	struct lab l;
+
+	lab_init(&l);
+	p.body.policy.n = 1;
+	p.body.policy.v = &rule;
+	policy = put(&l.v, &p); /* 16.0 */
+	for (unsigned i = 0; i < 3; i++)
+		write_version(&l.v, &l.model, &l.shell, NULL);
+	release(&l, &policy, 2, UINT64_MAX); /* 20.0 */
+	cr_assert_eq(released_no(&l, 1), 0);
+	cr_assert_eq(released_no(&l, 2), IDX_ENTRY_NO(20, 0));
+	cr_assert_eq(released_no(&l, 3), IDX_ENTRY_NO(20, 0));
+	cr_assert_eq(released_no(&l, 4), 0, "it is the file");
+	release(&l, &policy, 1, 3); /* 21.0: the first release stays */
+	cr_assert_eq(released_no(&l, 1), IDX_ENTRY_NO(21, 0));
+	cr_assert_eq(released_no(&l, 2), IDX_ENTRY_NO(20, 0));
+	e.core.inode = l.model.ino;
+	e.core.version = 4;
+	e.core.prev = l.model.last;
+	e.core.parent = l.dir.ino;
+	e.body.link.flags = ENTRY_UNLINK_FREED;
+	e.body.link.name = ENTRY_STR("m");
+	(void)put(&l.v, &e);
+	release(&l, &e.core.prev, 4, 4); /* 23.0: of no policy */
+	cr_assert_eq(released_no(&l, 4), IDX_ENTRY_NO(23, 0));
+	r = reader(&l.v);
+	cr_assert_eq(idx_counts(r, &n), 0);
+	cr_assert_eq(n.released, 4);
+	idx_reader_close(r);
+	cr_assert_eq(idx_views_open(&db, l.v.tmp.path, NULL), 0);
+	expect(db,
+	       "SELECT group_concat(released) FROM (SELECT released FROM"
+	       " versions WHERE path='models/m' ORDER BY version)",
+	       "21.0,20.0,20.0,23.0");
+	expect(db,
+	       "SELECT group_concat(entry||' '||ifnull(policy,'-')||' '||"
+	       "versions||' '||bytes) FROM releases",
+	       "20.0 16.0 2 300,21.0 16.0 1 300,23.0 - 1 300");
+	expect(db,
+	       "SELECT entry||' '||in_force||' '||position||' '||pattern||' '"
+	       "||keep_versions FROM policies WHERE keep_seconds IS NULL",
+	       "16.0 1 1 models 1");
+	expect(db, "SELECT count(*) FROM holds", "0");
 	sqlite3_close(db);
 	vol_release(&l.v);
 }
