@@ -55,7 +55,8 @@ sweeps = $(call programs,$(call chosen,$(wildcard tests/sweep/*.c)))
 stress = $(call programs,$(call chosen,$(wildcard tests/stress/*.c)))
 fuzzers = $(call programs,$(call chosen,$(wildcard tests/fuzz/fuzz_*.c)))
 benches = $(call programs,$(wildcard tests/bench/*.c))
-helpers = $(call programs,$(wildcard tests/cli/*.c tests/mount/*.c))
+helpers = $(call programs,$(wildcard tests/cli/*.c tests/mount/*.c)) \
+	$(B)/tests/conform/conform
 scripts = $(call chosen,$(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/mount/*.sh)))
 foreign = $(call chosen,$(filter-out %/lib.sh,$(wildcard tests/foreign/*.sh)))
 binaries = $(addprefix $(B)/,$(patsubst mount-tools/%.c,%, \
@@ -118,6 +119,7 @@ $(B)/tests/sweep/alloc_%: TEST_LIBS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=rea
 ifeq ($(VARIANT),fuzz)
 $(fuzzers): TEST_LIBS = -fsanitize=fuzzer
 endif
+$(B)/tests/conform/conform: $(call objects,$(wildcard tests/conform/*.c))
 $(B)/tests/%: $(B)/obj/tests/%.o $(test_libs)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)

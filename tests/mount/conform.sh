@@ -1,0 +1,18 @@
+#!/bin/bash
+# conform.sh: the tables of tests/conform on a mount and, as the control that
+# keeps them honest, on the native filesystem.  WORD=text: only sections with it.
+# timeout: 180
+. "$(dirname "$0")/lib.sh"
+
+[ "$(id -u)" = 0 ] || { echo "needs root, to be several users"; exit 77; }
+tables=$TOP/tests/conform/tables
+conform=("$BUILD/tests/conform/conform" -k "$tables/known" ${WORD:+-t "$WORD"})
+
+new_volume
+mkdir native
+chmod 755 . native
+mount_volume -o dev
+chmod 755 mnt
+mkdir -m 755 mnt/t native/t
+"${conform[@]}" mnt/t native/t "$tables"/*.tab || fail "see above"
+umount_volume
