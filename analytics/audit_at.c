@@ -208,6 +208,17 @@ static ssize_t at_read(struct provider *p, struct vdir_file *f, void *buf,
 	return rc < 0 ? rc : past_read(past, p->core, f->state, buf, n, off);
 }
 
+static int at_seek(struct provider *p, struct vdir_file *f, uint64_t off,
+		   bool hole, uint64_t *out)
+{
+	const struct past *past = NULL;
+	int rc = at_past(p, f->node, &past);
+
+	if (rc < 0)
+		return rc;
+	return past_seek(past, p->core, f->state, off, hole, out);
+}
+
 static void at_release(struct provider *p, struct vdir_file *f)
 {
 	(void)p;
@@ -326,6 +337,7 @@ const struct view audit_at_view = {
 	.readlink = at_readlink,
 	.open = at_open,
 	.read = at_read,
+	.seek = at_seek,
 	.release = at_release,
 	.opendir = at_opendir,
 	.readdir = at_readdir,

@@ -89,6 +89,7 @@ static void replay_version(struct past *p, const struct entry *e)
 		p->ctime_ns = e->core.wall_ns;
 	p->root = b->tree_root;
 	p->size = p->version_size = b->size;
+	p->allocated = entry_version_allocated(&e->body);
 	p->mtime_ns = b->mtime_ns;
 }
 
@@ -270,13 +271,17 @@ static struct timespec timespec_of(int64_t ns)
 
 void past_stat(const struct past *p, struct stat *out)
 {
+	/* writes that no version held then: nobody has counted their holes */
+	uint64_t allocated = p->extents_from ? p->size : p->allocated;
+
 	out->st_mode = p->mode;
 	out->st_uid = p->uid;
 	out->st_gid = p->gid;
 	out->st_rdev = p->rdev;
 	out->st_nlink = p->nlink ? p->nlink : 1;
 	out->st_size = (off_t)p->size;
-	out->st_blocks = S_ISREG(p->mode) ? (off_t)((p->size + 511) / 512) : 0;
+	out->st_blocks =
+		S_ISREG(p->mode) ? (blkcnt_t)((allocated + 511) / 512) : 0;
 	out->st_atim = timespec_of(p->atime_ns);
 	out->st_mtim = timespec_of(p->mtime_ns);
 	out->st_ctim = timespec_of(p->ctime_ns);
@@ -352,4 +357,21 @@ ssize_t past_read(const struct past *p, struct core *c, struct content *content,
 		return 0;
 	return content_read_version(core_pool(c), buf, n, off, &p->root,
 				    p->version_size);
+}
+
+int past_seek(const struct past *p, struct core *c, struct content *content,
+	      uint64_t off, bool hole, uint64_t *out)
+{
+	struct content *version = NULL;
+	int rc;
+
+	if (content)
+		return content_seek(content, off, hole, out);
+	if (off >= p->version_size || digest_is_zero(&p->root))
+		return -ENXIO;
+	rc = content_open(&version, core_pool(c), &p->root, p->version_size);
+	if (rc >= 0)
+		rc = content_seek(version, off, hole, out);
+	content_close(version);
+	return rc;
 }

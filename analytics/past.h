@@ -23,6 +23,7 @@ struct past {
 	uint64_t at, ino;
 	uint32_t mode, uid, gid; /* mode 0: it was not there */
 	uint64_t rdev, size;
+	uint64_t allocated; /* of the version then */
 	int64_t atime_ns, mtime_ns, ctime_ns;
 	uint32_t nlink;
 	char *target;	    /* of a symbolic link */
@@ -47,5 +48,9 @@ int must_use past_content(const struct past *p, struct core *c,
 ssize_t must_use past_read(const struct past *p, struct core *c,
 			   struct content *content, void *buf, size_t n,
 			   uint64_t off);
+/* SEEK_DATA or SEEK_HOLE, as content_seek. */
+int must_use past_seek(const struct past *p, struct core *c,
+		       struct content *content, uint64_t off, bool hole,
+		       uint64_t *out);
 
 #endif

@@ -313,6 +313,12 @@ static ssize_t op_read(void *ctx, struct vdir_file *f, void *buf, size_t n,
 	return spool_read(&f->body, buf, n, off);
 }
 
+static int op_seek(void *ctx, struct vdir_file *f, uint64_t off, bool hole,
+		   uint64_t *out)
+{
+	return f->view->seek ? f->view->seek(ctx, f, off, hole, out) : -EINVAL;
+}
+
 static void op_release(void *ctx, struct vdir_file *f)
 {
 	file_free(ctx, f);
@@ -399,6 +405,7 @@ static const struct vdir_ops provider_ops = {
 	.readlink = op_readlink,
 	.open = op_open,
 	.read = op_read,
+	.seek = op_seek,
 	.release = op_release,
 	.opendir = op_opendir,
 	.readdir = op_readdir,

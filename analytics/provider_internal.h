@@ -99,6 +99,8 @@ struct view {
 		    struct vdir_file *f, struct vdir_opened *how);
 	ssize_t (*read)(struct provider *p, struct vdir_file *f, void *buf,
 			size_t n, uint64_t off);
+	int (*seek)(struct provider *p, struct vdir_file *f, uint64_t off,
+		    bool hole, uint64_t *out);
 	void (*release)(struct provider *p, struct vdir_file *f);
 	int (*opendir)(struct provider *p, const struct cred *cr,
 		       struct vdir_list *l);

@@ -1,7 +1,7 @@
 /*
  * content.c - the bytes of one open or dirty file: its life, its state, and
  * what excludes what.  The rest is in content_write.c (changes), _read.c,
- * _spill.c (buffers to chunks), _save.c, _version.c, _clone.c, _view.c.
+ * _holes.c, _spill.c (buffers to chunks), _save.c, _version.c, _clone.c, _view.c.
  *
  * A content is a stack: `top` takes writes; `low` exists from the moment
  * content_version freezes it until content_versioned makes the new tree the
@@ -66,6 +66,13 @@ int content_open(struct content **out, struct content_pool *p,
 	p->contents++;
 	mutex_unlock(&p->mu);
 	return 0;
+}
+
+void content_base_allocated(struct content *c, uint64_t allocated)
+{
+	mutex_lock(&c->mu);
+	c->base_data = allocated < c->root_size ? allocated : c->root_size;
+	mutex_unlock(&c->mu);
 }
 
 static void unlist(struct content *c)

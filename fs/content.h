@@ -59,6 +59,11 @@ uint64_t content_pool_dirty(struct content_pool *p);
 /* The content of a version: {zero root, 0} is a new empty file. */
 int must_use content_open(struct content **out, struct content_pool *p,
 			  const struct digest *root, uint64_t size);
+/*
+ * What the entry of that version says of its bytes that are no holes; else
+ * they are counted when somebody asks.
+ */
+void content_base_allocated(struct content *c, uint64_t allocated);
 /* Buffered bytes are dropped: save or version first.  NULL ok. */
 void content_close(struct content *c);
 
@@ -94,7 +99,10 @@ int must_use content_zero(struct content *c, uint64_t off, uint64_t len,
 int must_use content_clone(struct content *c, uint64_t off,
 			   struct content *from, uint64_t from_off,
 			   uint64_t len, uint64_t *out_len);
-/* SEEK_DATA / SEEK_HOLE; -ENXIO past the end. */
+/*
+ * SEEK_DATA / SEEK_HOLE; -ENXIO past the end.  Holes are whole blocks of
+ * 4096, or what the file has of its last one, as they are in a version.
+ */
 int must_use content_seek(struct content *c, uint64_t off, bool hole,
 			  uint64_t *out_off);
 /* Bytes that are not holes, for st_blocks; an estimate while dirty. */
@@ -142,6 +150,7 @@ struct content_version {
 	uint64_t gen;
 	struct digest root;
 	uint64_t size;
+	uint64_t allocated; /* bytes that are no holes */
 	bool has_sha256;
 	struct digest sha256;
 	uint16_t n_ranges;

@@ -101,6 +101,14 @@ void content_reader_free(struct reader *r); /* NULL ok */
 /* The reference that covers off: 1, 0 behind the end, or an error. */
 int must_use content_reader_at(struct reader *r, struct tree_at *out,
 			       uint64_t off);
+/*
+ * Bytes of the references in [lo, hi) that are no holes; both ends lie
+ * between references.
+ */
+int must_use content_reader_count(struct reader *r, uint64_t *out, uint64_t lo,
+				  uint64_t hi);
+/* Is this the end of a file, less than a block and all zeros? */
+bool content_zero_tail(uint64_t off, uint64_t len, const struct digest *id);
 /* n bytes at off; all lie inside the version. */
 int must_use content_reader_read(struct reader *r, uint8_t *out, size_t n,
 				 uint64_t off);

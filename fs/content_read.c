@@ -1,5 +1,5 @@
 /*
- * content_read.c - reading: bytes, holes, digests of whole versions.
+ * content_read.c - reading: bytes, digests of whole versions.
  *
  * A read looks at the layers once, under the lock: buffered bytes are copied
  * there and then, chunks are only noted and fetched afterwards, since what an
@@ -18,12 +18,7 @@
 #include "fs/content.h"
 #include "fs/content_internal.h"
 
-enum {
-	READ_PIECES = 32,
-	SHA_SLICE = 256 << 10,
-	COUNT_REFS = 100000,
-	COUNT_EXTENTS = 512
-};
+enum { READ_PIECES = 32, SHA_SLICE = 256 << 10 };
 
 /*
  * Copies what is at hand from off on and notes the rest; returns how far it
@@ -99,141 +94,6 @@ ssize_t content_read(struct content *c, void *p, size_t n, uint64_t off)
 		done += (size_t)(to - from);
 	}
 	return rc < 0 ? rc : (ssize_t)done;
-}
-
-/* --- holes --- */
-
-/* Where the reference of the base that covers off ends, and what it is. */
-static int base_at(struct content *c, struct tree_at *out, uint64_t off)
-{
-	struct reader *r = NULL;
-	struct digest root = { 0 };
-	uint64_t size = 0;
-	int rc = 0;
-
-	mutex_lock(&c->mu);
-	root = c->root;
-	size = c->root_size;
-	mutex_unlock(&c->mu);
-	rc = content_reader_open(&r, c->pool, &root, size);
-	if (rc == 0)
-		rc = content_reader_at(r, out, off);
-	content_reader_close(r);
-	return rc;
-}
-
-int content_seek(struct content *c, uint64_t off, bool hole, uint64_t *out_off)
-{
-	*out_off = off;
-	for (bool first = true;; first = false) {
-		struct view view = { .top = NULL };
-		struct piece piece = { .off = 0 };
-		bool zero = false;
-		int rc = 0;
-
-		mutex_lock(&c->mu);
-		content_view_locked(c, &view);
-		if (off < view.size)
-			content_view_piece(&view, &piece, off, view.size);
-		mutex_unlock(&c->mu);
-		if (off >= view.size) {
-			*out_off = view.size;
-			return hole && !first ? 0 : -ENXIO;
-		}
-		zero = piece.kind == PIECE_ZERO;
-		if (piece.kind == PIECE_BASE) {
-			struct tree_at at = { .off = 0 };
-
-			rc = base_at(c, &at, off);
-			if (rc < 0)
-				return rc;
-			if (rc == 0) /* the base was changed meanwhile */
-				continue;
-			zero = at.ref.hole;
-			if (at.off + at.ref.len < off + piece.len)
-				piece.len = at.off + at.ref.len - off;
-		}
-		if (zero == hole) {
-			*out_off = off;
-			return 0;
-		}
-		off += piece.len;
-	}
-}
-
-/* Bytes of the base that are no holes; what is beyond COUNT_REFS counts. */
-static int base_count(struct content *c, uint64_t *out)
-{
-	struct reader *r = NULL;
-	struct digest root = { 0 };
-	struct tree_at at = { .off = 0 };
-	uint64_t size = 0;
-	uint64_t off = 0;
-	uint64_t data = 0;
-	int rc = 0;
-
-	mutex_lock(&c->mu);
-	root = c->root;
-	size = c->root_size;
-	mutex_unlock(&c->mu);
-	rc = content_reader_open(&r, c->pool, &root, size);
-	for (int i = 0; rc == 0 && off < size && i < COUNT_REFS; i++) {
-		rc = content_reader_at(r, &at, off);
-		if (rc <= 0)
-			break;
-		rc = 0;
-		off = at.off + at.ref.len;
-		data += at.ref.hole ? 0 : at.ref.len;
-	}
-	content_reader_close(r);
-	if (rc < 0)
-		return rc;
-	*out = data + (size - off);
-	mutex_lock(&c->mu);
-	if (c->root_size == size && digest_eq(&c->root, &root))
-		c->base_data = *out;
-	mutex_unlock(&c->mu);
-	return 0;
-}
-
-uint64_t content_allocated(struct content *c)
-{
-	struct view view = { .top = NULL };
-	struct piece piece = { .off = 0 };
-	uint64_t base = 0;
-	uint64_t sum = 0;
-	uint64_t shown = 0;
-	uint64_t root_size = 0;
-	bool count = false;
-
-	mutex_lock(&c->mu);
-	base = c->base_data;
-	count = base == ~0ULL;
-	mutex_unlock(&c->mu);
-	if (count && base_count(c, &base) < 0)
-		base = ~0ULL; /* told by read, not by stat */
-
-	mutex_lock(&c->mu);
-	content_view_locked(c, &view);
-	root_size = c->root_size;
-	sum = c->top->ext.data + (c->low ? c->low->ext.data : 0);
-	shown = c->low ? c->low->limit : c->top->limit;
-	if (c->top->ext.n <= COUNT_EXTENTS && !c->low) {
-		sum = 0;
-		shown = 0;
-		for (uint64_t off = 0; off < view.size; off += piece.len) {
-			content_view_piece(&view, &piece, off, view.size);
-			if (piece.kind == PIECE_BASE)
-				shown += piece.len;
-			else if (piece.kind != PIECE_ZERO)
-				sum += piece.len;
-		}
-	}
-	mutex_unlock(&c->mu);
-	if (base > root_size)
-		base = root_size;
-	sum += shown < base ? shown : base;
-	return sum < view.size ? sum : view.size;
 }
 
 /* --- versions without a content --- */

@@ -40,9 +40,11 @@ struct walk {
 	struct sink sink;
 	struct window window;
 	uint64_t pos;
-	uint64_t last; /* where the last chunk that was cut here starts */
-	uint64_t data; /* bytes put that are no holes; ~0: not known */
-	uint64_t base_data;
+	uint64_t last;	    /* where the last chunk that was cut here starts */
+	uint64_t data;	    /* bytes put that are no holes */
+	uint64_t base_data; /* of the base; ~0: not known */
+	uint64_t base_gone; /* those of it that were not kept */
+	uint64_t kept;	    /* the base is accounted for up to here */
 	uint64_t stream_no;
 	bool in_step;
 };
@@ -74,7 +76,7 @@ static int put_ref(struct walk *w, uint64_t len, const struct digest *id)
 
 	if (id)
 		ref.id = *id;
-	if (id && w->data != ~0ULL)
+	if (id && !content_zero_tail(w->pos, len, id))
 		w->data += len;
 	w->pos += len;
 	return tree_builder_put(w->builder, &ref);
@@ -101,6 +103,19 @@ static bool next_change(const struct walk *w, uint64_t from, uint64_t *out_lo)
 	return lo <= v->size; /* equal: the file got shorter */
 }
 
+/* The base up to here is not kept: what of it was data? */
+static int base_lost(struct walk *w, uint64_t to)
+{
+	uint64_t n = to - w->kept;
+	int rc = 0;
+
+	if (w->base_data != w->view.root_size)
+		rc = content_reader_count(w->reader, &n, w->kept, to);
+	w->base_gone += n;
+	w->kept = to;
+	return rc;
+}
+
 /* In step: takes over what is the same, and goes back before the change. */
 static int keep(struct walk *w)
 {
@@ -123,11 +138,12 @@ static int keep(struct walk *w)
 	} else {
 		to = w->view.size;
 	}
-	rc = content_reader_cursor(w->reader, &cursor);
+	rc = base_lost(w, w->pos);
+	if (rc == 0)
+		rc = content_reader_cursor(w->reader, &cursor);
 	if (rc == 0)
 		rc = tree_builder_copy(w->builder, cursor, w->pos, to);
-	w->pos = to;
-	w->data = ~0ULL;
+	w->pos = w->kept = to;
 	return rc;
 }
 
@@ -264,6 +280,9 @@ static int build(struct walk *w, struct digest *root)
 	uint64_t size = 0;
 	int rc = tree_builder_open(&w->builder, &sink);
 
+	if (rc == 0 && w->base_data == ~0ULL)
+		rc = content_reader_count(w->reader, &w->base_data, 0,
+					  w->view.root_size);
 	w->in_step = w->view.root_size > 0;
 	w->window = (struct window){
 		.pool = w->content->pool,
@@ -275,6 +294,10 @@ static int build(struct walk *w, struct digest *root)
 	};
 	while (rc == 0 && w->pos < w->view.size)
 		rc = step(w);
+	if (rc == 0)
+		rc = base_lost(w, w->view.root_size);
+	if (rc == 0 && w->base_gone < w->base_data)
+		w->data += w->base_data - w->base_gone;
 	if (rc == 0)
 		rc = tree_builder_finish(w->builder, root, &size);
 	assert(rc < 0 || size == w->view.size);
@@ -308,7 +331,7 @@ static int one_chunk(struct walk *w, struct digest *root)
 	if (rc == 0)
 		rc = w->sink.put.put(&w->sink.put, &k, &flags);
 	*root = k.id;
-	w->data = v->size;
+	w->data = chunker_is_zero(p, (size_t)v->size) ? 0 : v->size;
 	return rc < 0 ? rc : 1;
 }
 
@@ -323,7 +346,7 @@ static int make_tree(struct walk *w, struct digest *root)
 		return 0;
 	}
 	if (v->top->ext.n == 0 && v->size == v->root_size &&
-	    v->top->limit >= v->root_size) {
+	    v->top->limit >= v->root_size && w->base_data != ~0ULL) {
 		*root = v->root;
 		w->data = w->base_data;
 		return 0;
@@ -446,6 +469,7 @@ static int version(struct content *c, struct walk *w,
 	if (rc == 0) {
 		c->low_root = out->root;
 		c->low_data = w->data;
+		out->allocated = w->data;
 		/* the stream goes on with the chunk that ended with the file */
 		if (c->stream_no == w->stream_no && c->stream_cut < w->last)
 			c->stream_cut = w->last < c->stream_end ? w->last :

@@ -187,9 +187,11 @@ void core_fill_stat(struct core *c, const struct inode *i, struct stat *out)
 {
 	const struct inode_row *r = &i->row;
 	int64_t mtime = r->mtime_ns, ctime = r->ctime_ns;
-	uint64_t size = r->size, allocated = r->size;
+	uint64_t size = r->size, allocated = r->allocated;
 
 	(void)c;
+	if (r->flags & INODE_HAS_EXTENTS)
+		allocated = size; /* more than the version; nobody counted */
 	if (i->file)
 		file_attributes(i->file, &size, &allocated, &mtime, &ctime);
 	memset(out, 0, sizeof(*out));

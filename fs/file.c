@@ -112,6 +112,7 @@ static int check_row(struct core *c, const struct inode_row *row)
 	     e.core.version != row->version || e.state != ENTRY_CLEAR ||
 	     !digest_eq(&leaf, &row->version_leaf) ||
 	     !digest_eq(&e.body.version.tree_root, &row->tree_root) ||
+	     entry_version_allocated(&e.body) != row->allocated ||
 	     (e.body.version.size != row->size &&
 	      !(row->flags & INODE_HAS_EXTENTS))))
 		rc = -ERR_CORRUPT;
@@ -227,6 +228,8 @@ static int file_new(struct core *c, struct file **out, struct inode *i,
 		rc = base_size(c, row, &size);
 	if (rc >= 0)
 		rc = content_open(&f->content, c->pool, &row->tree_root, size);
+	if (rc >= 0)
+		content_base_allocated(f->content, row->allocated);
 	if (rc >= 0 && row->flags & INODE_HAS_EXTENTS)
 		rc = recover_extents(c, f->content, row);
 	if (rc < 0) {

@@ -177,6 +177,7 @@ struct version_arg {
 
 static void fill_version(struct pend *p, const struct version_arg *a)
 {
+	uint8_t tlv[ENTRY_ALLOCATED_MAX];
 	struct entry_version *b = &p->e.body.version;
 	const struct content_version *v = a->v;
 	const struct file *f = a->f;
@@ -198,6 +199,9 @@ static void fill_version(struct pend *p, const struct version_arg *a)
 	}
 	if (v->ranges_are_hull)
 		b->flags |= ENTRY_VERSION_HULL;
+	p->e.body.extra.n =
+		entry_version_allocated_put(tlv, v->size, v->allocated);
+	p->e.body.extra.p = pend_bytes(p, tlv, p->e.body.extra.n);
 	b->n_ranges = v->n_ranges;
 	for (unsigned i = 0; i < v->n_ranges; i++) {
 		b->ranges[i].lo = v->ranges[i].lo;
@@ -248,7 +252,7 @@ static int version_op(struct core *c, struct itable_tx *tx, void *arg)
 	rc = trail_reads(c, tx, f->writer, &reads);
 	if (rc < 0)
 		return rc;
-	p = pend_new(ENTRY_VERSION, n_path);
+	p = pend_new(ENTRY_VERSION, n_path + ENTRY_ALLOCATED_MAX);
 	if (!p) {
 		leafcell_drop(reads);
 		return -ENOMEM;

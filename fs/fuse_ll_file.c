@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "fs/fuse_ll_impl.h"
 
@@ -279,14 +280,19 @@ static void ll_copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_off,
 static void ll_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 		     struct fuse_file_info *fi)
 {
-	uint64_t out = 0;
-	int rc = -EINVAL; /* virtual: no holes are told */
+	struct fuse_ll *l = fuse_ll_of(req);
+	uint64_t from = (uint64_t)off, out = 0;
+	int rc;
 
-	if (!VDIR_IS_VIRTUAL(ino))
-		rc = off < 0 ?
-			     -ENXIO :
-			     core_lseek(fuse_ll_of(req)->o.core, handle_of(fi),
-					(uint64_t)off, whence, &out);
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		rc = -EINVAL;
+	else if (off < 0)
+		rc = -ENXIO;
+	else if (!VDIR_IS_VIRTUAL(ino))
+		rc = core_lseek(l->o.core, handle_of(fi), from, whence, &out);
+	else
+		rc = fuse_ll_vops(l)->seek(l->o.vdir->ctx, vfile_of(fi), from,
+					   whence == SEEK_HOLE, &out);
 	if (rc < 0)
 		fuse_ll_reply(req, rc);
 	else

@@ -63,6 +63,9 @@ struct vdir_ops {
 		    struct vdir_file **out, struct vdir_opened *how);
 	ssize_t (*read)(void *ctx, struct vdir_file *f, void *p, size_t n,
 			uint64_t off);
+	/* SEEK_DATA or SEEK_HOLE as content_seek; -EINVAL: knows no holes. */
+	int (*seek)(void *ctx, struct vdir_file *f, uint64_t off, bool hole,
+		    uint64_t *out);
 	void (*release)(void *ctx, struct vdir_file *f);
 	/* node may be the hybrid directory: its virtual names only. */
 	int (*opendir)(void *ctx, const struct cred *cr, uint64_t node,

@@ -180,6 +180,7 @@ static int apply_version(struct apply_ctx *c)
 		row->ctime_ns = c->e->core.wall_ns;
 	start_version(c);
 	row->size = b->size;
+	row->allocated = entry_version_allocated(&c->e->body);
 	row->mtime_ns = b->mtime_ns;
 	row->tree_root = b->tree_root;
 	if (b->flags & ENTRY_VERSION_SHA256) {
@@ -218,6 +219,7 @@ static int apply_unreadable(struct apply_ctx *c)
 	if (c->e->core.kind == ENTRY_VERSION && apply_is_reg(c->row)) {
 		apply_try(c->ops->extents_clear(c->st, c->row));
 		start_version(c);
+		c->row->allocated = c->row->size;
 		c->row->tree_root = digest_zero;
 	} else if (c->e->core.kind == ENTRY_VERSION) {
 		return apply_reject(c, "version of what is no regular file");

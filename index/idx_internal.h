@@ -16,13 +16,13 @@
 #define IDX_INODE_COLUMNS                                                 \
 	"ino,mode,uid,gid,rdev,nlink,flags,size,atime,mtime,ctime,btime," \
 	"parent,version,version_no,entry_no,next_cookie,nchild,nxattr,"   \
-	"last,version_leaf,tree_root,sha256,dir_salt,target"
+	"last,version_leaf,tree_root,sha256,dir_salt,target,allocated"
 
 /* The applier's statements. */
 #define IDX_STATEMENTS(X)                                                    \
 	X(INODE_GET, "SELECT " IDX_INODE_COLUMNS " FROM inode WHERE ino=?")  \
 	X(INODE_PUT, "REPLACE INTO inode(" IDX_INODE_COLUMNS ") VALUES("     \
-		     "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")   \
+		     "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)") \
 	X(INODE_MAX, "SELECT max(ino) FROM inode")                           \
 	X(INODE_DEL, "DELETE FROM inode WHERE ino=?")                        \
 	X(UNFINISHED_PUT, "REPLACE INTO unfinished VALUES(?,?)")             \

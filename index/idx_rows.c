@@ -61,8 +61,10 @@ int idx_row_read(sqlite3_stmt *s, struct inode_row *out)
 	else if (salt || r.flags & INODE_HAS_DIR_SALT)
 		bad = true;
 	target = db_blob(s, 24, LIMIT_SYMLINK, &n, &bad);
+	r.allocated = db_u64(s, 25, &bad);
 	if (sha != !!(r.flags & INODE_HAS_SHA256) || r.mode > 0177777 ||
-	    r.size > LIMIT_FILE_SIZE || S_ISLNK(r.mode) != !!target ||
+	    r.size > LIMIT_FILE_SIZE || r.allocated > LIMIT_FILE_SIZE ||
+	    S_ISLNK(r.mode) != !!target ||
 	    (target && (!n || memchr(target, 0, n))) ||
 	    (S_ISDIR(r.mode) && r.next_cookie < STATE_COOKIE_FIRST))
 		bad = true;
@@ -110,6 +112,7 @@ static int row_write(struct idx *x, const struct inode_row *r)
 		db_bind_blob(s, 24, r->dir_salt, sizeof(r->dir_salt));
 	if (r->target)
 		db_bind_blob(s, 25, r->target, r->target_len);
+	db_bind_u64(s, 26, r->allocated);
 	return db_run(s);
 }
 

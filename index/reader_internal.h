@@ -18,8 +18,8 @@
 #define READER_INODE                                                       \
 	"SELECT ino,mode,uid,gid,rdev,nlink,flags,size,atime,mtime,ctime," \
 	"btime,parent,version,version_no,entry_no,next_cookie,nchild,"     \
-	"nxattr,last,version_leaf,tree_root,sha256,dir_salt,target"        \
-	" FROM inode"
+	"nxattr,last,version_leaf,tree_root,sha256,dir_salt,target,"       \
+	"allocated FROM inode"
 #define READER_ENTRY                                                         \
 	"SELECT no,kind,inode,parent,version,wall,actor,rejected,leaf FROM " \
 	"entry"

@@ -18,7 +18,7 @@
 #ifndef INDEX_SCHEMA_H
 #define INDEX_SCHEMA_H
 
-enum { SCHEMA_VERSION = 2, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
+enum { SCHEMA_VERSION = 3, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 
 /* One row: how far the index is, and totals. */
 #define SCHEMA_META                                                         \
@@ -41,7 +41,8 @@ enum { SCHEMA_VERSION = 2, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 	" version_no INTEGER NOT NULL, entry_no INTEGER NOT NULL,"           \
 	" next_cookie INTEGER NOT NULL, nchild INTEGER NOT NULL,"            \
 	" nxattr INTEGER NOT NULL, last BLOB, version_leaf BLOB,"            \
-	" tree_root BLOB, sha256 BLOB, dir_salt BLOB, target BLOB)"
+	" tree_root BLOB, sha256 BLOB, dir_salt BLOB, target BLOB,"          \
+	" allocated INTEGER NOT NULL)"
 
 /* Inodes that a start has to look at: orphans, and those with extents. */
 #define SCHEMA_UNFINISHED                                  \

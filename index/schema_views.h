@@ -74,7 +74,8 @@
 	VIEW_TEXT("n.name") " AS name,"                                       \
 	" n.ino AS inode, n.parent AS parent, "                               \
 	VIEW_TYPE("n.mode") " AS type,"                                       \
-	" i.size AS size, i.mode&4095 AS mode, i.uid AS uid, i.gid AS gid,"   \
+	" i.size AS size, i.allocated AS allocated,"                          \
+	" i.mode&4095 AS mode, i.uid AS uid, i.gid AS gid,"                   \
 	" i.nlink AS nlink, "                                                 \
 	VIEW_TIME("i.mtime") " AS mtime, i.mtime AS mtime_ns, "               \
 	VIEW_TEXT("i.target") " AS target"                                    \

@@ -40,9 +40,10 @@ struct inode_row {
 	uint32_t mode; /* with S_IFMT */
 	uint32_t uid, gid;
 	uint64_t rdev;
-	uint32_t nlink; /* directories: 2 + subdirectories */
-	uint32_t flags; /* enum inode_flags */
-	uint64_t size;	/* files: bytes; symlinks: target length; dirs: 0 */
+	uint32_t nlink;	    /* directories: 2 + subdirectories */
+	uint32_t flags;	    /* enum inode_flags */
+	uint64_t size;	    /* files: bytes; symlinks: target length; dirs: 0 */
+	uint64_t allocated; /* bytes of the current version that are no holes */
 	int64_t atime_ns, mtime_ns, ctime_ns, btime_ns;
 	uint64_t parent;      /* directories: the parent (the root's: itself);
 			  * others: where it was last linked or moved */
@@ -143,8 +144,8 @@ struct apply_options {
  *            no root, a SETATTR of inode 1 makes it (0755, user 0) first.
  *  SETXATTR, RMXATTR   nxattr, ctime.
  *  EXTENTS   file size, mtime = ctime = wall, flag HAS_EXTENTS.
- *  VERSION   version = current + 1; size, mtime, tree_root, ctime = wall when
- *            the size, root or mtime changed; clears extents.
+ *  VERSION   version = current + 1; size, allocated, mtime, tree_root, ctime =
+ *            wall when the size, root or mtime changed; clears extents.
  *  DIGEST    sets sha256 when it names the current version.
  *  FREE_ORPHAN  core.inode is an orphan: its row, xattrs, extents go.
  *  All other kinds change nothing here; when they name an inode the

@@ -70,6 +70,52 @@ bool entry_name_ok(const char *p, size_t n)
 
 /* --- items of lists --- */
 
+/* The value of the TLV, NULL when it has none of this size. */
+static const uint8_t *tlv_find(const struct entry_tlvs *t, uint16_t tag,
+			       uint16_t size)
+{
+	struct breader r;
+
+	breader_init(&r, t->p, t->n);
+	while (r.left > 0 && !r.bad) {
+		uint16_t found = breader_u16(&r);
+		uint16_t n = breader_u16(&r);
+		const uint8_t *p = breader_borrow(&r, n);
+
+		if (p && found == tag && n == size)
+			return p;
+	}
+	return NULL;
+}
+
+uint64_t entry_version_allocated(const struct entry_body *b)
+{
+	const uint8_t *p = tlv_find(&b->extra, ENTRY_TLV_ALLOCATED, 8);
+	struct breader r;
+	uint64_t n = 0;
+
+	if (!p)
+		return b->version.size;
+	breader_init(&r, p, 8);
+	n = breader_u64(&r);
+	return n < b->version.size ? n : b->version.size;
+}
+
+size_t entry_version_allocated_put(uint8_t out[ENTRY_ALLOCATED_MAX],
+				   uint64_t size, uint64_t allocated)
+{
+	struct bwriter w;
+
+	if (allocated >= size)
+		return 0;
+	bwriter_init(&w, out, ENTRY_ALLOCATED_MAX);
+	bwriter_u16(&w, ENTRY_TLV_ALLOCATED);
+	bwriter_u16(&w, 8);
+	bwriter_u64(&w, allocated);
+	assert(!w.bad);
+	return w.n;
+}
+
 void entry_extents_at(struct entry_extent *out, const struct entry_extents *b,
 		      unsigned i)
 {

@@ -560,6 +560,17 @@ int must_use entry_body_encode(struct buf *out, const struct entry_body *b);
 int must_use entry_body_decode(struct entry_body *out, uint16_t kind,
 			       const void *p, size_t n);
 
+/*
+ * Bytes of a version that are no holes: what its TLV ALLOCATED says, else (or
+ * when that makes no sense) its size.
+ */
+uint64_t entry_version_allocated(const struct entry_body *b);
+/* That TLV for b->extra: ENTRY_ALLOCATED_MAX bytes at most; returns how many,
+ * 0 when none is needed. */
+enum { ENTRY_ALLOCATED_MAX = 12 };
+size_t entry_version_allocated_put(uint8_t out[ENTRY_ALLOCATED_MAX],
+				   uint64_t size, uint64_t allocated);
+
 /* Item i < n of a list, whether given as an array or decoded. */
 void entry_extents_at(struct entry_extent *out, const struct entry_extents *b,
 		      unsigned i);

@@ -55,7 +55,8 @@
  *   VERSION        u8 flags, u8 content alg, u8 reason, u8 attribution,
  *                  u64 size, i64 mtime, u16 n, n * (u64 lo, u64 hi),
  *                  32 tree_root, [32 sha256], [32 reads head],
- *                  32 last EXTENTS, str path
+ *                  32 last EXTENTS, str path; TLV 0x8001 u64 bytes that are
+ *                  no holes
  *   DIGEST         32 VERSION, 32 sha256
  *   SNAPSHOT       u8 flags, 32 seal, 32 STATE, str name, str comment
  *   RESTORE        u8 why, 16 run, 32 VERSION, str when
@@ -104,6 +105,7 @@ enum {
 	ENTRY_TLV_DIR_SALT = 4,
 	ENTRY_TLV_AUTHOR_SIG = 0x7fff,
 	ENTRY_TLV_OPTIONAL = 0x8000,
+	ENTRY_TLV_ALLOCATED = 0x8001,
 	ENTRY_AUTHOR_SIG_SIZE = 81,
 };
 

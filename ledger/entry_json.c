@@ -336,10 +336,15 @@ static void b_setxattr(struct buf *out, const struct entry_setxattr *b)
 
 /* --- 02xx content --- */
 
-static void b_version(struct buf *out, const struct entry_version *b)
+static void b_version(struct buf *out, const struct entry_body *body)
 {
+	const struct entry_version *b = &body->version;
+	uint64_t allocated = entry_version_allocated(body);
+
 	j_str(out, "path", &b->path);
 	j_uint(out, "size", b->size);
+	if (allocated != b->size)
+		j_uint(out, "allocated", allocated);
 	j_time(out, "mtime", b->mtime_ns);
 	j_word(out, "reason", entry_reason_word(b->reason));
 	j_word(out, "attribution", entry_strength_word(b->attribution));
@@ -604,7 +609,7 @@ static void file_body(struct buf *out, const struct entry_body *b)
 		j_str(out, "name", &b->setxattr.name);
 		return;
 	case ENTRY_VERSION:
-		b_version(out, &b->version);
+		b_version(out, b);
 		return;
 	case ENTRY_DIGEST:
 		j_digest(out, "of_version", &b->digest.version);

@@ -211,6 +211,24 @@ static void check_ranges(struct model_content *m,
 	}
 }
 
+/* Blocks with bytes; zeros at the end of a last, longer chunk count, too. */
+static void check_allocated(const struct model_content *m, uint64_t allocated)
+{
+	uint64_t data = 0, tail = 0;
+
+	for (size_t at = 0; at < m->n; at += CHUNKER_BLOCK) {
+		size_t n = m->n - at;
+
+		if (n > CHUNKER_BLOCK)
+			n = CHUNKER_BLOCK;
+		if (!chunker_is_zero(m->p + at, n))
+			data += n;
+		else if (n < CHUNKER_BLOCK)
+			tail = n;
+	}
+	must(m, allocated == data || allocated == data + tail);
+}
+
 void model_content_version(struct model_content *m)
 {
 	struct content_version v = { .gen = 0 };
@@ -227,6 +245,7 @@ void model_content_version(struct model_content *m)
 		must(m, digest_eq(&want, &v.sha256));
 	}
 	check_ranges(m, &v);
+	check_allocated(m, v.allocated);
 	commit(m, v.staged, v.n_staged);
 	then = malloc(m->max);
 	must(m, then);
@@ -246,6 +265,7 @@ void model_content_version(struct model_content *m)
 		m->n_row = 0;
 		m->root = v.root;
 		m->root_size = v.size;
+		m->allocated = v.allocated;
 		memcpy(m->saved, then, m->max);
 		m->saved_n = v.size;
 	}
@@ -258,6 +278,8 @@ static void open_durable(struct model_content *m)
 {
 	must(m,
 	     content_open(&m->content, m->pool, &m->root, m->root_size) == 0);
+	if (prng_chance(m->prng, 70))
+		content_base_allocated(m->content, m->allocated);
 	if (m->n_row == 0 && m->saved_n == m->root_size)
 		return;
 	must(m, content_recover(m->content, m->row, m->n_row) == 0);

@@ -31,7 +31,7 @@ struct model_content {
 	size_t n;
 	/* durable: a version, extents since, the bytes they stand for */
 	struct digest root;
-	uint64_t root_size;
+	uint64_t root_size, allocated;
 	struct extent_row *row;
 	size_t n_row, cap_row;
 	uint8_t *saved;

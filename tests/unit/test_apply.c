@@ -385,6 +385,22 @@ Test(apply, a_version_is_current_plus_1_and_absorbs_extents)
 	cr_assert_eq(put(&e), 0, "beyond the largest file");
 }
 
+Test(apply, a_version_says_what_is_allocated)
+{
+	struct entry e = { .core = { .kind = ENTRY_VERSION, .version = 1 } };
+	uint8_t tlv[ENTRY_ALLOCATED_MAX];
+	uint64_t f = make(1, "f", DT_REG);
+
+	e.core.inode = f;
+	e.body.version.size = 100000;
+	e.body.extra.p = tlv;
+	e.body.extra.n = entry_version_allocated_put(tlv, 100000, 8192);
+	cr_assert_eq(put(&e), 1, "%s", why);
+	cr_assert_eq(row_of(f)->allocated, 8192);
+	cr_assert_eq(version_of(f, 2, 7), 1);
+	cr_assert_eq(row_of(f)->allocated, 7, "no holes are told of");
+}
+
 Test(apply, a_digest_is_of_the_current_version_or_of_none)
 {
 	struct entry e = { .core = { .kind = ENTRY_DIGEST } };

@@ -357,7 +357,7 @@ Test(content, holes_of_terabytes_cost_nothing)
 	put(c, "abcdefgh", 8, 1ULL << 41);
 	cr_assert(content_allocated(c) < 10000);
 	content_box_version(&b, c, &v);
-	cr_assert(v.size == size);
+	cr_assert(v.size == size && v.allocated == 4096);
 	content_close(c);
 	c = content_box_open(&b, &v.root, v.size);
 	cr_assert(content_read(c, x, 9, (1ULL << 41) - 1) == 9);
@@ -366,7 +366,7 @@ Test(content, holes_of_terabytes_cost_nothing)
 	cr_assert(content_seek(c, at, true, &at) == 0);
 	cr_assert(at == (1ULL << 41) + 4096);
 	cr_assert(content_seek(c, size, true, &at) == -ENXIO);
-	cr_assert(content_allocated(c) == 4096 + 77);
+	cr_assert(content_allocated(c) == 4096);
 	cr_assert(content_truncate(c, 1ULL << 62) == 0);
 	content_version_release(&v);
 	content_box_version(&b, c, &v);

@@ -396,6 +396,34 @@ Test(entry, optional_tlvs_survive_re_encoding)
 	buf_release(&out);
 }
 
+Test(entry, a_version_without_a_word_on_it_has_no_holes)
+{
+	struct entry_body b = { .kind = ENTRY_VERSION }, got;
+	uint8_t tlv[ENTRY_ALLOCATED_MAX];
+	struct buf out = BUF_INIT;
+
+	b.version.content_alg = ENTRY_CONTENT_BLAKE3;
+	b.version.reason = ENTRY_REASON_CLOSE;
+	b.version.attribution = ENTRY_EXACT;
+	b.version.size = 10000;
+	cr_assert_eq(entry_version_allocated(&b), 10000);
+	cr_assert_eq(entry_version_allocated_put(tlv, 10000, 10000), 0);
+	b.extra.n = entry_version_allocated_put(tlv, 10000, 4096);
+	b.extra.p = tlv;
+	cr_assert_eq(b.extra.n, sizeof(tlv));
+	cr_assert_eq(entry_body_encode(&out, &b), 0);
+	cr_assert_eq(entry_body_decode(&got, ENTRY_VERSION, out.p, out.n), 0);
+	cr_assert_eq(entry_version_allocated(&got), 4096);
+	/* what cannot be is not believed */
+	b.version.size = 4000;
+	cr_assert_eq(entry_version_allocated(&b), 4000);
+	tlv[2] = 7;
+	b.extra.n--;
+	b.version.size = 10000;
+	cr_assert_eq(entry_version_allocated(&b), 10000);
+	buf_release(&out);
+}
+
 Test(entry, nothing_follows_an_author_signature)
 {
 	struct entry e;
