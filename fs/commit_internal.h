@@ -50,7 +50,9 @@ struct commit {
 	struct batch *to_apply, **to_apply_tail;
 	struct batch *retry; /* hashed, but the disk was full */
 	int64_t retry_ns;
-	bool index_full; /* to_apply waits for room on the disk */
+	int64_t apply_ns;	/* when the first of to_apply came */
+	unsigned index_waiters; /* who wants the index to have it all */
+	bool index_full;	/* to_apply waits for room on the disk */
 	int failed;
 	char words[256];
 	bool stop, abandon;
