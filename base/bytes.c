@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 static const uint8_t nothing[1];
@@ -69,13 +70,12 @@ uint32_t breader_u32(struct breader *r)
 uint64_t breader_u64(struct breader *r)
 {
 	const uint8_t *p = breader_borrow(r, 8);
-	uint64_t v = 0;
+	uint64_t v;
 
 	if (p == NULL)
 		return 0;
-	for (int i = 7; i >= 0; i--)
-		v = v << 8 | p[i];
-	return v;
+	memcpy(&v, p, sizeof(v));
+	return le64toh(v);
 }
 
 int64_t breader_i64(struct breader *r)
@@ -185,10 +185,9 @@ void bwriter_u64(struct bwriter *w, uint64_t v)
 {
 	uint8_t *p = room(w, 8);
 
-	if (p == NULL)
-		return;
-	for (int i = 0; i < 8; i++)
-		p[i] = (uint8_t)(v >> (8 * i));
+	v = htole64(v);
+	if (p != NULL)
+		memcpy(p, &v, sizeof(v));
 }
 
 void bwriter_i64(struct bwriter *w, int64_t v)

@@ -2,8 +2,9 @@
  * ledger_verify.c - reads the whole log and believes nothing.
  *
  * In one pass, from the first byte of the journal to the last frame of the
- * WAL: framing and checksums, canonical encodings, batch roots, the append
- * rules, signatures (on two threads), every tile byte for byte, and the roots
+ * WAL: framing and checksums, canonical encodings and batch roots (worked out
+ * ahead, verify_ahead.h), the append rules, signatures (on two threads), every
+ * tile byte for byte, and the roots
  * that were promised: the checkpoint's, the guard's, an old one's that the
  * caller kept.  After a damaged place the rest is still read; what can be
  * checked without the missing part is.
@@ -19,6 +20,7 @@
 #include "ledger/journal.h"
 #include "ledger/ledger_impl.h"
 #include "ledger/sigcheck.h"
+#include "ledger/verify_ahead.h"
 #include "ledger/verify_impl.h"
 #include "ledger/wal.h"
 
@@ -84,12 +86,23 @@ static int on_record(void *ctx, uint64_t index, const struct frame *f)
 {
 	struct verifying *v = ctx;
 
-	if (index != v->frontier.size || index >= v->size)
+	if (index != v->next || index >= v->size)
 		return 0;
+	v->next++;
+	return ahead_add(v->ahead, index, f);
+}
+
+/* An ahead_take_fn. */
+static int on_batch(void *ctx, uint64_t index, const struct frame *f,
+		    const struct rules_entry *entries,
+		    const struct rules_prepared *prepared)
+{
+	struct verifying *v = ctx;
+
 	if (v->o->progress != NULL && index % PROGRESS_EVERY == 0)
 		v->o->progress(v->o->ctx, index, v->size);
 	return f == NULL ? ledger_verify_lost(v, index) :
-			   ledger_verify_frame(v, f);
+			   ledger_verify_frame(v, f, entries, prepared);
 }
 
 static int read_all(struct verifying *v)
@@ -100,8 +113,8 @@ static int read_all(struct verifying *v)
 
 	if (rc == 0)
 		rc = journal_check(ledger_journal(v->l), &jc);
-	while (rc == 0 && v->frontier.size < v->size) {
-		uint64_t i = v->frontier.size;
+	while (rc == 0 && v->next < v->size) {
+		uint64_t i = v->next;
 		struct frame f;
 
 		rc = ledger_load(v->l, &bytes, &f, i);
@@ -109,6 +122,8 @@ static int read_all(struct verifying *v)
 			break;
 		rc = on_record(v, i, rc < 0 ? NULL : &f);
 	}
+	if (rc == 0)
+		rc = ahead_drain(v->ahead);
 	buf_release(&bytes);
 	return rc;
 }
@@ -147,9 +162,7 @@ static int prepare(struct verifying *v)
 	int rc = rules_new(&v->rules, seen_root, v);
 
 	v->window = calloc(VERIFY_WINDOW, sizeof(*v->window));
-	v->leaves = calloc(LIMIT_BATCH, sizeof(*v->leaves));
-	v->entries = calloc(LIMIT_BATCH, sizeof(*v->entries));
-	if (v->window == NULL || v->leaves == NULL || v->entries == NULL)
+	if (v->window == NULL)
 		return -ENOMEM;
 	merkle_frontier_init(&v->frontier);
 	if (rc == 0)
@@ -157,18 +170,19 @@ static int prepare(struct verifying *v)
 	if (rc == 0)
 		rc = sigcheck_new(&v->sigs, THREADS, &v->mu, on_bad_signature,
 				  v);
+	if (rc == 0)
+		rc = ahead_new(&v->ahead, 0, on_batch, v);
 	return rc;
 }
 
 static void finish(struct verifying *v)
 {
+	ahead_free(v->ahead);
 	sigcheck_finish(v->sigs);
 	rules_free(v->rules);
 	tile_store_free(v->tiles);
 	buf_release(&v->note);
 	free(v->window);
-	free(v->leaves);
-	free(v->entries);
 	mutex_destroy(&v->mu);
 }
 

@@ -66,9 +66,13 @@ int ledger_verify_lost(struct verifying *v, uint64_t index)
 }
 
 /* Without the rules: what one batch proves alone. */
-static bool check_alone(struct verifying *v, const struct frame *f)
+static bool check_alone(struct verifying *v, const struct frame *f,
+			const struct rules_prepared *prepared)
 {
-	if (ledger_leaves(v->leaves, f) == 0)
+	struct seal s;
+
+	if (!prepared->unhashed && seal_decode(&s, f->seal, f->seal_n) == 0 &&
+	    s.count == f->count && digest_eq(&s.batch_root, &prepared->root))
 		return true;
 	ledger_verify_tellf(
 		v, "seal %llu: its entries are not those it was signed for",
@@ -76,16 +80,18 @@ static bool check_alone(struct verifying *v, const struct frame *f)
 	return false;
 }
 
-static bool check_rules(struct verifying *v, const struct frame *f)
+static bool check_rules(struct verifying *v, const struct frame *f,
+			const struct rules_entry *entries,
+			const struct rules_prepared *prepared)
 {
 	struct errmsg em = ERRMSG_INIT;
 	struct rules_batch b = {
 		.leaf_index = f->index,
 		.seal = f->seal,
 		.seal_n = f->seal_n,
-		.entries = v->entries,
+		.entries = entries,
 		.n = f->count,
-		.out_leaves = v->leaves,
+		.prepared = prepared,
 		.skip_signature = true, /* our own threads do it */
 	};
 	uint64_t known = 0;
@@ -117,45 +123,37 @@ static void check_signature(struct verifying *v, const struct frame *f)
 	sigcheck_add(v->sigs, f->index, f->seal, f->seal_n, k->pub);
 }
 
-static int give_entries(struct verifying *v, const struct frame *f)
+static int give_entries(struct verifying *v, const struct frame *f,
+			const struct rules_entry *entries,
+			const struct rules_prepared *prepared)
 {
 	int rc = 0;
 
-	for (uint32_t i = 0; rc == 0 && i < f->count; i++) {
-		const struct rules_entry *e = &v->entries[i];
-		struct entry_view view;
-
-		v->report->entries++;
-		if (entry_decode(&view, e->p, e->n) == 0 &&
-		    view.state == ENTRY_REDACTED)
-			v->report->redacted++;
-		if (v->o->entry != NULL)
-			rc = v->o->entry(v->o->ctx,
-					 (uint64_t)ENTRY_NO(f->index, i),
-					 &v->leaves[i], e->p, e->n);
-	}
+	v->report->entries += f->count;
+	v->report->redacted += prepared->redacted;
+	for (uint32_t i = 0; v->o->entry && rc == 0 && i < f->count; i++)
+		rc = v->o->entry(v->o->ctx, (uint64_t)ENTRY_NO(f->index, i),
+				 &prepared->leaves[i], entries[i].p,
+				 entries[i].n);
 	return rc;
 }
 
-int ledger_verify_frame(struct verifying *v, const struct frame *f)
+int ledger_verify_frame(struct verifying *v, const struct frame *f,
+			const struct rules_entry *entries,
+			const struct rules_prepared *prepared)
 {
-	const uint8_t *p = f->entries;
-	size_t left = f->entries_n;
 	struct digest leaf;
 	bool good;
 	int rc;
 
-	for (uint32_t i = 0; i < f->count; i++)
-		if (frame_next_entry(&p, &left, &v->entries[i].p,
-				     &v->entries[i].n) <= 0)
-			return -ERR_CORRUPT; /* frame_decode saw to that */
 	v->report->seals++;
-	good = v->broken ? check_alone(v, f) : check_rules(v, f);
+	good = v->broken ? check_alone(v, f, prepared) :
+			   check_rules(v, f, entries, prepared);
 	check_signature(v, f);
 	merkle_leaf(&leaf, f->seal, f->seal_n);
 	rc = take_leaf(v, f->seal, f->seal_n, &leaf);
 	/* Entries of a batch that is not what was signed are not given out. */
 	if (rc == 0 && good)
-		rc = give_entries(v, f);
+		rc = give_entries(v, f, entries, prepared);
 	return rc;
 }

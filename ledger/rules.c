@@ -36,6 +36,7 @@ struct staged {
 	bool new_origin;
 	uint8_t origin_n;
 	char origin[LIMIT_ORIGIN + 1];
+	const struct rules_prepared *prepared;
 	struct errmsg *em;
 };
 
@@ -221,6 +222,13 @@ static int entry_wrong(const struct staged *s, unsigned pos, int rc,
 {
 	return errmsg_set(s->em, rc, "entry %llu.%u: %s",
 			  (unsigned long long)s->index, pos, why);
+}
+
+static int prepared_wrong(const struct staged *s)
+{
+	const struct rules_prepared *p = s->prepared;
+
+	return entry_wrong(s, p->wrong, p->rc, errmsg_text(&p->why, p->rc));
 }
 
 /* Makes the staged keys a copy with room for one more. */
@@ -456,82 +464,44 @@ static bool is_control(uint16_t kind)
 	       kind == ENTRY_NEW_ORIGIN;
 }
 
-/* Where a leaf hash of this batch lies, -1 if it is none. */
-static int order_find(const struct rules *r, const struct digest *leaf)
-{
-	size_t at = (size_t)digest_prefix(leaf) % RULES_SLOTS;
-
-	for (; r->slot[at] != 0; at = (at + 1) % RULES_SLOTS)
-		if (digest_eq(&r->leaves[r->slot[at] - 1], leaf))
-			return r->slot[at] - 1;
-	return -1;
-}
-
-static bool order_add(struct rules *r, unsigned pos)
-{
-	size_t at = (size_t)digest_prefix(&r->leaves[pos]) % RULES_SLOTS;
-
-	if (order_find(r, &r->leaves[pos]) >= 0)
-		return false;
-	while (r->slot[at] != 0)
-		at = (at + 1) % RULES_SLOTS;
-	r->slot[at] = (uint16_t)(pos + 1);
-	return true;
-}
-
-struct order_ctx {
-	const struct rules *r;
-	int pos;
-};
-
-static int order_ref(void *ctx, const struct digest *leaf)
-{
-	const struct order_ctx *o = ctx;
-
-	return order_find(o->r, leaf) >= o->pos ? -ERR_REJECTED : 0;
-}
-
-/* Leaf hashes and the batch's root. */
+/* Encodings, leaf hashes and the batch's root. */
 static int leaves_check(struct staged *s, const struct rules_batch *b)
 {
-	struct rules *r = s->r;
-	struct digest root;
+	struct rules_prepared *own = &s->r->own;
 
-	memset(r->slot, 0, sizeof(r->slot));
-	for (unsigned i = 0; i < b->n; i++) {
-		struct entry_view view;
-		int rc = entry_decode(&view, b->entries[i].p, b->entries[i].n);
-
-		if (rc != 0)
-			return entry_wrong(s, i, rc, err_text(rc));
-		entry_view_leaf(&r->leaves[i], &view);
-		if (!order_add(r, i))
-			return entry_wrong(s, i, -ERR_REJECTED,
-					   "the same entry twice");
+	s->prepared = b->prepared;
+	if (s->prepared == NULL) {
+		rules_prepare(own, b->entries, b->n);
+		s->prepared = own;
 	}
-	seal_batch_root(&root, r->leaves, b->n);
-	if (!digest_eq(&root, &s->seal.batch_root))
+	if (s->prepared->unhashed)
+		return prepared_wrong(s);
+	if (!digest_eq(&s->prepared->root, &s->seal.batch_root))
 		return seal_wrong(
 			s, -ERR_HASH,
 			"its entries are not those it was signed for");
 	return 0;
 }
 
+static uint16_t kind_of(const struct rules_entry *e)
+{
+	return (uint16_t)(e->p[4] | e->p[5] << 8);
+}
+
 static int entry_accept(struct staged *s, const struct rules_batch *b,
 			unsigned i)
 {
-	struct order_ctx order = { .r = s->r, .pos = (int)i };
 	struct errmsg why = ERRMSG_INIT;
 	struct entry e;
-	int rc = entry_open(&e, NULL, b->entries[i].p, b->entries[i].n, &why);
+	int rc;
 
+	if (s->prepared->rc != 0 && i == s->prepared->wrong)
+		return prepared_wrong(s);
+	if (!is_control(kind_of(&b->entries[i])))
+		return 0;
+	rc = entry_open(&e, NULL, b->entries[i].p, b->entries[i].n, &why);
 	if (rc != 0)
 		return entry_wrong(s, i, rc, errmsg_text(&why, rc));
-	if (entry_refs(&e.core, &e.body, order_ref, &order) != 0)
-		return entry_wrong(s, i, -ERR_REJECTED,
-				   "it names an entry that comes later");
-	if (!is_control(e.core.kind))
-		return 0;
 	if (e.state != ENTRY_CLEAR)
 		return entry_wrong(s, i, -ERR_REJECTED,
 				   "an entry about keys must be in clear");
@@ -674,8 +644,8 @@ int rules_check(struct rules *r, const struct rules_batch *b,
 	if (rc != 0)
 		return rc;
 	if (b->out_leaves != NULL)
-		memcpy(b->out_leaves, r->leaves,
-		       (size_t)b->n * sizeof(r->leaves[0]));
+		memcpy(b->out_leaves, s.prepared->leaves,
+		       (size_t)b->n * sizeof(b->out_leaves[0]));
 	if (b->out_seal_leaf != NULL)
 		*b->out_seal_leaf = leaf;
 	return 0;

@@ -14,12 +14,13 @@
 
 #include "base/auto.h"
 #include "base/digest.h"
+#include "base/err.h"
+#include "base/limits.h"
 #include "ledger/entry.h"
 #include "ledger/key.h"
 #include "ledger/seal.h"
 
 struct buf;
-struct errmsg;
 struct rules;
 
 /* Root of this log at a size <= the leaves given so far. */
@@ -34,6 +35,25 @@ struct rules_entry {
 	uint32_t n;
 };
 
+/*
+ * What the entries of a batch say by themselves: their encodings, leaf hashes
+ * and root, and that none names one that comes later.  It is nearly all the
+ * work of a check, and pure, so that others may do it ahead.
+ */
+struct rules_prepared {
+	int rc;		/* 0, or what is wrong with entry `wrong` */
+	uint32_t wrong; /* n when rc is 0 */
+	struct errmsg why;
+	bool unhashed; /* leaves from `wrong` on and root are not known */
+	uint32_t redacted;
+	struct digest root;
+	struct digest leaves[LIMIT_BATCH];
+	uint16_t slot[2 * LIMIT_BATCH]; /* by leaf: position + 1, 0: free */
+};
+/* n <= LIMIT_BATCH. */
+void rules_prepare(struct rules_prepared *out, const struct rules_entry *v,
+		   uint32_t n);
+
 /* first_seq of a mount's first seal. */
 enum { RULES_FIRST_SEQ = 1 };
 
@@ -45,8 +65,9 @@ struct rules_batch {
 	size_t seal_n;
 	const struct rules_entry *entries;
 	uint32_t n;
-	struct digest *out_leaves;    /* n leaf hashes, or NULL */
-	struct digest *out_seal_leaf; /* or NULL */
+	const struct rules_prepared *prepared; /* of these entries, or NULL */
+	struct digest *out_leaves;	       /* n leaf hashes, or NULL */
+	struct digest *out_seal_leaf;	       /* or NULL */
 	bool skip_signature; /* the caller knows it: made here, or checked */
 };
 

@@ -6,7 +6,7 @@
 
 #include "ledger/rules.h"
 
-enum { RULES_RECENT = 16, RULES_SLOTS = 2 * LIMIT_BATCH };
+enum { RULES_RECENT = 16 };
 enum { RULES_KEYS_MAX = 1 << 16, RULES_MOUNTS_MAX = 1 << 16 };
 
 struct rules_recent {
@@ -37,9 +37,7 @@ struct rules {
 	struct rules_keys keys;
 	struct rules_place *mounts;
 	size_t n_mounts;
-	/* scratch of one call */
-	struct digest leaves[LIMIT_BATCH];
-	uint16_t slot[RULES_SLOTS]; /* position + 1, 0: free */
+	struct rules_prepared own; /* scratch of one call */
 };
 
 #endif

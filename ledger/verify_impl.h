@@ -10,6 +10,7 @@
 
 enum { VERIFY_WINDOW = 8192, VERIFY_PROMISES = 3 };
 
+struct ahead;
 struct sigcheck;
 
 typedef unsigned long long ull_;
@@ -26,6 +27,8 @@ struct verifying {
 	struct ledger_verify_report *report;
 	struct mutex mu; /* report->damaged and o->found */
 	uint64_t size;
+	uint64_t next; /* seal to be read */
+	struct ahead *ahead;
 	struct rules *rules;
 	bool broken; /* something is missing: the rules cannot go on */
 	struct sigcheck *sigs;
@@ -37,8 +40,6 @@ struct verifying {
 	unsigned n_promises;
 	struct buf note;
 	struct checkpoint checkpoint;
-	struct digest *leaves;
-	struct rules_entry *entries;
 };
 
 /* --- ledger_verify.c: damaged places, in words --- */
@@ -61,7 +62,9 @@ void ledger_verify_note(struct verifying *v, const char *by, const void *p,
 
 /* --- ledger_verify_batch.c --- */
 
-int must_use ledger_verify_frame(struct verifying *v, const struct frame *f);
+int must_use ledger_verify_frame(struct verifying *v, const struct frame *f,
+				 const struct rules_entry *entries,
+				 const struct rules_prepared *prepared);
 /* A lost seal: the tree goes on with what the tiles say. */
 int must_use ledger_verify_lost(struct verifying *v, uint64_t index);
 

@@ -3,6 +3,7 @@
  */
 #include "ledger/xb.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -47,19 +48,12 @@ void xb_bytes(struct xb *x, void *p, size_t n)
 
 uint64_t xb_uint(struct xb *x, uint64_t v, unsigned size)
 {
-	uint8_t b[8] = { 0 };
+	uint64_t le = x->mode == XB_READ ? 0 : htole64(v);
 
-	if (x->mode != XB_READ)
-		for (unsigned i = 0; i < size; i++)
-			b[i] = (uint8_t)(v >> 8 * i);
-	xb_bytes(x, b, size);
+	xb_bytes(x, &le, size);
 	if (x->mode != XB_READ)
 		return v;
-	v = 0;
-	if (x->rc == 0)
-		for (unsigned i = 0; i < size; i++)
-			v |= (uint64_t)b[i] << 8 * i;
-	return v;
+	return x->rc == 0 ? le64toh(le) : 0;
 }
 
 void xb_u8(struct xb *x, uint8_t *v)
