@@ -18,6 +18,8 @@
 
 #include "base/err.h"
 
+enum { READ_STREAM = 64 << 10 };
+
 static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -80,11 +82,13 @@ zero:
 
 /* --- the version below --- */
 
+/* all: bytes wanted in all; when they are many they are read in order. */
 static int chunk_copy(struct content_pool *p, const struct digest *id,
-		      uint64_t at, uint64_t whole, uint8_t *out, size_t n)
+		      uint64_t at, uint64_t whole, uint8_t *out, size_t n,
+		      size_t all)
 {
 	struct store_ref ref = { .p = NULL };
-	int rc = store_get(p->store, &ref, id, CHUNK_DATA);
+	int rc = store_get_part(p->store, &ref, id, CHUNK_DATA, at, n);
 
 	if (rc < 0)
 		return rc;
@@ -93,7 +97,10 @@ static int chunk_copy(struct content_pool *p, const struct digest *id,
 		rc = -ERR_CORRUPT;
 	else
 		memcpy(out, ref.p + at, n);
-	store_release(&ref);
+	if (all >= READ_STREAM && at + n == ref.n)
+		store_release_done(&ref);
+	else
+		store_release(&ref);
 	return rc;
 }
 
@@ -257,7 +264,8 @@ static int first_read(struct reader *r, uint8_t *out, size_t n, uint64_t off,
 		      bool *out_done)
 {
 	struct store_ref ref = { .p = NULL };
-	int rc = store_get(r->pool->store, &ref, &r->root, CHUNK_ANY);
+	int rc = store_get_part(r->pool->store, &ref, &r->root, CHUNK_ANY, off,
+				n);
 
 	if (rc < 0)
 		return rc;
@@ -276,6 +284,7 @@ static int first_read(struct reader *r, uint8_t *out, size_t n, uint64_t off,
 
 int content_reader_read(struct reader *r, uint8_t *out, size_t n, uint64_t off)
 {
+	size_t all = n;
 	bool done = false;
 	int rc = 0;
 
@@ -298,7 +307,7 @@ int content_reader_read(struct reader *r, uint8_t *out, size_t n, uint64_t off)
 			memset(out, 0, part);
 		else
 			rc = chunk_copy(r->pool, &at.ref.id, off - at.off,
-					at.ref.len, out, part);
+					at.ref.len, out, part, all);
 		if (rc < 0)
 			return rc;
 		out += part;
@@ -323,7 +332,8 @@ int content_piece_read(struct content_pool *p, struct reader *r,
 		memcpy(out, piece->buf->p + piece->at + skip, n);
 		return 0;
 	case PIECE_CHUNK:
-		return chunk_copy(p, &piece->id, piece->at + skip, 0, out, n);
+		return chunk_copy(p, &piece->id, piece->at + skip, 0, out, n,
+				  n);
 	default:
 		assert(r != NULL);
 		return content_reader_read(r, out, n, off);

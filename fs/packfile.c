@@ -512,6 +512,20 @@ int packfile_read(struct packfile *f, struct pack_record *out, uint8_t *p,
 		       -ERR_CORRUPT;
 }
 
+int packfile_fetch(struct packfile *f, struct pack_record *out, uint8_t *p,
+		   size_t cap, uint32_t off)
+{
+	ssize_t n = packfile_bytes(f, p, cap, off);
+	int rc = 0;
+
+	if (n < 0)
+		return (int)n;
+	rc = pack_record_decode(out, p, (size_t)n);
+	if (rc == 0 && (size_t)n < PACK_RECORD_SIZE + (size_t)out->stored_len)
+		rc = -ERR_SHORT;
+	return rc;
+}
+
 int packfile_patch(struct packfile *f, uint64_t off, const void *p, size_t n)
 {
 	struct vio_file *file = NULL;

@@ -138,6 +138,12 @@ int must_use packfile_header(struct packfile *f, struct pack_record *out,
  */
 int must_use packfile_read(struct packfile *f, struct pack_record *out,
 			   uint8_t *p, uint32_t off, uint32_t hint);
+/*
+ * The same into cap bytes, and without the check: for who hashes the bytes
+ * anyway.  -ERR_SHORT, too, when the stored bytes do not fit.
+ */
+int must_use packfile_fetch(struct packfile *f, struct pack_record *out,
+			    uint8_t *p, size_t cap, uint32_t off);
 /* Any bytes, short at the end of the file. */
 ssize_t must_use packfile_bytes(struct packfile *f, void *p, size_t n,
 				uint64_t off);

@@ -10,7 +10,9 @@
  *     afterwards.  A staged chunk can be read at once.
  *
  * Invariants: (1) store_get returns bytes whose hash was computed over the
- * very buffer it hands out, or an error after every replica was tried.
+ * very buffer it hands out, or an error after every replica was tried; when
+ * they come from the cache they are compared, in that buffer, with checksums
+ * taken before the hash was.
  * (2) Dedup only against chunks whose bytes were verified in this epoch
  * (since open).  (3) The location table lists durable or staged bytes only
  * after a restart; it is a cache, rebuilt from pack footers.
@@ -75,14 +77,23 @@ struct store_ref {
 };
 
 /*
- * Gets a chunk, hash verified over the very bytes returned (also when they
- * come from the cache).  CHUNK_ANY takes either type and returns which it is;
+ * Gets a chunk, hash verified over the very bytes returned (invariant 1).
+ * CHUNK_ANY takes either type and returns which it is;
  * otherwise 0.  -ERR_MISSING_CHUNK: known nowhere; -ERR_CORRUPT: every copy is
  * bad, or the chunk is of the other type.
  */
 int must_use store_get(struct store *s, struct store_ref *out,
 		       const struct digest *id, enum chunk_type type);
+/*
+ * The same for who looks at [off, off + n) of it alone: from the cache only
+ * those bytes (what there is of them) are checked.
+ */
+int must_use store_get_part(struct store *s, struct store_ref *out,
+			    const struct digest *id, enum chunk_type type,
+			    uint64_t off, uint64_t n);
 void store_release(struct store_ref *ref);
+/* The same, by who read it in order to its end: it is not kept for others. */
+void store_release_done(struct store_ref *ref);
 /* True when the id is listed (says nothing about its bytes). */
 bool store_has(struct store *s, const struct digest *id);
 

@@ -1,8 +1,14 @@
 /*
  * store_get.c - reading chunks: cache, staging, packs, replicas.
  *
- * A chunk is hashed in the very buffer that is handed out, at every serving:
- * the cache may have gone bad too.  The places the table lists are tried in
+ * A chunk is hashed in the very buffer that is handed out when it is decoded,
+ * and the bytes that are asked for are compared with their sums at every
+ * serving: the cache may go bad too.  What is stored raw is read into that
+ * buffer at once, and the record's own checksum is left to the hash: copies
+ * and second hashes were a third of the CPU of a cold read.  A chunk is
+ * decoded by one thread; others that want it wait.
+ *
+ * The places the table lists are tried in
  * turn; a place whose record is damaged is repaired from a replica.  When the
  * table knows nothing, the packs are listed anew (once), and then packs that
  * only a replica has are fetched, before the chunk is called missing.
@@ -25,28 +31,57 @@ struct bad_places {
 	int n;
 };
 
-static bool bytes_match(const struct cached *e)
+/* Sums, then hashes (chunk_cache.h says why in this order). */
+static int check_entry(struct cached *e)
 {
 	struct digest id = { 0 };
 
-	chunk_hash(&id, e->type, e->bytes, e->n);
-	return digest_eq(&id, &e->id);
+	if (e->type != CHUNK_DATA && e->type != CHUNK_NODE)
+		return -ERR_CORRUPT;
+	chunk_cache_sum(e);
+	chunk_hash(&id, e->type, e->p, e->n);
+	return digest_eq(&id, &e->id) ? 0 : -ERR_HASH;
 }
 
 /* Unpacks a stored chunk into a new entry and hashes it there. */
-static int unpack_entry(struct store_slot *slot, struct cached **out,
-			const struct chunk *c)
+static int unpack_entry(struct store *s, struct store_slot *slot,
+			struct cached **out, const struct chunk *c)
 {
-	struct cached *e = chunk_cache_new(&c->id, c->type, c->raw_len);
+	struct cached *e =
+		chunk_cache_new(&s->cache, &c->id, c->type, c->raw_len, 0);
 	int rc = 0;
 
 	if (!e)
 		return -ENOMEM;
-	rc = chunk_unpack(e->bytes, slot->unpacker, c);
-	if (rc == 0 && !bytes_match(e))
-		rc = -ERR_HASH;
+	rc = chunk_unpack(e->p, slot->unpacker, c);
+	if (rc == 0)
+		rc = check_entry(e);
 	if (rc < 0)
-		free(e);
+		chunk_cache_discard(&s->cache, e);
+	else
+		*out = e;
+	return rc;
+}
+
+/* The record was read around e->p: what is raw is there already. */
+static int use_record(struct store *s, struct store_slot *slot,
+		      struct cached **out, struct cached *e,
+		      const struct pack_record *r)
+{
+	struct chunk c = { 0 };
+	int rc = 0;
+
+	if (r->codec != CHUNK_RAW) {
+		pack_record_chunk(&c, r, e->p);
+		rc = unpack_entry(s, slot, out, &c);
+		chunk_cache_discard(&s->cache, e);
+		return rc;
+	}
+	e->type = r->type;
+	e->n = r->raw_len;
+	rc = check_entry(e);
+	if (rc < 0)
+		chunk_cache_discard(&s->cache, e);
 	else
 		*out = e;
 	return rc;
@@ -60,15 +95,29 @@ static int get_place(struct store *s, struct store_slot *slot,
 	struct packfile *f = packs_find(&s->packs, at->pack);
 	struct pack_record r = { 0 };
 	struct chunk c = { 0 };
-	int rc = f ? packfile_read(f, &r, slot->record, at->off, at->len_hint) :
-		     -ENOENT;
+	struct cached *e = NULL;
+	int rc = -ENOENT;
 
+	if (!f)
+		return rc;
+	e = chunk_cache_new(&s->cache, id, 0, at->len_hint, PACK_RECORD_SIZE);
+	if (!e)
+		return -ENOMEM;
+	rc = packfile_fetch(f, &r, e->p - PACK_RECORD_SIZE,
+			    PACK_RECORD_SIZE + (size_t)at->len_hint, at->off);
+	if (rc == 0 && digest_eq(&r.id, id))
+		return use_record(s, slot, out, e, &r);
+	chunk_cache_discard(&s->cache, e);
+	if (rc != 0 && rc != -ERR_SHORT)
+		return rc;
+	/* another chunk, or a longer record than the table says */
+	rc = packfile_read(f, &r, slot->record, at->off, at->len_hint);
 	if (rc == 0 && !digest_eq(&r.id, id))
 		return 1;
 	if (rc < 0)
 		return rc;
 	pack_record_chunk(&c, &r, slot->record + PACK_RECORD_SIZE);
-	return unpack_entry(slot, out, &c);
+	return unpack_entry(s, slot, out, &c);
 }
 
 static int get_places(struct store *s, struct store_slot *slot,
@@ -110,7 +159,7 @@ static int get_repaired(struct store *s, struct store_slot *slot,
 		if (rc < 0)
 			continue;
 		pack_record_chunk(&c, &r, slot->record + PACK_RECORD_SIZE);
-		rc = unpack_entry(slot, out, &c);
+		rc = unpack_entry(s, slot, out, &c);
 		if (rc == 0 || rc == -ENOMEM)
 			return rc;
 	}
@@ -144,7 +193,7 @@ static int load(struct store *s, struct cached **out, const struct digest *id)
 	if (!slot)
 		return -ENOMEM;
 	if (staging_copy(&s->staging, &c, slot->record, id)) {
-		rc = unpack_entry(slot, out, &c);
+		rc = unpack_entry(s, slot, out, &c);
 	} else {
 		rc = get_places(s, slot, out, id, &bad);
 		if (rc == -ERR_CORRUPT)
@@ -158,31 +207,48 @@ static int load(struct store *s, struct cached **out, const struct digest *id)
 	return rc;
 }
 
-int store_get(struct store *s, struct store_ref *out, const struct digest *id,
-	      enum chunk_type type)
+/* Pins the chunk; [off, off + n) of it were hashed or compared right now. */
+static int get_entry(struct store *s, struct cached **out,
+		     const struct digest *id, uint64_t off, uint64_t n)
 {
-	struct cached *e = chunk_cache_get(&s->cache, id);
+	struct chunk_claim claim = { .next = NULL };
+	struct cached *e = NULL;
+	int rc = 0;
+
+	while ((e = chunk_cache_claim(&s->cache, &claim, id))) {
+		*out = e;
+		if (chunk_cache_good(e, off, n))
+			return 0;
+		chunk_cache_drop(&s->cache, e);
+		chunk_cache_unpin(&s->cache, e);
+	}
+	rc = load(s, &e, id);
+	if (rc == 0) {
+		verified_add(&s->verified, id);
+		chunk_cache_put(&s->cache, e);
+		*out = e;
+	}
+	chunk_cache_loaded(&s->cache, &claim);
+	return rc;
+}
+
+int store_get_part(struct store *s, struct store_ref *out,
+		   const struct digest *id, enum chunk_type type, uint64_t off,
+		   uint64_t n)
+{
+	struct cached *e = NULL;
 	int rc = 0;
 
 	*out = (struct store_ref){ .p = NULL };
-	if (e && !bytes_match(e)) {
-		chunk_cache_drop(&s->cache, e);
-		chunk_cache_unpin(&s->cache, e);
-		e = NULL;
-	}
-	if (!e) {
-		rc = load(s, &e, id);
-		if (rc < 0)
-			return rc;
-		verified_add(&s->verified, id);
-		chunk_cache_put(&s->cache, e);
-	}
+	rc = get_entry(s, &e, id, off, n);
+	if (rc < 0)
+		return rc;
 	if (type != CHUNK_ANY && e->type != type) {
 		chunk_cache_unpin(&s->cache, e);
 		return -ERR_CORRUPT;
 	}
 	*out = (struct store_ref){
-		.p = e->bytes,
+		.p = e->p,
 		.n = e->n,
 		.pin = e,
 		.store = s,
@@ -190,10 +256,23 @@ int store_get(struct store *s, struct store_ref *out, const struct digest *id,
 	return type == CHUNK_ANY ? e->type : 0;
 }
 
+int store_get(struct store *s, struct store_ref *out, const struct digest *id,
+	      enum chunk_type type)
+{
+	return store_get_part(s, out, id, type, 0, UINT64_MAX);
+}
+
 void store_release(struct store_ref *ref)
 {
 	if (ref->pin)
 		chunk_cache_unpin(&ref->store->cache, ref->pin);
+	*ref = (struct store_ref){ .p = NULL };
+}
+
+void store_release_done(struct store_ref *ref)
+{
+	if (ref->pin)
+		chunk_cache_done(&ref->store->cache, ref->pin);
 	*ref = (struct store_ref){ .p = NULL };
 }
 

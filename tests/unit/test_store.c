@@ -112,6 +112,39 @@ Test(store, bulk_chunks_come_back_also_after_reopening)
 	vio_sim_free(sim);
 }
 
+/* Bits that flip in memory, wherever they do, after the chunk was decoded. */
+Test(store, bytes_of_the_cache_that_went_bad_are_never_handed_out)
+{
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct store *s = store_on(sim);
+	autofree uint8_t *p = malloc(LIMIT_CHUNK);
+	struct store_ref ref = { .p = NULL };
+	struct digest id = { 0 };
+	struct prng r = { 0 };
+
+	prng_init(&r, 5);
+	cr_assert_eq(put_range(s, 0, 30), 0);
+	for (int round = 0; round < 300; round++) {
+		uint64_t k = prng_below(&r, 30);
+		size_t n = content(p, k);
+		size_t at = prng_below(&r, n);
+		size_t len = 1 + prng_below(&r, n - at);
+		size_t bad = at + prng_below(&r, len);
+
+		chunk_hash(&id, type_of(k), p, n);
+		cr_assert_eq(store_get(s, &ref, &id, type_of(k)), 0);
+		((uint8_t *)(uintptr_t)ref.p)[bad] ^= 1 << round % 8;
+		store_release(&ref);
+		cr_assert_eq(store_get_part(s, &ref, &id, type_of(k), at, len),
+			     0);
+		cr_assert_eq(memcmp(ref.p + at, p + at, len), 0);
+		store_release(&ref);
+		cr_assert_eq(check(s, k), 0);
+	}
+	store_close(s);
+	vio_sim_free(sim);
+}
+
 Test(store, staged_chunks_are_read_framed_once_settled_and_stay)
 {
 	struct vio_sim *sim = vio_sim_new(NULL);

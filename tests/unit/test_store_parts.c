@@ -35,13 +35,13 @@ Test(chunk_cache, the_least_recently_used_goes_first_and_pins_stay)
 	struct cached *e = NULL;
 
 	cr_assert_eq(chunk_cache_init(&c, 100000), 0);
-	pinned = chunk_cache_new(&first, CHUNK_DATA, 10000);
-	memset(pinned->bytes, 7, 10000);
+	pinned = chunk_cache_new(&c, &first, CHUNK_DATA, 10000, 0);
+	memset(pinned->p, 7, 10000);
 	chunk_cache_put(&c, pinned);
 	for (uint64_t k = 1; k < 100; k++) {
 		struct digest id = id_of(k);
 
-		e = chunk_cache_new(&id, CHUNK_DATA, 10000);
+		e = chunk_cache_new(&c, &id, CHUNK_DATA, 10000, 0);
 		chunk_cache_put(&c, e);
 		chunk_cache_unpin(&c, e);
 		id = id_of(1); /* kept in use */
@@ -52,11 +52,11 @@ Test(chunk_cache, the_least_recently_used_goes_first_and_pins_stay)
 	cr_assert_leq(c.bytes, 100000);
 	e = chunk_cache_get(&c, &first);
 	cr_assert_eq(e, pinned);
-	cr_assert_eq(e->bytes[9999], 7);
+	cr_assert_eq(e->p[9999], 7);
 	chunk_cache_unpin(&c, e);
 	chunk_cache_drop(&c, pinned);
 	cr_assert_null(chunk_cache_get(&c, &first));
-	cr_assert_eq(pinned->bytes[0], 7, "still pinned");
+	cr_assert_eq(pinned->p[0], 7, "still pinned");
 	chunk_cache_unpin(&c, pinned);
 	chunk_cache_release(&c);
 }
@@ -65,15 +65,50 @@ Test(chunk_cache, a_second_entry_of_one_id_is_freed_when_unpinned)
 {
 	struct chunk_cache c;
 	struct digest id = id_of(1);
-	struct cached *a = chunk_cache_new(&id, CHUNK_DATA, 10);
-	struct cached *b = chunk_cache_new(&id, CHUNK_DATA, 10);
+	struct cached *a = NULL;
+	struct cached *b = NULL;
 
 	cr_assert_eq(chunk_cache_init(&c, 1 << 20), 0);
+	a = chunk_cache_new(&c, &id, CHUNK_DATA, 10, 0);
+	b = chunk_cache_new(&c, &id, CHUNK_DATA, 10, 0);
 	chunk_cache_put(&c, a);
 	chunk_cache_put(&c, b);
 	cr_assert(a->listed && !b->listed);
 	chunk_cache_unpin(&c, b);
 	chunk_cache_unpin(&c, a);
+	chunk_cache_release(&c);
+}
+
+Test(chunk_cache, what_is_done_with_goes_soon_and_spares_the_others)
+{
+	struct chunk_cache c;
+	struct digest kept = id_of(0);
+	struct digest id = { 0 };
+	struct cached *e = NULL;
+
+	cr_assert_eq(chunk_cache_init(&c, 8 << 20), 0);
+	e = chunk_cache_new(&c, &kept, CHUNK_DATA, 100000, 0);
+	chunk_cache_put(&c, e);
+	chunk_cache_unpin(&c, e);
+	for (uint64_t k = 1; k < 500; k++) {
+		id = id_of(k);
+		e = chunk_cache_new(&c, &id, CHUNK_DATA, 1 + k * 500 % 262144,
+				    k % 3 ? 0 : 72);
+		cr_assert_not_null(e);
+		memset(e->p, 1, e->n);
+		chunk_cache_sum(e);
+		chunk_cache_put(&c, e);
+		chunk_cache_done(&c, e);
+		cr_assert_leq(c.done.bytes, CACHED_DONE);
+		cr_assert_leq(c.spare_bytes, CACHED_SPARE);
+		e = chunk_cache_get(&c, &id);
+		cr_assert_not_null(e, "it is there for a while");
+		cr_assert(chunk_cache_good(e, 0, e->n));
+		chunk_cache_done(&c, e);
+	}
+	e = chunk_cache_get(&c, &kept);
+	cr_assert_not_null(e);
+	chunk_cache_unpin(&c, e);
 	chunk_cache_release(&c);
 }
 
