@@ -3,7 +3,7 @@
  *
  * In one pass, from the first byte of the journal to the last frame of the
  * WAL: framing and checksums, canonical encodings and batch roots (worked out
- * ahead, verify_ahead.h), the append rules, signatures (on two threads), every
+ * ahead, ahead.h), the append rules, signatures (on two threads), every
  * tile byte for byte, and the roots
  * that were promised: the checkpoint's, the guard's, an old one's that the
  * caller kept.  After a damaged place the rest is still read; what can be
@@ -20,7 +20,7 @@
 #include "ledger/journal.h"
 #include "ledger/ledger_impl.h"
 #include "ledger/sigcheck.h"
-#include "ledger/verify_ahead.h"
+#include "ledger/ahead.h"
 #include "ledger/verify_impl.h"
 #include "ledger/wal.h"
 

@@ -1,12 +1,12 @@
 /*
- * verify_ahead.c - a ring of batches; see verify_ahead.h.
+ * ahead.c - a ring of batches; see ahead.h.
  *
  * Invariant (mu held): slots head..tail - 1 are in use; those before `next`
  * are taken by a worker or ready, those from it on wait.  A slot's contents
  * belong to the adder, then to the worker that took it, then, once ready, to
  * the adder again.
  */
-#include "ledger/verify_ahead.h"
+#include "ledger/ahead.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /*
- * verify_ahead.h - batches on their way through a verification: what their
+ * ahead.h - batches on their way through a verification: what their
  * entries say by themselves is worked out ahead, by a few threads.
  *
  * Nearly all of a verification is hashing and decoding entries, which needs
@@ -9,8 +9,8 @@
  * Batches are taken in the order they were added, by the thread that adds.
  * At most AHEAD batches, and 64 MiB of them, are under way.
  */
-#ifndef LEDGER_VERIFY_AHEAD_H
-#define LEDGER_VERIFY_AHEAD_H
+#ifndef LEDGER_AHEAD_H
+#define LEDGER_AHEAD_H
 
 #include <stdint.h>
 
