@@ -86,6 +86,12 @@ bool core_step(struct core *c);
 int must_use core_lookup(struct core *c, uint64_t parent, const char *name,
 			 struct stat *out);
 int must_use core_getattr(struct core *c, uint64_t ino, struct stat *out);
+/*
+ * The same, and for a while what is removed: it may be a working directory, or
+ * held with O_PATH, of which the kernel tells us nothing.
+ */
+int must_use core_getattr_removed(struct core *c, uint64_t ino,
+				  struct stat *out);
 
 enum core_setattr_bits {
 	CORE_SET_MODE = 1,

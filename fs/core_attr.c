@@ -20,30 +20,34 @@
 struct getattr_arg {
 	uint64_t ino;
 	struct stat *out;
+	bool removed;
 };
 
 static int getattr_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct getattr_arg *a = arg;
-	struct inode *i = itable_find_inode(&c->t, a->ino);
-	int rc;
+	struct inode *i;
+	int rc = a->removed ? itable_get_removed(tx, &i, a->ino) :
+			      itable_get(tx, &i, a->ino);
 
-	/* A fifo that is removed but open, a removed working directory. */
-	if (i && i->gone && !core_is_reg(i)) {
-		core_fill_stat(c, i, a->out);
-		a->out->st_nlink = 0;
-		return 0;
-	}
-	rc = itable_get(tx, &i, a->ino);
 	if (rc < 0)
 		return rc;
 	core_fill_stat(c, i, a->out);
+	if (i->gone)
+		a->out->st_nlink = 0;
 	return 0;
 }
 
 int core_getattr(struct core *c, uint64_t ino, struct stat *out)
 {
-	struct getattr_arg a = { ino, out };
+	struct getattr_arg a = { ino, out, false };
+
+	return core_op(c, getattr_op, &a);
+}
+
+int core_getattr_removed(struct core *c, uint64_t ino, struct stat *out)
+{
+	struct getattr_arg a = { ino, out, true };
 
 	return core_op(c, getattr_op, &a);
 }
@@ -178,7 +182,8 @@ int core_submit_setattr(struct core *c, struct itable_tx *tx, struct pend *p,
 	return rc;
 }
 
-/* A fifo that is removed but open: nothing that a log could tell of. */
+/* A fifo that is removed but open, a removed working directory: nothing that a
+ * log could tell of. */
 static int setattr_gone(struct core *c, struct inode *i, struct setattr_arg *a)
 {
 	struct entry_setattr b = { .mask = 0 };
@@ -203,16 +208,15 @@ static int setattr_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct setattr_arg *a = arg;
 	struct entry_setattr *b;
-	struct inode *i = itable_find_inode(&c->t, a->ino);
+	struct inode *i;
 	struct pend *p;
 	int64_t now;
-	int rc;
+	int rc = itable_get_removed(tx, &i, a->ino);
 
-	if (i && i->gone && !core_is_reg(i))
-		return setattr_gone(c, i, a);
-	rc = itable_get(tx, &i, a->ino);
 	if (rc < 0)
 		return rc;
+	if (i->gone)
+		return setattr_gone(c, i, a);
 	if (a->mask & CORE_SET_MODE && !a->acl_done) {
 		rc = core_acl_chmod(c, tx, i, a->in->st_mode, a->actor);
 		if (rc < 0)
@@ -334,7 +338,7 @@ static int readlink_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct readlink_arg *a = arg;
 	struct inode *i;
-	int rc = itable_get(tx, &i, a->ino);
+	int rc = itable_get_removed(tx, &i, a->ino);
 
 	(void)c;
 	if (rc < 0)

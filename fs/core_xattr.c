@@ -35,7 +35,7 @@ static int get_op(struct core *c, struct itable_tx *tx, void *arg)
 	struct get_arg *a = arg;
 	struct inode *i;
 	struct xattr *x;
-	int rc = itable_get(tx, &i, a->ino);
+	int rc = itable_get_removed(tx, &i, a->ino);
 
 	(void)c;
 	if (rc >= 0)
@@ -88,7 +88,7 @@ static int list_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct list_arg *a = arg;
 	struct inode *i;
-	int rc = itable_get(tx, &i, a->ino);
+	int rc = itable_get_removed(tx, &i, a->ino);
 
 	(void)c;
 	a->n = 0;

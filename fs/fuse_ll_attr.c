@@ -24,7 +24,7 @@ static void ll_getattr(fuse_req_t req, fuse_ino_t ino,
 
 	(void)fi;
 	if (!VDIR_IS_VIRTUAL(ino)) {
-		rc = core_getattr(l->o.core, ino, &st);
+		rc = core_getattr_removed(l->o.core, ino, &st);
 	} else if (!fuse_ll_vops(l)) {
 		rc = -ESTALE;
 	} else {

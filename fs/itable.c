@@ -241,11 +241,16 @@ void itable_place_inode(struct itable *t, struct inode *i)
 	if (!clean) {
 		link_add_tail(&t->inode_dirty, &i->lru);
 	} else if (!i->refs) {
-		link_add_tail(&t->inode_lru, &i->lru);
+		/*
+		 * What is removed may still be somebody's working directory,
+		 * an open fifo, or held with O_PATH: the kernel tells of none
+		 * of these.  Files seldom are: they go first.
+		 */
+		link_add_tail(i->gone && S_ISREG(i->row.mode) ?
+				      t->inode_lru.next :
+				      &t->inode_lru,
+			      &i->lru);
 		t->n_inode_lru++;
-		/* the kernel may have others open: it never told of that */
-		if (i->gone && S_ISREG(i->row.mode))
-			evict_inode(t, i);
 	}
 }
 
@@ -356,6 +361,12 @@ int itable_get(struct itable_tx *tx, struct inode **out, uint64_t ino)
 	if (!i->refs && i->listed_clean)
 		itable_place_inode(tx->t, i); /* youngest again */
 	return 0;
+}
+
+int itable_get_removed(struct itable_tx *tx, struct inode **out, uint64_t ino)
+{
+	*out = itable_find_inode(tx->t, ino);
+	return *out && (*out)->gone ? 0 : itable_get(tx, out, ino);
 }
 
 int itable_name(struct itable_tx *tx, struct name **out, uint64_t parent,

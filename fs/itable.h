@@ -127,6 +127,12 @@ extern const struct state_ops itable_state_ops;
  * Not a reference.
  */
 int must_use itable_get(struct itable_tx *tx, struct inode **out, uint64_t ino);
+/*
+ * The same, and what is removed as long as it is remembered: somebody may
+ * still ask for its attributes.
+ */
+int must_use itable_get_removed(struct itable_tx *tx, struct inode **out,
+				uint64_t ino);
 /* A name: 0 and *out (row.ino 0: there is none), or -ERR_RELOCKED. */
 int must_use itable_name(struct itable_tx *tx, struct name **out,
 			 uint64_t parent, const char *name, size_t len);

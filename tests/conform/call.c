@@ -2,7 +2,7 @@
  * call.c - finds a step by its name and runs it.
  *
  * Words are separated by blanks.  In a word, `<text*N>` is text N times, `@`
- * alone is the empty word, and `%else` is a directory elsewhere.
+ * alone is the empty word, `%else` a directory elsewhere, `\xff` a byte.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -121,6 +121,14 @@ static char *expand(char *out, const char *word, const struct ctx *x)
 	while (*word) {
 		end = *word == '<' ? strchr(word, '>') : NULL;
 		star = end ? memchr(word, '*', (size_t)(end - word)) : NULL;
+		unsigned byte;
+
+		if (!strncmp(word, "\\x", 2) &&
+		    sscanf(word + 2, "%2x", &byte) == 1) {
+			*out++ = (char)byte;
+			word += 4;
+			continue;
+		}
 		if (!star) {
 			*out++ = *word++;
 			continue;
