@@ -471,7 +471,7 @@ static const char *const edits[] = {
 	"UPDATE entry SET leaf=x''",
 	"UPDATE entry SET inode='q'",
 	"DELETE FROM entry",
-	"UPDATE version SET version=version+7 WHERE version>1",
+	"UPDATE version SET version=version+1000000 WHERE version>1",
 	"UPDATE version SET no=-no, size=-1",
 	"UPDATE version SET reads=no, actor=-1",
 	"UPDATE actor SET argv=7",
