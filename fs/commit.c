@@ -91,6 +91,10 @@ static uint64_t frame_bytes(const struct pend *p)
 			chunks += p->n_staged ? b->extents.v[i].length : 0;
 	} else if (b->kind == ENTRY_READS) {
 		entry += 65ULL * b->reads.n;
+	} else if (b->kind == ENTRY_GC) {
+		entry += 24ULL * b->gc.n;
+	} else if (b->kind == ENTRY_POLICY) {
+		entry += 15ULL * b->policy.n; /* patterns are in n_data */
 	} else if (b->kind == ENTRY_VERSION && b->version.size < raw) {
 		raw = b->version.size + p->n_staged * NODE_BYTES;
 	}

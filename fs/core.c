@@ -333,6 +333,7 @@ static struct core *core_new(const struct core_options *o)
 	c->o = *o;
 	c->dirty.prev = c->dirty.next = &c->dirty;
 	c->jobs_tail = &c->jobs;
+	mutex_init(&c->retain_mu);
 	mutex_init(&c->readers_mu);
 	mutex_init(&c->jobs_mu);
 	cond_init(&c->jobs_cond);
@@ -412,6 +413,7 @@ static void core_free(struct core *c)
 	vio_free(c->own_guard);
 	vio_free(c->own_vio);
 	mutex_destroy(&c->readers_mu);
+	mutex_destroy(&c->retain_mu);
 	mutex_destroy(&c->jobs_mu);
 	cond_destroy(&c->jobs_cond);
 	free(c->store_dir);

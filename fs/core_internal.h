@@ -1,7 +1,7 @@
 /*
  * core_internal.h - struct core and what the core_*.c files share.
  *
- * Locks, in order: file.save_mu, itable.mu (rows, queue, files, trails),
+ * Locks, in order: retain_mu, file.save_mu, itable.mu (rows, queue, files, trails),
  * then the leaves: readers_mu, jobs_mu and the locks inside store, content
  * pool, ledger and actor table.  itable.mu is never held across I/O.
  */
@@ -57,6 +57,8 @@ struct core {
 	uint64_t next_stream; /* guarded by t.mu */
 	int64_t mounted_wall_ns;
 	int64_t last_wall_ns; /* guarded by t.mu: times never go back here */
+	/* policy, holds, releases: one at a time, through to the index */
+	struct mutex retain_mu;
 	struct mutex readers_mu;
 	struct idx_reader *readers[CORE_READERS]; /* guarded by readers_mu */
 	unsigned n_readers;

@@ -13,6 +13,7 @@
 #include "fs/content.h"
 #include "fs/core_internal.h"
 #include "fs/file.h"
+#include "fs/leafcell.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "ledger/entry.h"
@@ -22,7 +23,8 @@
 
 struct restore_arg {
 	struct handle *h;
-	struct digest leaf;
+	struct digest leaf; /* of VERSION entry `no` */
+	uint64_t no;
 	const char *when;
 };
 
@@ -35,7 +37,11 @@ static int restore_op(struct core *c, struct itable_tx *tx, void *arg)
 	if (!p)
 		return -ENOMEM;
 	p->e.body.restore.why = 1;
-	p->e.body.restore.version = a->leaf;
+	p->subject = leafcell_known_new(&a->leaf, a->no);
+	if (!p->subject) {
+		pend_free(p);
+		return -ENOMEM;
+	}
 	p->e.body.restore.when = pend_str(p, a->when, n);
 	return core_submit(c, tx, p, a->h->inode, a->h->actor);
 }
@@ -145,6 +151,7 @@ int core_storage_restore(struct core *c, const struct cred *cr, uint64_t ino,
 	/* What is dirty is history too: it gets its version first. */
 	if (rc >= 0)
 		rc = file_version(c, a.h->file, ENTRY_REASON_DEMAND);
+	a.no = v.no;
 	if (rc >= 0 && !holds(c, a.h, &v)) {
 		rc = core_op(c, restore_op, &a);
 		if (rc >= 0)

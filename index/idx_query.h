@@ -316,6 +316,43 @@ typedef int idx_release_fn(void *ctx, const struct idx_release *v);
 int must_use idx_releases(struct idx_reader *r, uint64_t from, uint32_t max,
 			  idx_release_fn *fn, void *ctx);
 
+/* A version that is not released and not the newest of a file that exists. */
+struct idx_candidate {
+	uint64_t ino, version;
+	uint64_t no;	  /* its VERSION entry */
+	uint64_t next_no; /* that of the version after it; 0: the newest */
+	uint64_t size;
+	bool gone;	  /* the inode is no more */
+	uint64_t current; /* not gone: the file's version */
+};
+typedef int idx_candidate_fn(void *ctx, const struct idx_candidate *v);
+/* Those after (ino, version), ascending, at most max; how many. */
+int must_use idx_candidates(struct idx_reader *r, uint64_t ino,
+			    uint64_t version, uint32_t max,
+			    idx_candidate_fn *fn, void *ctx);
+/*
+ * Every path that an inode ever had, through renames of the directories
+ * above; one may come several times.  Returns 0, -ERR_LIMIT when there are
+ * too many, or what fn answered.
+ */
+typedef int idx_path_fn(void *ctx, const char *path, size_t n);
+int must_use idx_paths_ever(struct idx_reader *r, uint64_t ino, idx_path_fn *fn,
+			    void *ctx);
+/*
+ * Of an inode that has no name any more: the number of versions of those that
+ * had its last name after it, counted up to max.  Returns 0.
+ */
+int must_use idx_successor_versions(struct idx_reader *r, uint64_t ino,
+				    uint64_t max, uint64_t *out);
+/* The newest version of ino, also of one that is gone; 0: none.  Returns 0. */
+int must_use idx_newest_version(struct idx_reader *r, uint64_t ino,
+				uint64_t *out);
+/* The last entry about an inode that is no VERSION of it. */
+int must_use idx_last_about(struct idx_reader *r, uint64_t ino, uint64_t *out);
+/* Is there an EXTENTS of ino with after < no <= until? */
+int must_use idx_extents_among(struct idx_reader *r, uint64_t ino,
+			       uint64_t after, uint64_t until);
+
 /* Appends the value of a parameter of the volume. */
 int must_use idx_param(struct idx_reader *r, struct buf *out, const char *name);
 

@@ -128,6 +128,28 @@
 		 " WHERE no=? ORDER BY seq")                                 \
 	X(HOLDS, "SELECT no,ino,pattern,reason,until,until_reason FROM hold" \
 		 " ORDER BY no")                                             \
+	X(CANDIDATES, "SELECT v.ino,v.version,v.no,v.size,n.no,i.version"    \
+		      " FROM version v LEFT JOIN inode i ON i.ino=v.ino"     \
+		      " LEFT JOIN version n ON n.ino=v.ino"                  \
+		      " AND n.version=v.version+1"                           \
+		      " WHERE (v.ino,v.version)>(?1,?2)"                     \
+		      " AND v.released IS NULL"                              \
+		      " AND (i.version IS NULL OR i.version<>v.version)"     \
+		      " ORDER BY v.ino, v.version LIMIT ?3")                 \
+	X(ALL_NAMES, "SELECT parent,name,since,NULL FROM name WHERE ino=?1"  \
+		     " UNION ALL SELECT parent,name,since,until"             \
+		     " FROM name_past WHERE ino=?1")                         \
+	X(SUCCESSORS, "SELECT p.ino FROM name_past p WHERE p.parent=?1"      \
+		      " AND p.name=?2 AND p.until>?3 AND p.ino<>?4"          \
+		      " UNION SELECT m.ino FROM name m WHERE m.parent=?1"    \
+		      " AND m.name=?2")                                      \
+	X(LAST_ABOUT, "SELECT max(no) FROM (SELECT max(no) AS no FROM entry" \
+		      " WHERE inode=?1 AND " SCHEMA_ENTRY_INODE_WHERE        \
+		      " UNION ALL SELECT max(no) FROM entry_also"            \
+		      " WHERE inode=?1)")                                    \
+	X(EXTENTS_AMONG, "SELECT 1 FROM entry WHERE inode=?1 AND no>?2"      \
+			 " AND no<=?3 AND kind=519"                          \
+			 " AND " SCHEMA_ENTRY_INODE_WHERE " LIMIT 1")        \
 	X(RELEASES, "SELECT no,policy,versions,bytes FROM gc WHERE no>=?"    \
 		    " ORDER BY no LIMIT ?")
 

@@ -1,0 +1,78 @@
+/*
+ * retain.h - what is kept: the volume's retention policy, legal holds, and
+ * the releases that they allow.
+ *
+ * Nothing is released that a policy does not name: without one everything is
+ * kept.  A release is an entry (GC): it says which versions, and under which
+ * POLICY; from there on their bytes are garbage, which core_gc (gc.h) takes.
+ * What is kept whatever a policy says, and which of a file's names counts, is
+ * told in vouchfs-ledger(5), WHAT IS KEPT.
+ *
+ * The log is believed, not the index: policy and holds are read from the
+ * journal, and a version is released only after the journal said that it is
+ * that version and what came after it.
+ *
+ * Threads: any.  A change of policy or of holds and a page of releases
+ * exclude each other (core.retain_mu), so that nothing is released after the
+ * hold that covers it was answered.
+ */
+#ifndef FS_RETAIN_H
+#define FS_RETAIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+
+struct core;
+struct cred;
+struct entry_rule;
+struct errmsg;
+
+/*
+ * Enters a POLICY: n rules from now on, all others end.  -ERR_LIMIT: more than
+ * LIMIT_RULES, or they do not fit an entry; -ERR_FORMAT: a rule breaks the
+ * rules of entry.h.
+ */
+int must_use retain_policy(struct core *c, const struct cred *cr,
+			   const struct entry_rule *v, uint16_t n,
+			   uint64_t *out_no, struct errmsg *em);
+
+/* Enters a HOLD on what pattern matches, or (NULL) on inode ino. */
+int must_use retain_hold(struct core *c, const struct cred *cr,
+			 const char *pattern, uint64_t ino, const char *reason,
+			 uint64_t *out_no, struct errmsg *em);
+/* Ends the HOLD entry `hold_no`.  -ENOENT: no such hold in force. */
+int must_use retain_lift(struct core *c, const struct cred *cr,
+			 uint64_t hold_no, const char *reason, uint64_t *out_no,
+			 struct errmsg *em);
+
+struct retain_options {
+	bool dry_run; /* counts, enters nothing */
+	/* Candidates looked at and in all (about).  Nonzero: -ECANCELED. */
+	int (*progress)(void *ctx, uint64_t done, uint64_t all);
+	/* Versions that stay because index and journal disagree. */
+	void (*found)(void *ctx, const char *words);
+	void *ctx;
+};
+
+struct retain_report {
+	uint64_t policy_no;	  /* in force; 0: none */
+	uint64_t candidates;	  /* old versions, not released before */
+	uint64_t released;	  /* versions */
+	uint64_t released_bytes;  /* their sizes as files */
+	uint64_t files;		  /* they are of */
+	uint64_t entries;	  /* GC entries */
+	uint64_t held, snapshots; /* kept for that although due */
+	uint64_t wrong; /* kept: the index disagrees with the journal */
+};
+
+/*
+ * Enters GC entries for all that is due, and waits until the index has them.
+ * What was entered before an error stays.  -ECANCELED; -EROFS.
+ */
+int must_use retain_release(struct core *c, const struct cred *cr,
+			    struct retain_report *out,
+			    const struct retain_options *o, struct errmsg *em);
+
+#endif

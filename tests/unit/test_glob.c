@@ -1,0 +1,154 @@
+/*
+ * test_glob.c - patterns over paths: a table, and the greedy matcher against
+ * one that tries everything.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/glob.h"
+#include "tests/sim/prng.h"
+
+static bool covers(const char *pattern, const char *path)
+{
+	return glob_covers(pattern, strlen(pattern), path, strlen(path));
+}
+
+Test(glob, the_table)
+{
+	static const struct {
+		const char *pattern, *path;
+		bool want;
+	} v[] = {
+		{ "a", "a", true },
+		{ "a", "b", false },
+		{ "a", "ab", false },
+		{ "a", "a/b/c", true }, /* below */
+		{ "a/b", "a", false },
+		{ "a/b", "a/b", true },
+		{ "a/b", "a/bc", false },
+		{ "*", "a/b", true },
+		{ "*.log", "x.log", true },
+		{ "*.log", "d/x.log", false },
+		{ "*.log", "x.log/y", true },
+		{ "**/*.log", "x.log", true },
+		{ "**/*.log", "d/e/x.log", true },
+		{ "**/*.log", "d/e/x.txt", false },
+		{ "logs/**", "logs/a", true },
+		{ "logs/**", "logs", true },
+		{ "logs/*", "logs", false },
+		{ "a/**/z", "a/z", true },
+		{ "a/**/z", "a/b/c/z/q", true },
+		{ "a/**/z", "b/z", false },
+		{ "**", "", true },
+		{ "*", "", false },
+		{ "**/a/**/b", "a/a/b", true },
+		{ "**/a/b", "a/a/a/b", true },
+		{ "**/a/b", "a/a/a/c", false },
+		{ "?", "a", true },
+		{ "?", "ab", false },
+		{ "[a-c]x", "bx", true },
+		{ "[!a-c]x", "bx", false },
+		{ "[^a-c]x", "dx", true },
+		{ "[]]", "]", true },
+		{ "[a-]", "-", true },
+		{ "[", "[", true },
+		{ "[a", "[a", true },
+		{ "\\*", "*", true },
+		{ "\\*", "a", false },
+		{ "[\\]x]", "]", true },
+		{ "a\\", "a\\", true },
+		{ "*a*b*c", "xxaybzc", true },
+		{ "*a*b*c", "xxaybzcd", false },
+		{ "a***b", "ab", true },
+		{ "\xff*", "\xff\xfe", true },
+	};
+
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++)
+		cr_assert_eq(covers(v[i].pattern, v[i].path), v[i].want,
+			     "'%s' over '%s'", v[i].pattern, v[i].path);
+}
+
+Test(glob, patterns_that_match_no_path_are_told)
+{
+	static const char *const bad[] = { "",	  "/a", "a/",	"a//b",
+					   "./a", "..", "a/..", "." };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		cr_assert_not_null(glob_wrong(bad[i], strlen(bad[i])), "%s",
+				   bad[i]);
+	cr_assert_null(glob_wrong("a/**/[x", 7));
+	cr_assert_null(glob_wrong("...", 3));
+}
+
+/* --- against one that tries everything --- */
+
+static bool slow_name(const char *p, const char *e, const char *s,
+		      const char *se)
+{
+	if (p == e)
+		return s == se;
+	if (*p == '*')
+		return slow_name(p + 1, e, s, se) ||
+		       (s < se && slow_name(p, e, s + 1, se));
+	return s < se && (*p == '?' || *p == *s) &&
+	       slow_name(p + 1, e, s + 1, se);
+}
+
+static bool slow(const char *p, const char *s)
+{
+	const char *pe, *se;
+
+	if (!p)
+		return true;
+	pe = strchr(p, '/');
+	if (!strncmp(p, "**", 2) && (p[2] == '/' || p[2] == '\0')) {
+		const char *next = s ? strchr(s, '/') : NULL;
+
+		if (slow(pe ? pe + 1 : NULL, s))
+			return true;
+		return s && slow(p, next ? next + 1 : NULL);
+	}
+	if (!s)
+		return false;
+	se = strchr(s, '/');
+	return slow_name(p, pe ? pe : p + strlen(p), s,
+			 se ? se : s + strlen(s)) &&
+	       slow(pe ? pe + 1 : NULL, se ? se + 1 : NULL);
+}
+
+static void make(struct prng *r, char *out, const char *const *words,
+		 unsigned n_words)
+{
+	unsigned n = (unsigned)prng_range(r, 1, 5);
+
+	*out = '\0';
+	for (unsigned i = 0; i < n; i++) {
+		if (i)
+			strcat(out, "/");
+		strcat(out, words[prng_below(r, n_words)]);
+	}
+}
+
+Test(glob, the_greedy_matcher_is_the_one_that_tries_everything)
+{
+	static const char *const names[] = { "a", "b", "ab", "ba", "aab" };
+	static const char *const parts[] = { "a",  "b",	 "*",  "**",
+					     "a*", "*b", "?b", "*a*b" };
+	char pattern[64], path[64];
+	unsigned yes = 0;
+	struct prng r;
+
+	prng_init(&r, prng_seed("glob", 11));
+	for (unsigned i = 0; i < 200000; i++) {
+		bool want;
+
+		make(&r, pattern, parts, 8);
+		make(&r, path, names, 5);
+		want = slow(pattern, path);
+		yes += want;
+		cr_assert_eq(covers(pattern, path), want, "'%s' over '%s'",
+			     pattern, path);
+	}
+	cr_assert(yes > 20000 && yes < 180000, "%u", yes);
+}
