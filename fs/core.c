@@ -367,6 +367,9 @@ static int open_disk(struct core *c, struct errmsg *em)
 		return errmsg_set(em, rc, "guard directory %s: %s",
 				  c->o.guard_dir, err_text(rc));
 	rc = vio_stat(c->vio, "volume.conf", &st);
+	if (rc < 0 && rc != -ENOENT && rc != -ENOTDIR)
+		return errmsg_set(em, rc, "%s/volume.conf: %s", c->store_dir,
+				  err_text(rc));
 	if (rc < 0)
 		return errmsg_set(em, rc,
 				  "%s: no volume here (no volume.conf): make "

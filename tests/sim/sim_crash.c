@@ -186,12 +186,11 @@ static void dir_copy(struct sim_disk *d, struct sim_dir *to,
 		sim_dir_set(d, to, from->v[i].name, from->v[i].node);
 }
 
-void sim_disk_crash(struct sim_disk *d, struct prng *p)
+/* The volatile names are the durable ones again. */
+static void names_fall_back(struct sim_disk *d)
 {
-	enum mood mood = mood_draw(p);
 	struct sim_dir old = { 0 };
 
-	names_crash(d, p, mood);
 	for (struct sim_node *n = d->nodes; n != NULL; n = n->next) {
 		/*
 		 * Nothing is put while the list is walked: the old names go
@@ -199,7 +198,6 @@ void sim_disk_crash(struct sim_disk *d, struct prng *p)
 		 */
 		n->lock = NULL;
 		if (!n->is_dir) {
-			file_crash(d, n, p, mood);
 			file_recharge(d, n);
 			continue;
 		}
@@ -214,6 +212,33 @@ void sim_disk_crash(struct sim_disk *d, struct prng *p)
 		dir_copy(d, &n->now_dir, &n->durable_dir);
 	}
 	sim_dir_clear(d, &old);
+}
+
+void sim_disk_crash(struct sim_disk *d, struct prng *p)
+{
+	enum mood mood = mood_draw(p);
+
+	names_crash(d, p, mood);
+	for (struct sim_node *n = d->nodes; n != NULL; n = n->next)
+		if (!n->is_dir)
+			file_crash(d, n, p, mood);
+	names_fall_back(d);
+}
+
+void sim_disk_crash_names(struct sim_disk *d, size_t keep)
+{
+	while (d->pending != NULL) {
+		struct sim_nameop *op = d->pending;
+
+		if (keep > 0) {
+			sim_nameop_apply(d, op);
+			keep--;
+		}
+		d->pending = op->next;
+		sim_nameop_free(d, op);
+	}
+	d->pending_end = &d->pending;
+	names_fall_back(d);
 }
 
 static void clone_dir(struct sim_disk *to, struct sim_dir *out,

@@ -449,12 +449,23 @@ static void op_add(struct sim_node *n, enum sim_op_kind kind, uint64_t off,
 	n->ops_end = &op->next;
 }
 
+/* Has the disk no room now, whatever it said before? */
+static bool refuses(struct sim_disk *d)
+{
+	if (d->refuse_in == 0 || (d->refuse_in > 1 && d->refuse_in-- > 1))
+		return false;
+	if (!d->refuse_forever)
+		d->refuse_in = 0;
+	d->refused = true;
+	return true;
+}
+
 /* Takes the page from the free space unless it is taken already. */
 static bool charge(struct sim_disk *d, struct sim_node *n, uint64_t page)
 {
 	if (page < n->reserved || sim_image_has_page(&n->now, page))
 		return true;
-	if (d->free_pages == 0)
+	if (d->free_pages == 0 || refuses(d))
 		return false;
 	if (d->free_pages != UINT64_MAX)
 		d->free_pages--;
@@ -513,6 +524,8 @@ int sim_disk_allocate(struct sim_disk *d, struct sim_node *n, uint64_t off,
 
 	for (uint64_t i = n->reserved; i < end; i++)
 		need += !sim_image_has_page(&n->now, i);
+	if (need > 0 && refuses(d))
+		return -ENOSPC;
 	if (d->free_pages != UINT64_MAX) {
 		if (need > d->free_pages)
 			return -ENOSPC;

@@ -55,6 +55,9 @@ struct sim_disk {
 	struct sim_nameop **pending_end;
 	uint64_t next_ino;
 	uint64_t free_pages; /* UINT64_MAX: no end */
+	uint64_t refuse_in;  /* so many pages on, one is refused; 0: none */
+	bool refuse_forever;
+	bool refused;
 	bool ordered;
 	bool garble_sector;
 };
@@ -93,6 +96,8 @@ void sim_disk_sync_failed(struct sim_node *n, struct prng *p);
 void sim_disk_sync_all(struct sim_disk *d);
 /* Handles have to be forgotten by the caller. */
 void sim_disk_crash(struct sim_disk *d, struct prng *p);
+/* The half of a crash that is about names: the first `keep` changes stay. */
+void sim_disk_crash_names(struct sim_disk *d, size_t keep);
 uint64_t sim_disk_pages(const struct sim_disk *d);
 
 #endif

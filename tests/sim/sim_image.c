@@ -181,6 +181,11 @@ bool sim_image_has_page(const struct sim_image *img, uint64_t i)
 	return i < img->npages && img->page[i] != NULL;
 }
 
+const uint8_t *sim_image_page(const struct sim_image *img, uint64_t i)
+{
+	return sim_image_has_page(img, i) ? img->page[i]->b : NULL;
+}
+
 uint64_t sim_image_pages(const struct sim_image *img)
 {
 	uint64_t n = 0;

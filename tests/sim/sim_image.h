@@ -33,6 +33,8 @@ void sim_image_truncate(struct sim_image *img, uint64_t size);
 void sim_image_share(struct sim_image *to, const struct sim_image *from,
 		     uint64_t off, uint64_t n);
 bool sim_image_has_page(const struct sim_image *img, uint64_t i);
+/* The bytes of page i, zeros beyond the end; NULL: a hole. */
+const uint8_t *sim_image_page(const struct sim_image *img, uint64_t i);
 uint64_t sim_image_pages(const struct sim_image *img);
 
 #endif

@@ -105,6 +105,15 @@ bool vio_sim_failed(struct vio_sim *s);
 /* -ENOSPC after this many more bytes (4 KiB pages); UINT64_MAX: no end. */
 void vio_sim_set_space(struct vio_sim *s, uint64_t free_bytes);
 
+/*
+ * The nth page that is taken from now on finds no room (-ENOSPC), though
+ * vio_space told of plenty: others write to this disk, too.  forever: nor
+ * does any after it.  0 takes it back.
+ */
+void vio_sim_refuse_room(struct vio_sim *s, uint64_t nth, bool forever);
+/* True once it did. */
+bool vio_sim_refused(struct vio_sim *s);
+
 /* Calls so far of the classes in mask. */
 uint64_t vio_sim_count(struct vio_sim *s, unsigned mask);
 /* Called before each call, outside all locks; path is that of the open. */

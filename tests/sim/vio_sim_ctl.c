@@ -64,17 +64,19 @@ struct vio_sim *vio_sim_clone(struct vio_sim *s)
 	c->fail_left = 0;
 	c->failed = false;
 	c->hook = NULL;
+	c->disk.refuse_in = 0;
 	mutex_unlock(&s->mu);
 	return c;
 }
 
-static void forget_process_locked(struct vio_sim *s)
+void vio_sim_forget_locked(struct vio_sim *s)
 {
 	s->boot++;
 	s->stop_left = 0;
 	s->stopped = false;
 	s->fail_left = 0;
 	s->failed = false;
+	s->disk.refuse_in = 0;
 	for (struct sim_node *n = s->disk.nodes; n != NULL; n = n->next)
 		n->lock = NULL;
 }
@@ -83,14 +85,14 @@ void vio_sim_crash(struct vio_sim *s, struct prng *p)
 {
 	mutex_lock(&s->mu);
 	sim_disk_crash(&s->disk, p);
-	forget_process_locked(s);
+	vio_sim_forget_locked(s);
 	mutex_unlock(&s->mu);
 }
 
 void vio_sim_kill(struct vio_sim *s)
 {
 	mutex_lock(&s->mu);
-	forget_process_locked(s);
+	vio_sim_forget_locked(s);
 	mutex_unlock(&s->mu);
 }
 
@@ -148,6 +150,26 @@ void vio_sim_set_space(struct vio_sim *s, uint64_t free_bytes)
 	s->disk.free_pages =
 		free_bytes == UINT64_MAX ? UINT64_MAX : free_bytes / SIM_PAGE;
 	mutex_unlock(&s->mu);
+}
+
+void vio_sim_refuse_room(struct vio_sim *s, uint64_t nth, bool forever)
+{
+	mutex_lock(&s->mu);
+	s->disk.refuse_in = nth;
+	s->disk.refuse_forever = forever;
+	if (nth > 0)
+		s->disk.refused = false;
+	mutex_unlock(&s->mu);
+}
+
+bool vio_sim_refused(struct vio_sim *s)
+{
+	bool is;
+
+	mutex_lock(&s->mu);
+	is = s->disk.refused;
+	mutex_unlock(&s->mu);
+	return is;
 }
 
 uint64_t vio_sim_count(struct vio_sim *s, unsigned mask)

@@ -35,4 +35,7 @@ struct vio_sim {
 
 extern const struct vio_ops vio_sim_ops;
 
+/* Handles, locks, faults and stops of the process that died (mu held). */
+void vio_sim_forget_locked(struct vio_sim *s);
+
 #endif

@@ -59,13 +59,14 @@ int vol_mount(struct vol *v)
 		.guard_vio = vio_sim_vio(v->guard),
 		.no_threads = true,
 		.no_actors = true,
+		.inode_cache = v->inode_cache,
 		.wal_segment_bytes = 1 << 20,
 		.journal_segment_bytes = 1 << 20,
 	};
 	struct errmsg em = ERRMSG_INIT;
 	int rc = core_open(&v->core, &o, &em);
 
-	if (rc < 0)
+	if (rc < 0 && !v->quiet)
 		fprintf(stderr, "vol: mount: %s\n", errmsg_text(&em, rc));
 	return rc;
 }
@@ -76,7 +77,7 @@ int vol_umount(struct vol *v)
 	int rc = core_close(v->core, &em);
 
 	v->core = NULL;
-	if (rc < 0)
+	if (rc < 0 && !v->quiet)
 		fprintf(stderr, "vol: umount: %s\n", errmsg_text(&em, rc));
 	return rc;
 }
