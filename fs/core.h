@@ -104,6 +104,7 @@ enum core_setattr_bits {
 	CORE_SET_ATIME_NOW = 128,
 	CORE_SET_MTIME_NOW = 256,
 	CORE_KILL_SUIDGID = 512,
+	CORE_KILL_BY_OWNER = 1024, /* the same, but strangers change nothing */
 };
 /* `in` carries the masked fields; h may be NULL (truncate by path). */
 int must_use core_setattr(struct core *c, const struct cred *cr, uint64_t ino,

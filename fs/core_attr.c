@@ -59,7 +59,22 @@ struct setattr_arg {
 	const struct stat *in;
 	struct stat *out;
 	bool acl_done;
+	uint32_t uid;
+	bool asked;   /* `outside` is about gid */
+	bool outside; /* who asks is not in the file's group, nor root */
+	uint32_t gid;
 };
+
+/* Set-gid without execution for the group: only outsiders lose it. */
+static bool must_ask(struct setattr_arg *a, const struct inode *i)
+{
+	if (!(a->mask & CORE_KILL_SUIDGID) || core_is_dir(i) ||
+	    (i->row.mode & (S_ISGID | S_IXGRP)) != S_ISGID ||
+	    (a->asked && a->gid == i->row.gid))
+		return false;
+	a->gid = i->row.gid;
+	return true;
+}
 
 static int64_t to_ns(const struct timespec *t)
 {
@@ -92,7 +107,7 @@ static void fill_setattr(struct entry_setattr *b, const struct setattr_arg *a,
 	if (a->mask & CORE_KILL_SUIDGID && !core_is_dir(i)) {
 		uint32_t kill = S_ISUID;
 
-		if (mode & S_IXGRP)
+		if (mode & S_IXGRP || a->outside)
 			kill |= S_ISGID;
 		if (mode & kill) {
 			b->mask |= ENTRY_ATTR_MODE;
@@ -217,6 +232,11 @@ static int setattr_op(struct core *c, struct itable_tx *tx, void *arg)
 		return rc;
 	if (i->gone)
 		return setattr_gone(c, i, a);
+	if (a->mask & CORE_KILL_BY_OWNER &&
+	    (a->uid == 0 || a->uid == i->row.uid))
+		a->mask |= CORE_KILL_SUIDGID;
+	if (must_ask(a, i))
+		return -ERR_AGAIN;
 	if (a->mask & CORE_SET_MODE && !a->acl_done) {
 		rc = core_acl_chmod(c, tx, i, a->in->st_mode, a->actor);
 		if (rc < 0)
@@ -300,6 +320,7 @@ int core_setattr(struct core *c, const struct cred *cr, uint64_t ino,
 		.mask = mask,
 		.in = in,
 		.out = out,
+		.uid = cr->uid,
 	};
 	int rc = core_may_change(c, mask & CORE_SET_SIZE &&
 					    (uint64_t)in->st_size > 0);
@@ -322,6 +343,11 @@ int core_setattr(struct core *c, const struct cred *cr, uint64_t ino,
 	}
 	if (rc >= 0)
 		rc = core_op(c, setattr_op, &a);
+	while (rc == -ERR_AGAIN) { /* reads /proc: not under the lock */
+		a.asked = true;
+		a.outside = cr->uid != 0 && !core_in_group(cr, a.gid);
+		rc = core_op(c, setattr_op, &a);
+	}
 	actor_drop(c->actors, a.actor);
 	return rc;
 }

@@ -86,10 +86,18 @@ static bool must_kill(struct core *c, struct inode *i)
 	bool yes;
 
 	mutex_lock(&c->t.mu);
-	yes = i->row.mode & S_ISUID ||
-	      (i->row.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+	yes = i->row.mode & (S_ISUID | S_ISGID);
 	mutex_unlock(&c->t.mu);
 	return yes;
+}
+
+/* Where the kernel does not say whether to: root alone may leave them. */
+static int kill_by_stranger(struct core *c, const struct cred *cr,
+			    struct handle *h)
+{
+	if (cr->uid == 0 || !must_kill(c, h->inode))
+		return 0;
+	return kill_suid(c, cr, h->inode->row.ino);
 }
 
 static int truncate_open(struct core *c, struct handle *h)
@@ -302,6 +310,9 @@ int core_fallocate(struct core *c, const struct cred *cr, struct handle *h,
 	if (!len || __builtin_add_overflow(off, len, &end) ||
 	    end > LIMIT_FILE_SIZE)
 		return len ? -EFBIG : -EINVAL;
+	rc = kill_by_stranger(c, cr, h);
+	if (rc < 0)
+		return rc;
 	switch (mode) {
 	case 0: /* what is not written reads as zeros: only the size counts */
 		if (end <= content_size(h->file->content))
@@ -355,6 +366,9 @@ ssize_t core_copy_range(struct core *c, const struct cred *cr,
 		return -EFBIG;
 	if (len > 1ULL << 40)
 		len = 1ULL << 40;
+	rc = kill_by_stranger(c, cr, to);
+	if (rc < 0)
+		return rc;
 	rc = content_clone(to->file->content, to_off, from->file->content,
 			   from_off, len, &done);
 	if (rc < 0 || !done)

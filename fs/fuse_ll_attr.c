@@ -62,10 +62,12 @@ static uint32_t setattr_mask(int to_set)
 		if (to_set & map[i].theirs)
 			mask |= map[i].ours;
 	/*
-	 * Nothing to set: chown(2) to the owner it has, or a stranger's write
-	 * through the page cache.  The kernel leaves set-id bits to us.
+	 * Nothing to set: chown(2) to the owner it has, which takes set-id
+	 * bits; or a stranger is about to write or fallocate, or calls
+	 * chown(2), which may not.  The kernel does not say which, but what
+	 * writes takes the bits by itself.
 	 */
-	return mask ? mask : CORE_KILL_SUIDGID;
+	return mask ? mask : CORE_KILL_BY_OWNER;
 }
 
 static void ll_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in,

@@ -92,6 +92,25 @@ static int do_mapwrite(struct ctx *x, int n, char **arg)
 	return munmap(p, 4096);
 }
 
+/* fallocate N MODE OFFSET LENGTH */
+static int do_fallocate(struct ctx *x, int n, char **arg)
+{
+	(void)n;
+	return fallocate(*call_held(x, arg[0]), (int)call_number(arg[1]),
+			 call_number(arg[2]), call_number(arg[3]));
+}
+
+/* copy FROM TO LENGTH: copy_file_range between held files */
+static int do_copy(struct ctx *x, int n, char **arg)
+{
+	ssize_t k = copy_file_range(*call_held(x, arg[0]), NULL,
+				    *call_held(x, arg[1]), NULL,
+				    (size_t)call_number(arg[2]), 0);
+
+	(void)n;
+	return k < 0 ? -1 : 0;
+}
+
 static int do_fsync(struct ctx *x, int n, char **arg)
 {
 	(void)n;
@@ -160,6 +179,8 @@ const struct call call_files[] = {
 	{ "write", 2, 3, do_write, false },
 	{ "read", 2, 2, do_read, false },
 	{ "mapwrite", 1, 1, do_mapwrite, false },
+	{ "fallocate", 4, 4, do_fallocate, false },
+	{ "copy", 3, 3, do_copy, false },
 	{ "fsync", 1, 1, do_fsync, false },
 	{ "opendir", 1, 1, do_opendir, false },
 	{ "list", 1, 1, do_list, false },
