@@ -143,7 +143,8 @@ fuzz: build/deps/fuzz.ok	## fuzz every parser for SECONDS=60
 	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz CFLAGS='-O1 -g' fuzzers
 	$(Q)tests/fuzz.sh build/fuzz $(or $(SECONDS),60) $(T)
 fuzzers: $(fuzzers)
-bench: $(binaries) $(benches) | build/deps/check.ok	## measure, as ratios to a peer
+bench: $(binaries) $(benches) | build/deps/check.ok	## measure, beside yardsticks; QUICK=1, T=SCRIPT, W=ROW
+	$(Q).ci/deps.sh bench || echo 'without gocryptfs, then'
 	$(Q)tests/bench.sh $(B) $(T)
 demo: $(binaries) | build/deps/demo.ok	## show the main job on real input
 	$(Q)PATH="$(CURDIR)/$(B):$$PATH" tests/demo.sh

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Gets what vouchfs needs to be built and tested: `deps.sh GROUP...`, the
-# groups being build, demo, check, lint and fuzz.  Called by `make`, for you.
+# groups being build, demo, check, bench, lint and fuzz.  Called by `make`, for you.
 #
 #  1. Only packages of the system's own Debian release are installed, and
 #     nothing that is installed already is upgraded: every installed version
@@ -54,6 +54,7 @@ check cmd:ssh-keygen         openssh-client
 check cmd:openssl            openssl
 check cmd:go                 golang-go
 check go:golang.org/x/mod    golang-golang-x-mod-dev
+bench cmd:gocryptfs          gocryptfs
 lint  cmd:clang              clang
 lint  cmd:clang-format-14    clang-format-14
 lint  cmd:groff              groff-base

@@ -118,6 +118,7 @@ const char *fuse_ll_raw_name(unsigned opcode)
 		[FUSE_COPY_FILE_RANGE] = "copy_file_range",
 		[FUSE_SYNCFS] = "syncfs",
 		[FUSE_TMPFILE] = "tmpfile",
+		[52] = "statx", /* newer than some headers */
 	};
 
 	return opcode < FUSE_LL_OPCODES ? name[opcode] : NULL;

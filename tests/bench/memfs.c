@@ -282,30 +282,47 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 }
 
 /* Newest first; the offset is the serial number of the last one given. */
-static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
-		       struct fuse_file_info *fi)
+static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		 bool plus)
 {
 	char *out = peer_scratch(size);
 	size_t used = 0, k;
 	struct fuse_entry_param e;
 	struct node *n;
 
-	(void)fi;
 	pthread_rwlock_wrlock(&lock);
 	for (n = node_of(ino)->first; n; n = n->next) {
 		if (off && n->serial >= (uint64_t)off)
 			continue;
-		e = entry_of(n);
-		k = fuse_add_direntry_plus(req, out + used, size - used,
-					   n->name, &e, (off_t)n->serial);
+		if (plus)
+			e = entry_of(n);
+		k = plus ? fuse_add_direntry_plus(req, out + used, size - used,
+						  n->name, &e,
+						  (off_t)n->serial) :
+			   fuse_add_direntry(req, out + used, size - used,
+					     n->name, &n->st, (off_t)n->serial);
 		if (k > size - used) {
-			n->lookups--;
+			n->lookups -= plus;
 			break;
 		}
 		used += k;
 	}
 	pthread_rwlock_unlock(&lock);
 	fuse_reply_buf(req, out, used);
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		       struct fuse_file_info *fi)
+{
+	(void)fi;
+	list(req, ino, size, off, false);
+}
+
+static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
+			   off_t off, struct fuse_file_info *fi)
+{
+	(void)fi;
+	list(req, ino, size, off, true);
 }
 
 /* --- files --- */
@@ -517,7 +534,8 @@ static struct fuse_lowlevel_ops ops = {
 	.release = op_done,
 	.fsync = op_fsync,
 	.opendir = op_opendir,
-	.readdirplus = op_readdir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
 	.releasedir = op_done,
 };
 

@@ -1,21 +1,21 @@
 /*
- * work.c - the file work that the benchmark of mounts times: the same
+ * work.c - the work on bytes that the benchmarks of mounts time: the same
  * program, with the same system calls, on every file system compared.
  *
- *     work write FILE MIB unique|text SEED   write 1 MiB at a time, fsync
+ *     work write FILE MIB unique|text SEED   1 MiB at a time, fsync
  *     work read FILE                         1 MiB at a time
- *     work files DIR COUNT PROCESSES         create, write 4 KiB, close
- *     work walk DIR                          readdir and stat of all below
- *     work remove DIR                        all below, and DIR
- *     work sync DIR COUNT                    create, write, fsync, one by one
- *     work hash PATH...                      SHA-256 of all files below
+ *     work overwrite FILE COUNT SEED STORE   4 KiB at random places, fsync
+ *     work pick FILE COUNT SEED              read 4 KiB at random places
+ *     work stream FILE SECONDS               write 1 MiB at a time, unique
+ *     work hash sha256|blake3 PATH...        of all files below, one core
+ *     work space PATH                        bytes that are taken up below
  *     work run COMMAND...                    its output is thrown away
  *
- * Prints the seconds it took; `sync` the median and the 99th percentile of
- * one file, `hash` the bytes too.  What is written is made before the clock
- * starts, and differs with the seed.
+ * Prints the seconds it took.  Further numbers: `overwrite` the bytes written
+ * and by how much what STORE takes up has grown while the file is open,
+ * `hash` the bytes.  `stream` prints bytes only, `space` too.  What is
+ * written is made before the clock starts, and differs with the seed.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -24,61 +24,21 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "tests/sim/bench.h"
 #include "tests/sim/prng.h"
 
-enum { BLOCK = 1 << 20, SMALL = 4096, DIR_FILES = 500, WORDS = 4096 };
+enum { BLOCK = 1 << 20, SMALL = 4096, WORDS = 4096 };
 
-static void die(const char *what)
+static void *memory(size_t n)
 {
-	fprintf(stderr, "work: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
+	void *p = malloc(n);
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static uint64_t number(const char *s)
-{
-	char *end;
-	uint64_t n;
-
-	errno = 0;
-	n = strtoull(s, &end, 10);
-	if (errno || end == s || *end) {
-		fprintf(stderr, "work: no number: %s\n", s);
-		exit(2);
-	}
-	return n;
-}
-
-static void write_all(int fd, const uint8_t *p, size_t n)
-{
-	while (n) {
-		ssize_t k = write(fd, p, n);
-
-		if (k < 0)
-			die("write");
-		p += k;
-		n -= (size_t)k;
-	}
-}
-
-static int create(const char *path)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-
-	if (fd < 0)
-		die(path);
-	return fd;
+	if (!p)
+		bench_die("memory");
+	return p;
 }
 
 /* --- one large file --- */
@@ -114,172 +74,134 @@ static void fill_text(struct prng *r, char *out, size_t n)
 	}
 }
 
-static double do_write(const char *path, uint64_t mib, const char *kind,
-		       uint64_t seed)
+static void do_write(char **argv)
 {
-	size_t n = (size_t)mib * BLOCK;
-	uint8_t *p = malloc(n);
+	size_t n = (size_t)bench_number(argv[1]) * BLOCK;
+	uint8_t *p = memory(n);
 	struct prng r;
 	double start;
 	int fd;
 
-	if (!p)
-		die("memory");
-	prng_init(&r, seed);
-	if (!strcmp(kind, "text"))
+	prng_init(&r, bench_number(argv[3]));
+	if (!strcmp(argv[2], "text"))
 		fill_text(&r, (char *)p, n);
 	else
 		prng_bytes(&r, p, n);
-	start = now();
-	fd = create(path);
+	start = bench_now();
+	fd = bench_create(argv[0]);
 	for (size_t at = 0; at < n; at += BLOCK)
-		write_all(fd, p + at, BLOCK);
+		bench_write(fd, p + at, BLOCK);
 	if (fsync(fd))
-		die("fsync");
+		bench_die("fsync");
 	if (close(fd))
-		die("close");
-	start = now() - start;
+		bench_die("close");
+	printf("%.6f\n", bench_now() - start);
 	free(p);
-	return start;
 }
 
-static double do_read(const char *path)
+static int open_with_size(const char *path, int flags, uint64_t *out_size)
 {
-	uint8_t *p = malloc(BLOCK);
-	double start = now();
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, flags | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		bench_die(path);
+	*out_size = (uint64_t)st.st_size;
+	return fd;
+}
+
+static void do_read(char **argv)
+{
+	uint8_t *p = memory(BLOCK);
+	double start = bench_now();
+	uint64_t size;
+	int fd = open_with_size(argv[0], O_RDONLY, &size);
 	ssize_t k;
 
-	if (fd < 0 || !p)
-		die(path);
 	while ((k = read(fd, p, BLOCK)) > 0)
-		;
-	if (k < 0)
-		die("read");
+		size -= (uint64_t)k;
+	if (k < 0 || size)
+		bench_die("read");
+	close(fd);
+	printf("%.6f\n", bench_now() - start);
+	free(p);
+}
+
+/* --- 4 KiB here and there --- */
+
+static off_t somewhere(struct prng *r, uint64_t size)
+{
+	return (off_t)(prng_below(r, size / SMALL) * SMALL);
+}
+
+static void do_overwrite(char **argv)
+{
+	uint64_t count = bench_number(argv[1]), size, before, after;
+	int fd = open_with_size(argv[0], O_RDWR, &size);
+	uint8_t *p = memory(BLOCK + SMALL);
+	struct prng r;
+	double start;
+
+	prng_init(&r, bench_number(argv[2]));
+	prng_bytes(&r, p, BLOCK + SMALL);
+	before = bench_space(argv[3]);
+	start = bench_now();
+	for (uint64_t i = 0; i < count; i++) {
+		const uint8_t *from = p + prng_below(&r, BLOCK);
+
+		if (pwrite(fd, from, SMALL, somewhere(&r, size)) != SMALL)
+			bench_die("pwrite");
+	}
+	if (fsync(fd))
+		bench_die("fsync");
+	start = bench_now() - start;
+	after = bench_space(argv[3]);
+	printf("%.6f %llu %lld\n", start, (unsigned long long)(count * SMALL),
+	       (long long)after - (long long)before);
 	close(fd);
 	free(p);
-	return now() - start;
 }
 
-/* --- many small files --- */
-
-static void some_files(const char *dir, uint64_t count, unsigned process)
+static void do_pick(char **argv)
 {
+	uint64_t count = bench_number(argv[1]), size;
 	uint8_t p[SMALL];
-	char path[4096];
+	double start = bench_now();
+	int fd = open_with_size(argv[0], O_RDONLY, &size);
 	struct prng r;
-	int fd;
 
-	/* No two files of any run are alike. */
-	prng_init(&r, (uint64_t)time(NULL) * 1000003 + (uint64_t)getpid());
-	for (uint64_t i = 0; i < count; i++) {
-		unsigned d = (unsigned)(i / DIR_FILES);
-
-		(void)snprintf(path, sizeof(path), "%s/%u.%u", dir, process, d);
-		if (i % DIR_FILES == 0 && mkdir(path, 0755))
-			die(path);
-		(void)snprintf(path, sizeof(path), "%s/%u.%u/file-%u", dir,
-			       process, d, (unsigned)i);
-		prng_bytes(&r, p, sizeof(p));
-		fd = create(path);
-		write_all(fd, p, sizeof(p));
-		if (close(fd))
-			die("close");
-	}
+	prng_init(&r, bench_number(argv[2]));
+	for (uint64_t i = 0; i < count; i++)
+		if (pread(fd, p, SMALL, somewhere(&r, size)) != SMALL)
+			bench_die("pread");
+	printf("%.6f\n", bench_now() - start);
+	close(fd);
 }
 
-static double do_files(const char *dir, uint64_t count, uint64_t processes)
+static void do_stream(char **argv)
 {
-	double start = now();
-	int status, failed = 0;
-
-	if (mkdir(dir, 0755))
-		die(dir);
-	for (uint64_t i = 0; i < processes; i++) {
-		pid_t pid = fork();
-
-		if (pid < 0)
-			die("fork");
-		if (!pid) {
-			some_files(dir, count / processes, (unsigned)i);
-			_exit(0);
-		}
-	}
-	while (wait(&status) > 0)
-		failed |= status;
-	if (failed)
-		exit(1);
-	return now() - start;
-}
-
-static int nothing(const char *path, const struct stat *st, int type,
-		   struct FTW *f)
-{
-	(void)path;
-	(void)st;
-	(void)f;
-	return type == FTW_NS ? -1 : 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type,
-		      struct FTW *f)
-{
-	(void)st;
-	(void)f;
-	(void)type;
-	return remove(path);
-}
-
-static double walk(const char *dir, __nftw_func_t fn, int flags)
-{
-	double start = now();
-
-	if (nftw(dir, fn, 32, flags | FTW_PHYS | FTW_MOUNT))
-		die(dir);
-	return now() - start;
-}
-
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static void do_sync(const char *dir, uint64_t count)
-{
-	double *took = calloc(count, sizeof(*took));
-	uint8_t p[SMALL];
-	char path[4096];
+	double end = bench_now() + (double)bench_number(argv[1]);
+	uint64_t *p = memory(BLOCK), written = 0;
+	int fd = bench_create(argv[0]);
 	struct prng r;
-	int fd;
 
-	if (!took || !count)
-		die("memory");
-	if (mkdir(dir, 0755))
-		die(dir);
-	prng_init(&r, (uint64_t)time(NULL) * 1000003 + (uint64_t)getpid());
-	for (uint64_t i = 0; i < count; i++) {
-		double start = now();
-
-		(void)snprintf(path, sizeof(path), "%s/%u", dir, (unsigned)i);
-		prng_bytes(&r, p, sizeof(p));
-		fd = create(path);
-		write_all(fd, p, sizeof(p));
-		if (fsync(fd))
-			die("fsync");
-		if (close(fd))
-			die("close");
-		took[i] = now() - start;
+	prng_init(&r, (uint64_t)getpid());
+	prng_bytes(&r, p, BLOCK);
+	for (; bench_now() < end; written += BLOCK) {
+		/* A number in every half KiB: no chunk comes twice. */
+		for (size_t i = 0; i < BLOCK / sizeof(*p); i += 64)
+			p[i] = prng_u64(&r);
+		bench_write(fd, p, BLOCK);
 	}
-	qsort(took, count, sizeof(*took), ascending);
-	printf("%.6f %.6f\n", took[count / 2], took[count * 99 / 100]);
-	free(took);
+	if (close(fd))
+		bench_die("close");
+	printf("%llu\n", (unsigned long long)written);
+	free(p);
 }
 
 /* --- the peer of verification --- */
 
-static struct digest_sha256_ctx *hasher;
+static struct digest_sha256_ctx *hasher; /* NULL: BLAKE3 */
 static uint8_t *hash_buffer;
 static uint64_t hashed;
 
@@ -296,79 +218,84 @@ static int hash_one(const char *path, const struct stat *st, int type,
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	digest_sha256_reset(hasher);
+	if (hasher)
+		digest_sha256_reset(hasher);
 	while ((k = read(fd, hash_buffer, BLOCK)) > 0) {
-		digest_sha256_update(hasher, hash_buffer, (size_t)k);
+		if (hasher)
+			digest_sha256_update(hasher, hash_buffer, (size_t)k);
+		else
+			digest_blake3(&d, hash_buffer, (size_t)k);
 		hashed += (uint64_t)k;
 	}
-	digest_sha256_final(hasher, &d);
+	if (hasher)
+		digest_sha256_final(hasher, &d);
 	close(fd);
 	return k < 0 ? -1 : 0;
 }
 
-static void do_hash(char **paths)
+static void do_hash(char **argv)
 {
-	double took = 0;
+	double start = bench_now();
 
-	hasher = digest_sha256_new();
-	hash_buffer = malloc(BLOCK);
-	if (!hasher || !hash_buffer)
-		die("memory");
-	for (; *paths; paths++)
-		took += walk(*paths, hash_one, 0);
-	printf("%.6f %llu\n", took, (unsigned long long)hashed);
+	hasher = strcmp(argv[0], "blake3") ? digest_sha256_new() : NULL;
+	hash_buffer = memory(BLOCK);
+	for (argv++; *argv; argv++)
+		if (nftw(*argv, hash_one, 32, FTW_PHYS | FTW_MOUNT))
+			bench_die(*argv);
+	printf("%.6f %llu\n", bench_now() - start, (unsigned long long)hashed);
 	free(hash_buffer);
 	digest_sha256_free(hasher);
 }
 
-static double do_run(char **argv)
+static void do_space(char **argv)
 {
-	double start = now();
+	printf("%llu\n", (unsigned long long)bench_space(argv[0]));
+}
+
+static void do_run(char **argv)
+{
+	double start = bench_now();
 	int status, null;
 	pid_t pid = fork();
 
 	if (pid < 0)
-		die("fork");
+		bench_die("fork");
 	if (!pid) {
 		null = open("/dev/null", O_WRONLY);
 		if (null >= 0)
 			(void)dup2(null, STDOUT_FILENO);
 		execvp(argv[0], argv);
-		die(argv[0]);
+		bench_die(argv[0]);
 	}
 	if (waitpid(pid, &status, 0) != pid || status)
 		exit(1);
-	return now() - start;
+	printf("%.6f\n", bench_now() - start);
 }
 
 int main(int argc, char **argv)
 {
-	const char *verb = argc > 2 ? argv[1] : "";
-	double took;
+	static const struct {
+		const char *verb;
+		int least, most; /* arguments */
+		void (*fn)(char **argv);
+	} verbs[] = {
+		{ "write", 4, 4, do_write },
+		{ "read", 1, 1, do_read },
+		{ "overwrite", 4, 4, do_overwrite },
+		{ "pick", 3, 3, do_pick },
+		{ "stream", 2, 2, do_stream },
+		{ "hash", 2, 1000, do_hash },
+		{ "space", 1, 1, do_space },
+		{ "run", 1, 1000, do_run },
+	};
 
-	if (!strcmp(verb, "write") && argc == 6) {
-		took = do_write(argv[2], number(argv[3]), argv[4],
-				number(argv[5]));
-	} else if (!strcmp(verb, "read") && argc == 3) {
-		took = do_read(argv[2]);
-	} else if (!strcmp(verb, "files") && argc == 5) {
-		took = do_files(argv[2], number(argv[3]), number(argv[4]));
-	} else if (!strcmp(verb, "walk") && argc == 3) {
-		took = walk(argv[2], nothing, 0);
-	} else if (!strcmp(verb, "remove") && argc == 3) {
-		took = walk(argv[2], remove_one, FTW_DEPTH);
-	} else if (!strcmp(verb, "run")) {
-		took = do_run(argv + 2);
-	} else if (!strcmp(verb, "sync") && argc == 4) {
-		do_sync(argv[2], number(argv[3]));
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (argc < 2 || strcmp(argv[1], verbs[i].verb) ||
+		    argc - 2 < verbs[i].least || argc - 2 > verbs[i].most)
+			continue;
+		verbs[i].fn(argv + 2);
 		return 0;
-	} else if (!strcmp(verb, "hash")) {
-		do_hash(argv + 2);
-		return 0;
-	} else {
-		fputs("usage: see the head of work.c\n", stderr);
-		return 2;
 	}
-	printf("%.6f\n", took);
-	return 0;
+	fputs("usage: see the head of work.c\n", stderr);
+	return 2;
 }
