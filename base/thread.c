@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 static void check(int rc, const char *what)
@@ -155,6 +156,12 @@ int thread_start(struct thread *out, const char *name, void (*fn)(void *arg),
 	snprintf(shortname, sizeof(shortname), "%s", name);
 	(void)pthread_setname_np(out->id, shortname);
 	return 0;
+}
+
+void thread_nice(int by)
+{
+	/* of the calling thread alone on Linux, whatever POSIX says */
+	(void)setpriority(PRIO_PROCESS, 0, by);
 }
 
 void thread_join(struct thread *t)

@@ -73,6 +73,8 @@ struct thread {
  */
 int must_use thread_start(struct thread *out, const char *name,
 			  void (*fn)(void *arg), void *arg);
+/* Lowers the priority of this thread, where the system lets it. */
+void thread_nice(int by);
 /* Waits for the end of the thread; a no-op when it is not running. */
 void thread_join(struct thread *t);
 

@@ -55,6 +55,8 @@ int must_use content_pool_open(struct content_pool **out,
 			       const struct content_pool_options *o);
 void content_pool_close(struct content_pool *p); /* all contents are closed */
 uint64_t content_pool_dirty(struct content_pool *p);
+/* Reads and writes so far: who does idle work looks whether it changed. */
+uint64_t content_pool_uses(struct content_pool *p);
 
 /* The content of a version: {zero root, 0} is a new empty file. */
 int must_use content_open(struct content **out, struct content_pool *p,
@@ -165,9 +167,14 @@ int must_use content_version(struct content *c, struct content_version *out);
 void content_version_release(struct content_version *v);
 void content_versioned(struct content *c, uint64_t gen);
 
-/* SHA-256 of a version's bytes, streamed (bounded memory). */
+/*
+ * SHA-256 of a version's bytes, streamed (bounded memory).  go_on (may be
+ * NULL) is asked before every 256 KiB, and may wait: false ends it with
+ * -ECANCELED.
+ */
 int must_use content_sha256(struct content_pool *p, struct digest *out,
-			    const struct digest *root, uint64_t size);
+			    const struct digest *root, uint64_t size,
+			    bool (*go_on)(void *ctx), void *ctx);
 /* Reads a range of a version without a content object; bytes or error. */
 ssize_t must_use content_read_version(struct content_pool *p, void *buf,
 				      size_t n, uint64_t off,

@@ -5,6 +5,8 @@
 #ifndef FS_CONTENT_INTERNAL_H
 #define FS_CONTENT_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "base/digest.h"
 #include "base/limits.h"
 #include "base/thread.h"
@@ -17,15 +19,17 @@
 #include "fs/workers.h"
 
 enum {
-	CONTENT_BACKLOG = 512 << 10, /* of a stream, before it is cut */
-	CONTENT_BATCH = 1 << 20,     /* cut by one worker in one go */
-	CONTENT_STAGE = 1 << 20,     /* at most this much is staged */
-	CONTENT_PIECES = 256,	     /* of one batch */
-	CONTENT_CUTS = 512,	     /* of one batch */
-	CONTENT_SLICE = 4 << 20,     /* of one huge write */
-	CONTENT_WRITERS = 8,	     /* idle writers kept */
-	CONTENT_READERS = 48,	     /* spare ones */
-	CONTENT_SCRATCHES = 8,	     /* idle scratches kept */
+	CONTENT_BACKLOG = 512 << 10,  /* of a stream, before it is cut */
+	CONTENT_BATCH = 1 << 20,      /* cut by one worker in one go */
+	CONTENT_STAGE = 1 << 20,      /* at most this much is staged */
+	CONTENT_SHA_BEHIND = 4 << 20, /* the plain digest, at most */
+	CONTENT_SHA_SMALL = 64 << 10, /* hashed in any case */
+	CONTENT_PIECES = 256,	      /* of one batch */
+	CONTENT_CUTS = 512,	      /* of one batch */
+	CONTENT_SLICE = 4 << 20,      /* of one huge write */
+	CONTENT_WRITERS = 8,	      /* idle writers kept */
+	CONTENT_READERS = 48,	      /* spare ones */
+	CONTENT_SCRATCHES = 8,	      /* idle scratches kept */
 };
 
 /* --- where bytes are: content_view.c --- */
@@ -173,6 +177,8 @@ struct content_pool {
 	struct dirty dirty;
 	struct work press;
 
+	atomic_uint_least64_t uses; /* reads and writes of contents */
+
 	struct mutex mu; /* a leaf */
 	struct cond unpinned;
 	struct scratch *scratch;
@@ -238,7 +244,7 @@ struct content {
 	uint64_t seq;		     /* changes that were not the stream's */
 	uint64_t over;		     /* writes over what was there */
 
-	/* plain digest */
+	/* plain digest; off: it comes later, when somebody asks or all rests */
 	bool sha_on;
 	uint64_t sha_stream;
 	uint64_t sha_len; /* written in order so far */
@@ -337,6 +343,8 @@ int must_use content_spill_apply_locked(struct content *c,
 void content_spill_unpin_locked(struct spill *s, size_t i, size_t j);
 void content_spill_release(struct spill *s); /* all are unpinned */
 
+/* False when there will be no plain digest of what is written.  mu is held. */
+bool content_sha_keeps_up_locked(struct content *c) requires_capability(&c->mu);
 /* Hashes file number `no` up to `to`.  Entered, or cutting. */
 int must_use content_sha_to(struct content *c, uint64_t no, struct window *w,
 			    uint64_t to);

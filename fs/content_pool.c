@@ -91,6 +91,11 @@ uint64_t content_pool_dirty(struct content_pool *p)
 	return dirty_bytes(&p->dirty);
 }
 
+uint64_t content_pool_uses(struct content_pool *p)
+{
+	return atomic_load(&p->uses);
+}
+
 int content_pool_scratch(struct content_pool *p, struct scratch **out)
 {
 	struct scratch *s = NULL;

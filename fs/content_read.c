@@ -56,6 +56,7 @@ ssize_t content_read(struct content *c, void *p, size_t n, uint64_t off)
 	size_t done = 0;
 	int rc = 0;
 
+	atomic_fetch_add_explicit(&c->pool->uses, 1, memory_order_relaxed);
 	if (n > SSIZE_MAX)
 		n = SSIZE_MAX;
 	while (rc == 0 && done < n) {
@@ -119,7 +120,8 @@ ssize_t content_read_version(struct content_pool *p, void *buf, size_t n,
 }
 
 int content_sha256(struct content_pool *p, struct digest *out,
-		   const struct digest *root, uint64_t size)
+		   const struct digest *root, uint64_t size,
+		   bool (*go_on)(void *ctx), void *ctx)
 {
 	struct reader *r = NULL;
 	struct digest_sha256_ctx *sha = digest_sha256_new();
@@ -132,7 +134,9 @@ int content_sha256(struct content_pool *p, struct digest *out,
 		size_t n = size - off < SHA_SLICE ? (size_t)(size - off) :
 						    SHA_SLICE;
 
-		rc = content_reader_read(r, buf, n, off);
+		rc = go_on && !go_on(ctx) ? -ECANCELED : 0;
+		if (rc == 0)
+			rc = content_reader_read(r, buf, n, off);
 		if (rc == 0)
 			digest_sha256_update(sha, buf, n);
 		off += n;

@@ -453,7 +453,8 @@ static int version(struct content *c, struct walk *w,
 	rc = freeze_locked(c, w);
 	out->gen = c->gen;
 	out->size = c->size;
-	out->has_sha256 = c->sha_on && c->sha_len == c->size;
+	out->has_sha256 =
+		content_sha_keeps_up_locked(c) && c->sha_len == c->size;
 	no = c->sha_no;
 	mutex_unlock(&c->mu);
 	if (rc < 0)

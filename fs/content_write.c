@@ -311,6 +311,7 @@ int content_write(struct content *c, const void *p, size_t n, uint64_t off,
 {
 	int rc = store_failed(c->pool->store);
 
+	atomic_fetch_add_explicit(&c->pool->uses, 1, memory_order_relaxed);
 	*out_off = off;
 	if (rc < 0)
 		return rc;

@@ -321,6 +321,8 @@ static int start(struct core *c)
 		if (!c->o.no_threads && !c->o.read_only)
 			rc = thread_start(&c->job_threads[i], "save",
 					  file_job_main, c);
+	if (rc >= 0 && !c->o.no_threads && !c->o.read_only)
+		rc = thread_start(&c->idle_thread, "idle", core_idle_main, c);
 	return rc;
 }
 
@@ -337,6 +339,7 @@ static struct core *core_new(const struct core_options *o)
 	mutex_init(&c->readers_mu);
 	mutex_init(&c->jobs_mu);
 	cond_init(&c->jobs_cond);
+	cond_init(&c->idle_cond);
 	c->store_dir = strdup(o->store);
 	if (c->store_dir && itable_init(&c->t, o->inode_cache) >= 0)
 		return c;
@@ -384,9 +387,11 @@ static void stop_jobs(struct core *c)
 	mutex_lock(&c->jobs_mu);
 	c->jobs_stop = true;
 	cond_broadcast(&c->jobs_cond);
+	cond_broadcast(&c->idle_cond);
 	mutex_unlock(&c->jobs_mu);
 	for (unsigned i = 0; i < CORE_JOB_THREADS; i++)
 		thread_join(&c->job_threads[i]);
+	thread_join(&c->idle_thread);
 }
 
 /* From here on nothing is queued. */
@@ -419,6 +424,7 @@ static void core_free(struct core *c)
 	mutex_destroy(&c->retain_mu);
 	mutex_destroy(&c->jobs_mu);
 	cond_destroy(&c->jobs_cond);
+	cond_destroy(&c->idle_cond);
 	free(c->store_dir);
 	free(c);
 }

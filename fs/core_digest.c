@@ -78,7 +78,8 @@ static int enter_op(struct core *c, struct itable_tx *tx, void *arg)
 	return rc;
 }
 
-int core_digest(struct core *c, uint64_t ino, struct digest *out)
+int core_digest_idle(struct core *c, struct digest *out, uint64_t ino,
+		     bool (*go_on)(void *ctx), void *ctx)
 {
 	struct digest_arg a = { .ino = ino };
 	int rc = core_make_version(c, ino, ENTRY_REASON_DEMAND);
@@ -91,11 +92,17 @@ int core_digest(struct core *c, uint64_t ino, struct digest *out)
 			rc = core_op(c, look_op, &a);
 	}
 	if (rc >= 0 && !a.known) {
-		rc = content_sha256(c->pool, &a.sha256, &a.root, a.size);
+		rc = content_sha256(c->pool, &a.sha256, &a.root, a.size, go_on,
+				    ctx);
 		if (rc >= 0 && !c->o.read_only)
 			rc = core_op(c, enter_op, &a);
 	}
 	if (rc >= 0)
 		*out = a.sha256;
 	return rc < 0 ? rc : 0;
+}
+
+int core_digest(struct core *c, uint64_t ino, struct digest *out)
+{
+	return core_digest_idle(c, out, ino, NULL, NULL);
 }

@@ -28,8 +28,7 @@ enum { CORE_READERS = 16, CORE_JOB_THREADS = 2, CORE_UNDIGESTED = 1024 };
 
 struct job {
 	struct job *next;
-	struct file *file; /* a user is held; NULL: digest `ino` */
-	uint64_t ino;
+	struct file *file; /* a user is held */
 };
 
 struct core {
@@ -52,7 +51,6 @@ struct core {
 	/* versions whose plain digest is owed, a ring; guarded by t.mu */
 	uint64_t undigested[CORE_UNDIGESTED];
 	unsigned undigested_at, undigested_n;
-	bool digesting;
 	uint64_t n_handles;   /* guarded by t.mu */
 	uint64_t next_stream; /* guarded by t.mu */
 	int64_t mounted_wall_ns;
@@ -67,6 +65,8 @@ struct core {
 	struct job *jobs, **jobs_tail; /* guarded by jobs_mu */
 	bool jobs_stop;
 	struct thread job_threads[CORE_JOB_THREADS];
+	struct cond idle_cond; /* with jobs_mu: the idle thread shall end */
+	struct thread idle_thread;
 	bool closing; /* guarded by t.mu: nothing is queued any more */
 	struct handle *handles; /* all; guarded by t.mu */
 };
@@ -123,6 +123,20 @@ int must_use core_check_name(const char *name, size_t *out_len);
  * held).  A failure leaves that to the next mount.
  */
 void core_reap(struct core *c, struct inode *i);
+
+/* --- core_digest.c --- */
+
+/* core_digest() that may wait, and be given up: content_sha256(). */
+int must_use core_digest_idle(struct core *c, struct digest *out, uint64_t ino,
+			      bool (*go_on)(void *ctx), void *ctx);
+
+/* --- core_idle.c --- */
+
+/* A version without its plain digest was made.  itable.mu held. */
+void core_idle_owe(struct core *c, uint64_t ino, uint64_t size);
+/* Makes one that is owed, if nothing is dirty. */
+void core_idle_step(struct core *c);
+void core_idle_main(void *core);
 
 /* --- core_acl.c --- */
 struct core_acl_new {

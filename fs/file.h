@@ -93,9 +93,6 @@ int must_use file_version(struct core *c, struct file *f, uint8_t reason);
 /* True when file_version would be quick enough for a request thread. */
 bool file_is_small(struct file *f);
 
-/* A version without a plain digest was made (itable.mu held): when idle. */
-void file_undigested(struct core *c, uint64_t ino);
-
 /* Looks after dirty files: every 100 ms. */
 void file_tick(struct core *c);
 /* Queues f for the job threads (or does it now without threads). */

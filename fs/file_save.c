@@ -21,9 +21,6 @@
 #include "fs/leafcell.h"
 #include "fs/trail.h"
 
-/* Larger files wait until somebody asks: an unmount does not wait for them. */
-#define IDLE_DIGEST_MAX (256ULL << 20)
-
 enum { SMALL_BYTES = 1 << 20, SMALL_EXTENTS = 16 };
 enum { RETRY_MS = 1000, RETRY_DOUBLINGS = 6 };
 
@@ -279,9 +276,8 @@ static int version_op(struct core *c, struct itable_tx *tx, void *arg)
 	i->version_cell = cell;
 	leafcell_drop(f->extents_cell);
 	f->extents_cell = NULL;
-	if (!(i->row.flags & INODE_HAS_SHA256) &&
-	    i->row.size <= IDLE_DIGEST_MAX)
-		file_undigested(c, i->row.ino);
+	if (!(i->row.flags & INODE_HAS_SHA256))
+		core_idle_owe(c, i->row.ino, i->row.size);
 	a->made = true;
 	return 0;
 }

@@ -80,54 +80,6 @@ static bool push_job(struct core *c, struct job *j)
 	return !stop;
 }
 
-/* --- plain digests that are owed --- */
-
-void file_undigested(struct core *c, uint64_t ino)
-{
-	if (c->undigested_n == CORE_UNDIGESTED)
-		return; /* it comes when somebody asks for it */
-	c->undigested[(c->undigested_at + c->undigested_n++) %
-		      CORE_UNDIGESTED] = ino;
-}
-
-static void do_digest(struct core *c, uint64_t ino)
-{
-	struct digest sha256;
-	int rc = core_digest(c, ino, &sha256);
-
-	if (rc < 0 && rc != -ENOENT && rc != -ENODATA && rc != -EINVAL)
-		log_event(LOG_WARN, "not_digested", "inode=%llu why=\"%s\"",
-			  (unsigned long long)ino, err_text(rc));
-	mutex_lock(&c->t.mu);
-	c->digesting = false;
-	mutex_unlock(&c->t.mu);
-}
-
-/* One at a time, and only while nothing else is to be saved. */
-static void digest_when_idle(struct core *c)
-{
-	struct job *j = NULL;
-
-	mutex_lock(&c->t.mu);
-	if (!c->digesting && c->undigested_n && !c->closing &&
-	    c->dirty.next == &c->dirty && (j = calloc(1, sizeof(*j)))) {
-		c->digesting = true;
-		j->ino = c->undigested[c->undigested_at];
-		c->undigested_at = (c->undigested_at + 1) % CORE_UNDIGESTED;
-		c->undigested_n--;
-	}
-	mutex_unlock(&c->t.mu);
-	if (!j)
-		return;
-	if (c->o.no_threads) {
-		do_digest(c, j->ino);
-		free(j);
-		return;
-	}
-	if (!push_job(c, j))
-		free(j);
-}
-
 void file_job(struct core *c, struct file *f)
 {
 	struct job *j = NULL;
@@ -170,10 +122,7 @@ void file_job_main(void *arg)
 		if (!c->jobs)
 			c->jobs_tail = &c->jobs;
 		mutex_unlock(&c->jobs_mu);
-		if (j->file)
-			do_due(c, j->file);
-		else
-			do_digest(c, j->ino);
+		do_due(c, j->file);
 		free(j);
 		mutex_lock(&c->jobs_mu);
 	}
@@ -213,8 +162,8 @@ void file_tick(struct core *c)
 		file_job(c, v[i]);
 		file_give(c, v[i]);
 	}
-	if (!n)
-		digest_when_idle(c);
+	if (!n && c->o.no_threads)
+		core_idle_step(c);
 }
 
 /* The others come first when this is tried again. */
