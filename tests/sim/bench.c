@@ -121,3 +121,29 @@ uint64_t bench_space(const char *path)
 		bench_die(path);
 	return space;
 }
+
+bool bench_cpu_has(const char *flag)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	char word[64];
+	bool has = false;
+
+	while (f && !has && fscanf(f, "%63s", word) == 1)
+		has = !strcmp(word, flag);
+	if (f)
+		(void)fclose(f);
+	return has;
+}
+
+void bench_target(const char *what, double value, double least)
+{
+	const char *said = value >= least ? "ok" : "MISSED";
+	const char *path = getenv("RESULTS");
+	FILE *f = path ? fopen(path, "ae") : NULL;
+
+	printf("%-58s %12.4g >=%g %s\n", what, value, least, said);
+	if (!f)
+		return;
+	fprintf(f, "%s\t%s\t>=%g\t%.4g\n", said, what, least, value);
+	(void)fclose(f);
+}

@@ -5,6 +5,7 @@
 #ifndef TESTS_SIM_BENCH_H
 #define TESTS_SIM_BENCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,5 +24,12 @@ double bench_at_once(void (*work)(void *ctx, unsigned i), void *ctx,
 		     unsigned processes);
 /* Bytes that all files below a path take up on the disk. */
 uint64_t bench_space(const char *path);
+/* Does the kernel list this flag of the processor? */
+bool bench_cpu_has(const char *flag);
+/*
+ * Says whether a figure is at least what is asked for, and adds it to the file
+ * that $RESULTS names, as the scripts do.
+ */
+void bench_target(const char *what, double value, double least);
 
 #endif
