@@ -100,9 +100,9 @@ static struct pend *make_policy(void *ctx)
 	return p;
 }
 
-int retain_policy(struct core *c, const struct cred *cr,
-		  const struct entry_rule *v, uint16_t n, uint64_t *out_no,
-		  struct errmsg *em)
+int retain_policy_locked(struct core *c, const struct cred *cr,
+			 const struct entry_rule *v, uint16_t n,
+			 uint64_t *out_no, struct errmsg *em)
 {
 	struct entry_body b = { .kind = ENTRY_POLICY };
 	struct rules in = { v, n };
@@ -118,10 +118,20 @@ int retain_policy(struct core *c, const struct cred *cr,
 		return errmsg_set(em, rc, "the rules do not fit one entry");
 	if (rc < 0)
 		return errmsg_set(em, rc, "a rule cannot be: %s", err_text(rc));
-	mutex_lock(&c->retain_mu);
 	rc = retain_enter(c, cr, make_policy, &in, out_no);
-	mutex_unlock(&c->retain_mu);
 	return rc < 0 ? errmsg_set(em, rc, "%s", err_text(rc)) : 0;
+}
+
+int retain_policy(struct core *c, const struct cred *cr,
+		  const struct entry_rule *v, uint16_t n, uint64_t *out_no,
+		  struct errmsg *em)
+{
+	int rc;
+
+	mutex_lock(&c->retain_mu);
+	rc = retain_policy_locked(c, cr, v, n, out_no, em);
+	mutex_unlock(&c->retain_mu);
+	return rc;
 }
 
 static struct pend *make_hold(void *ctx)

@@ -38,6 +38,19 @@ int must_use retain_policy(struct core *c, const struct cred *cr,
 			   const struct entry_rule *v, uint16_t n,
 			   uint64_t *out_no, struct errmsg *em);
 
+/*
+ * The policy in force with one rule set: that of the same pattern is changed
+ * where it stands, else it comes last; position (from 1, 0: not said) puts it
+ * there.  -EINVAL: a pattern that no path matches, a position beyond the end.
+ */
+int must_use retain_set(struct core *c, const struct cred *cr,
+			const struct entry_rule *rule, uint32_t position,
+			uint64_t *out_no, struct errmsg *em);
+/* The policy in force without a rule.  -ENOENT. */
+int must_use retain_remove(struct core *c, const struct cred *cr,
+			   const char *pattern, uint64_t *out_no,
+			   struct errmsg *em);
+
 /* Enters a HOLD on what pattern matches, or (NULL) on inode ino. */
 int must_use retain_hold(struct core *c, const struct cred *cr,
 			 const char *pattern, uint64_t ino, const char *reason,

@@ -13,6 +13,7 @@
 
 struct buf;
 struct entry;
+struct entry_rule;
 struct idx_reader;
 
 struct retain_rule {
@@ -50,6 +51,11 @@ typedef struct pend *retain_make_fn(void *ctx);
 /* Enters what `make` gives and waits for the index; works on a full disk. */
 int must_use retain_enter(struct core *c, const struct cred *cr,
 			  retain_make_fn *make, void *ctx, uint64_t *out_no);
+
+/* retain_policy(), the caller holds core.retain_mu. */
+int must_use retain_policy_locked(struct core *c, const struct cred *cr,
+				  const struct entry_rule *v, uint16_t n,
+				  uint64_t *out_no, struct errmsg *em);
 
 /*
  * An entry from the journal, its signed place checked; `bytes` holds it.

@@ -229,6 +229,12 @@ static const struct {
 	{ "replica-remove", serve_replica_remove },
 	{ "replica-list", serve_replica_list },
 	{ "replica-sync", serve_replica_sync },
+	{ "retain-set", serve_retain_set },
+	{ "retain-remove", serve_retain_remove },
+	{ "hold-add", serve_retain_hold },
+	{ "hold-lift", serve_retain_lift },
+	{ "gc", serve_retain_gc },
+	{ "gc-stop", serve_retain_gc_stop },
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };

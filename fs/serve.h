@@ -12,6 +12,11 @@
  *   restore       {path, from?, version, when}: from: another inode's
  *   replica-add | replica-remove {directory}
  *   replica-list | replica-sync
+ *   retain-set    {pattern, seconds?, versions?, position?} -> its entry
+ *   retain-remove {pattern}
+ *   hold-add      {pattern | inode, reason}   hold-lift {hold, reason}
+ *   gc            {dry_run?, threshold?, rate?, drop_saves?} -> what it did
+ *   gc-stop       ends a run at its next safe point
  *
  * It also follows: while it is open every replica of the volume gets what the
  * store has.

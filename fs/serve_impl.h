@@ -39,6 +39,7 @@ struct serve {
 	uint16_t last_number;
 	char part[16];
 	uint64_t done, all;
+	bool gc_stop; /* somebody asked the run of gc to end */
 	struct cond changed;
 	bool stop;
 	struct thread thread; /* tells followers how far the log is */
@@ -59,5 +60,25 @@ int serve_replica_list(void *ctx, const struct json *request,
 int serve_replica_sync(void *ctx, const struct json *request,
 		       const struct cred *peer, struct buf *out,
 		       struct errmsg *em);
+
+/* --- serve_retain.c --- */
+int serve_retain_set(void *ctx, const struct json *request,
+		     const struct cred *peer, struct buf *out,
+		     struct errmsg *em);
+int serve_retain_remove(void *ctx, const struct json *request,
+			const struct cred *peer, struct buf *out,
+			struct errmsg *em);
+int serve_retain_hold(void *ctx, const struct json *request,
+		      const struct cred *peer, struct buf *out,
+		      struct errmsg *em);
+int serve_retain_lift(void *ctx, const struct json *request,
+		      const struct cred *peer, struct buf *out,
+		      struct errmsg *em);
+int serve_retain_gc(void *ctx, const struct json *request,
+		    const struct cred *peer, struct buf *out,
+		    struct errmsg *em);
+int serve_retain_gc_stop(void *ctx, const struct json *request,
+			 const struct cred *peer, struct buf *out,
+			 struct errmsg *em);
 
 #endif

@@ -2,6 +2,7 @@
 #include "mount-tools/ask.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,21 @@
 #include "fs/serve.h"
 #include "mount-tools/reader.h"
 #include "mount-tools/verbs.h"
+
+/* The volume that this process has open, for ask_aside(). */
+static struct {
+	pthread_mutex_t mu;
+	struct core *core;
+	struct serve *serve;
+} open_now = { .mu = PTHREAD_MUTEX_INITIALIZER };
+
+static void set_open(struct core *c, struct serve *s)
+{
+	pthread_mutex_lock(&open_now.mu);
+	open_now.core = c;
+	open_now.serve = s;
+	pthread_mutex_unlock(&open_now.mu);
+}
 
 void ask_add(struct buf *members, const char *key, const char *value)
 {
@@ -68,8 +84,10 @@ static int open_and_ask(struct json_doc **out, const char *store,
 	if (rc < 0)
 		return rc;
 	rc = serve_open(&s, c, NULL, em);
+	set_open(c, s);
 	if (rc == 0)
 		rc = answer(out, c, s, members, em);
+	set_open(NULL, NULL);
 	serve_close(s);
 	closed = core_close(c, &closing);
 	if (rc == 0 && closed < 0)
@@ -97,6 +115,19 @@ static int ask(struct json_doc **out, const struct ctl_place *place,
 	}
 	return rc < 0 ? rc :
 			open_and_ask(out, place->store, read_only, members, em);
+}
+
+int ask_aside(struct json_doc **out, const struct ctl_place *place,
+	      const char *members)
+{
+	int rc = -ENOTCONN;
+
+	pthread_mutex_lock(&open_now.mu);
+	if (open_now.serve)
+		rc = answer(out, open_now.core, open_now.serve, members, NULL);
+	pthread_mutex_unlock(&open_now.mu);
+	return rc != -ENOTCONN ? rc :
+				 ctl_call(out, place->store, members, NULL);
 }
 
 int ask_volume(struct json_doc **out, const struct ctl_place *place,

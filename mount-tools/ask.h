@@ -25,6 +25,13 @@ int must_use ask_volume(struct json_doc **out, const struct ctl_place *place,
  */
 int must_use ask_look(struct json_doc **out, const struct ctl_place *place,
 		      const char *members, struct errmsg *em);
+/*
+ * Asks while another thread of this process is in ask_volume(): the daemon,
+ * or the volume that this process has open.  -ENOTCONN: neither.
+ */
+int must_use ask_aside(struct json_doc **out, const struct ctl_place *place,
+		       const char *members);
+
 /* Adds `,"key":"value"` (a path) to members. */
 void ask_add(struct buf *members, const char *key, const char *value);
 

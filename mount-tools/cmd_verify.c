@@ -14,76 +14,19 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "base/thread.h"
 #include "base/vio.h"
 #include "fs/fsck.h"
 #include "mount-tools/ask.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
-#include "mount-tools/progress.h"
 #include "mount-tools/reader.h"
 #include "mount-tools/verify.h"
 #include "mount-tools/vouch.h"
+#include "mount-tools/watch.h"
 
-enum { NOTE_MAX = 64 << 10, POLL_NS = 200 * 1000 * 1000 };
+enum { NOTE_MAX = 64 << 10 };
 
 /* --- beside a mount ---------------------------------------------------------- */
-
-struct watch {
-	const char *store;
-	struct progress bar;
-	struct mutex mu;
-	struct cond changed;
-	bool stop; /* guarded by mu */
-};
-
-static void watch_main(void *arg)
-{
-	struct watch *w = arg;
-
-	mutex_lock(&w->mu);
-	while (!w->stop) {
-		struct json_doc *doc = NULL;
-		uint64_t done = 0, all = 0;
-
-		cond_timedwait_ns(&w->changed, &w->mu, POLL_NS);
-		if (w->stop)
-			break;
-		mutex_unlock(&w->mu);
-		if (ctl_call(&doc, w->store, "\"verb\":\"progress\"", NULL) ==
-			    0 &&
-		    json_get_u64(json_root(doc), "done", &done) &&
-		    json_get_u64(json_root(doc), "all", &all))
-			progress_set(&w->bar, done, all);
-		json_free(doc);
-		mutex_lock(&w->mu);
-	}
-	mutex_unlock(&w->mu);
-}
-
-static int ask_daemon(struct json_doc **out, const struct ctl_place *place,
-		      const char *members, const char *title, struct errmsg *em)
-{
-	struct watch w = { .store = place->store };
-	struct thread t = { .running = false };
-	int rc;
-
-	progress_start(&w.bar, title, false);
-	mutex_init(&w.mu);
-	cond_init(&w.changed);
-	if (w.bar.shown)
-		(void)!thread_start(&t, "watch", watch_main, &w);
-	rc = ask_volume(out, place, members, em);
-	mutex_lock(&w.mu);
-	w.stop = true;
-	cond_broadcast(&w.changed);
-	mutex_unlock(&w.mu);
-	thread_join(&t);
-	cond_destroy(&w.changed);
-	mutex_destroy(&w.mu);
-	progress_end(&w.bar);
-	return rc;
-}
 
 static uint64_t number(const struct json *o, const char *key)
 {
@@ -122,6 +65,9 @@ static void from_json(struct verify *v, const struct json *o)
 static int verify_live(struct verify *v, const struct ctl_place *place,
 		       struct errmsg *em)
 {
+	const struct watch_options watch = {
+		.title = v->repair ? "scrubbing" : "verifying",
+	};
 	struct json_doc *doc = NULL;
 	struct buf b = BUF_INIT;
 	int rc;
@@ -130,9 +76,7 @@ static int verify_live(struct verify *v, const struct ctl_place *place,
 		 v->deep ? "true" : "false", v->repair ? "true" : "false");
 	if (v->note.n)
 		ask_add(&b, "consistent", (char *)v->note.p);
-	rc = b.bad ? -ENOMEM :
-		     ask_daemon(&doc, place, (char *)b.p,
-				v->repair ? "scrubbing" : "verifying", em);
+	rc = b.bad ? -ENOMEM : watch_ask(&doc, place, (char *)b.p, &watch, em);
 	if (rc == 0)
 		from_json(v, json_root(doc));
 	json_free(doc);

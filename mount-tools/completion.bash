@@ -43,6 +43,14 @@ _vouch() {
 		mapfile -t COMPREPLY < <(compgen -W 'add list revoke rotate show' -- "$cur")
 		return
 		;;
+	retain:retain)
+		mapfile -t COMPREPLY < <(compgen -W 'list remove set' -- "$cur")
+		return
+		;;
+	hold:hold)
+		mapfile -t COMPREPLY < <(compgen -W 'add lift list' -- "$cur")
+		return
+		;;
 	replica:replica)
 		mapfile -t COMPREPLY < <(compgen -W 'add list remove restore sync' -- "$cur")
 		return

@@ -139,6 +139,32 @@ static void describe_version(struct buf *out, struct idx_reader *r,
 		 size);
 }
 
+static void describe_gc(struct buf *out, const struct entry_gc *b)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		struct entry_release v;
+
+		entry_gc_at(&v, b, i);
+		n += v.last - v.first + 1;
+	}
+	print_count(out, n, "version");
+	buf_adds(out, " released");
+}
+
+static void describe_hold(struct buf *out, const struct entry_hold *b)
+{
+	if (b->flags & ENTRY_HOLD_LIFTED)
+		buf_adds(out, "lifted");
+	else if (b->inode)
+		buf_addf(out, "inode %llu", (unsigned long long)b->inode);
+	else
+		text_term_escape(out, b->pattern.p, b->pattern.n);
+	buf_adds(out, ": ");
+	text_term_escape(out, b->reason.p, b->reason.n);
+}
+
 /* What is about the volume, not about a file. */
 static void describe_other(struct buf *out, const struct entry_body *b)
 {
@@ -181,6 +207,15 @@ static void describe_other(struct buf *out, const struct entry_body *b)
 		return;
 	case ENTRY_REPLICA_REMOVE:
 		buf_addf(out, "number %u", b->replica.number);
+		return;
+	case ENTRY_POLICY:
+		print_count(out, b->policy.n, "rule");
+		return;
+	case ENTRY_GC:
+		describe_gc(out, &b->gc);
+		return;
+	case ENTRY_HOLD:
+		describe_hold(out, &b->hold);
 		return;
 	default:
 		return;

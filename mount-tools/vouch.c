@@ -25,6 +25,14 @@ static const struct vouch_verb verbs[] = {
 	  "make a copy of a store a volume of its own" },
 	{ "fsck", cmd_fsck, "fsck STORE [--deep] [--format=text|json]",
 	  "check the parts of a store against each other" },
+	{ "gc", cmd_gc,
+	  "gc STORE|DIR [-n] [--threshold=PERCENT] [--rate=MIB] [--drop-saves] "
+	  "[--format=text|json]",
+	  "release what the policy lets go, and free its space" },
+	{ "hold", cmd_hold,
+	  "hold add STORE|DIR PATTERN --reason=TEXT | lift STORE|DIR "
+	  "PATTERN|ENTRY --reason=TEXT | list STORE|DIR [-a]",
+	  "keep what a policy would let go; lift that again" },
 	{ "init", cmd_init, "init STORE [--origin=NAME]",
 	  "make a new volume in the directory STORE" },
 	{ "key", cmd_key,
@@ -53,6 +61,10 @@ static const struct vouch_verb verbs[] = {
 	  "keep copies of a store, and make it again from one" },
 	{ "restore", cmd_restore, "restore PATH --at=WHEN",
 	  "bring a file or a tree back as it was" },
+	{ "retain", cmd_retain,
+	  "retain set STORE|DIR PATTERN [--for=AGE] [--versions=N] [--all] "
+	  "[--at=N] | remove STORE|DIR PATTERN | list STORE|DIR",
+	  "tell how long old versions are kept" },
 	{ "scrub", cmd_scrub, "scrub STORE|DIR [--format=text|json]",
 	  "read everything and repair it from the replicas" },
 	{ "show", cmd_show,

@@ -20,6 +20,8 @@ echo two >mnt/d/e/f
 expect restore vouch restore mnt/d/e/f --at first
 same 'bytes' "$(cat mnt/d/e/f)" one
 vouch log mnt/d/e/f | grep -q ' restore ' || fail "no RESTORE entry"
+first_leaf=$(vouch log mnt/d/e/f --format=json | jq -r 'select(.kind == "version") | .leaf' | head -1)
+same 'what was restored' "$(vouch log mnt/d/e/f --format=json | jq -r 'select(.kind == "restore") | .from_version')" "$first_leaf"
 same 'versions' "$(vouch log mnt/d/e/f | grep -c ' version ')" 3
 
 # What is replaced by rename, as editors do.

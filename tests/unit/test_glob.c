@@ -117,17 +117,15 @@ static bool slow(const char *p, const char *s)
 	       slow(pe ? pe + 1 : NULL, se ? se + 1 : NULL);
 }
 
-static void make(struct prng *r, char *out, const char *const *words,
+static void make(struct prng *r, char out[64], const char *const *words,
 		 unsigned n_words)
 {
 	unsigned n = (unsigned)prng_range(r, 1, 5);
+	size_t at = 0;
 
-	*out = '\0';
-	for (unsigned i = 0; i < n; i++) {
-		if (i)
-			strcat(out, "/");
-		strcat(out, words[prng_below(r, n_words)]);
-	}
+	for (unsigned i = 0; i < n; i++)
+		at += (size_t)snprintf(out + at, 64 - at, "%s%s", i ? "/" : "",
+				       words[prng_below(r, n_words)]);
 }
 
 Test(glob, the_greedy_matcher_is_the_one_that_tries_everything)
