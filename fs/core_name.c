@@ -424,6 +424,11 @@ static int unlink_op(struct core *c, struct itable_tx *tx, void *arg)
 		return -EISDIR;
 	if (a->dir && i->row.nchild)
 		return -ENOTEMPTY;
+	if (!core_is_reg(i)) { /* whoever has it open may still ask */
+		rc = itable_xattrs(tx, i);
+		if (rc < 0)
+			return rc;
+	}
 	p = pend_new(ENTRY_UNLINK, a->len);
 	if (!p)
 		return -ENOMEM;
@@ -543,7 +548,8 @@ static int rename_check(struct itable_tx *tx, const struct rename_arg *a,
 		return -EISDIR;
 	if (core_is_dir(there) && there->row.nchild)
 		return -ENOTEMPTY;
-	return 0;
+	/* as for unlink */
+	return core_is_reg(there) ? 0 : itable_xattrs(tx, there);
 }
 
 static struct pend *rename_entry(const struct rename_arg *a,

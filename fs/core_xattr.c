@@ -1,6 +1,7 @@
 /*
  * core_xattr.c - extended attributes: user, trusted, security and the POSIX
- * ACLs.  Values up to 1 KiB live in the entry, longer ones are chunks.
+ * ACLs.  Values up to 1 KiB live in the entry, longer ones are chunks.  What
+ * is removed but open keeps them in memory, where they can still be changed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "base/err.h"
 #include "fs/core_internal.h"
+#include "fs/itable_internal.h"
 #include "fs/store.h"
 #include "index/state.h"
 
@@ -148,6 +150,10 @@ static int acl_sets_mode(struct core *c, struct itable_tx *tx,
 		mode &= ~(uint32_t)S_ISGID;
 	if (mode == i->row.mode || a->mode_done)
 		return 0;
+	if (i->gone) {
+		i->row.mode = mode;
+		return 0;
+	}
 	p = pend_new(ENTRY_SETATTR, 0);
 	if (!p)
 		return -ENOMEM;
@@ -191,13 +197,32 @@ static struct pend *set_entry(struct set_arg *a)
 	return p;
 }
 
+/* Nothing that a log could tell of: the value stays here, however long. */
+static int set_removed(struct core *c, struct itable_tx *tx, struct set_arg *a,
+		       struct inode *i)
+{
+	const struct state_ops *ops = &itable_state_ops;
+	uint16_t len = (uint16_t)strlen(a->name);
+	bool was_there = false;
+	int rc;
+
+	if (a->remove)
+		rc = ops->xattr_del(tx, &i->row, a->name, len, &was_there);
+	else
+		rc = ops->xattr_put(tx, &i->row, a->name, len, a->p,
+				    (uint32_t)a->n, NULL, &was_there);
+	if (rc >= 0)
+		i->row.ctime_ns = core_now(c);
+	return rc;
+}
+
 static int set_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct set_arg *a = arg;
 	struct inode *i;
 	struct xattr *x;
 	bool drop = false;
-	int rc = itable_get(tx, &i, a->ino);
+	int rc = itable_get_removed(tx, &i, a->ino);
 
 	if (rc >= 0)
 		rc = itable_xattrs(tx, i);
@@ -214,7 +239,12 @@ static int set_op(struct core *c, struct itable_tx *tx, void *arg)
 	if (drop && !x)
 		return 0;
 	a->remove = a->remove || drop;
-	return core_submit(c, tx, set_entry(a), i, a->actor);
+	if (i->gone)
+		return set_removed(c, tx, a, i);
+	rc = core_submit(c, tx, set_entry(a), i, a->actor);
+	if (rc >= 0 && !a->remove)
+		a->staged = false; /* it rides with the entry */
+	return rc;
 }
 
 /* Who may use which namespace is the kernel's to say; others mean nothing. */
@@ -264,6 +294,8 @@ static int set(struct core *c, const struct cred *cr, struct set_arg *a)
 	}
 	a->actor = core_actor(c, cr);
 	rc = core_op(c, set_op, a);
+	if (a->staged) /* no entry names it */
+		store_unstage(c->store, &a->chunk);
 	actor_drop(c->actors, a->actor);
 	return rc;
 }

@@ -16,6 +16,7 @@
 
 static const struct call *const families[] = {
 	call_names, call_attrs, call_files, call_xattrs, call_observe,
+	call_data,  call_maps,	call_locks, call_dirs,	 call_processes,
 };
 
 __attribute__((noreturn)) static void bad(const char *what, const char *word)
@@ -81,6 +82,9 @@ void call_say(struct ctx *x, const char *format, ...)
 
 void call_close_held(struct ctx *x)
 {
+	call_end_processes();
+	call_close_maps();
+	call_close_dirs();
 	for (int i = 0; i < CTX_HELD; i++) {
 		if (x->held[i] >= 0)
 			close(x->held[i]);

@@ -24,6 +24,19 @@ extern const struct call call_attrs[];	 /* call_attr.c */
 extern const struct call call_files[];	 /* open files: call_file.c */
 extern const struct call call_xattrs[];	 /* and ACLs: call_xattr.c */
 extern const struct call call_observe[]; /* call_observe.c */
+extern const struct call call_data[];	 /* bytes of open files: call_data.c */
+extern const struct call call_maps[];	 /* call_map.c */
+extern const struct call call_locks[];	 /* call_lock.c */
+extern const struct call call_dirs[];	 /* call_dir.c */
+extern const struct call call_processes[]; /* call_process.c */
+
+/* Bytes as runs: "a4096.100"; "end" for none. */
+void call_say_bytes(struct ctx *x, const char *p, size_t n);
+
+/* At the end of a case. */
+void call_end_processes(void);
+void call_close_maps(void);
+void call_close_dirs(void);
 
 /* A word as flags, octal mode, number, id, held descriptor; or exit(2). */
 long call_flags(const char *word);
