@@ -64,6 +64,10 @@ int content_open(struct content **out, struct content_pool *p,
 	c->sha_on = size == 0;
 	mutex_lock(&p->mu);
 	p->contents++;
+	c->all_next = p->all;
+	if (p->all)
+		p->all->all_prev = c;
+	p->all = c;
 	mutex_unlock(&p->mu);
 	return 0;
 }
@@ -103,6 +107,9 @@ void content_close(struct content *c)
 	unlist(c);
 	while (c->pins > 0)
 		cond_wait(&p->unpinned, &p->mu);
+	*(c->all_prev ? &c->all_prev->all_next : &p->all) = c->all_next;
+	if (c->all_next)
+		c->all_next->all_prev = c->all_prev;
 	p->contents--;
 	mutex_unlock(&p->mu);
 

@@ -58,6 +58,26 @@ uint64_t content_pool_dirty(struct content_pool *p);
 /* Reads and writes so far: who does idle work looks whether it changed. */
 uint64_t content_pool_uses(struct content_pool *p);
 
+/*
+ * Idle bulk writers give their packs back, so that gc may look at them; new
+ * ones are made when they are needed.
+ */
+void content_pool_rest(struct content_pool *p);
+
+/*
+ * What every open content relies on at the moment when it is looked at: the
+ * versions below it, and the chunks of its extents.  Both are called with the
+ * content's lock held: no I/O, no call of these.
+ */
+struct content_each {
+	int (*root)(void *ctx, const struct digest *root, uint64_t size);
+	void (*chunk)(void *ctx, const struct digest *id);
+	void *ctx;
+};
+/* First nonzero answer of root(). */
+int must_use content_pool_each(struct content_pool *p,
+			       const struct content_each *fns);
+
 /* The content of a version: {zero root, 0} is a new empty file. */
 int must_use content_open(struct content **out, struct content_pool *p,
 			  const struct digest *root, uint64_t size);

@@ -8,7 +8,8 @@
  * and target agree on the blocks of 4096 and the block that the chunk ends in
  * is cloned too.  Buffered bytes are copied.
  *
- * The two contents are never locked together.
+ * The two contents are never locked together.  A chunk that is on its way from
+ * one to the other is noted for gc, in one section with both (lease.h).
  *
  * Threads: any.
  */
@@ -18,6 +19,7 @@
 #include "base/err.h"
 #include "fs/content.h"
 #include "fs/content_internal.h"
+#include "fs/lease.h"
 
 enum { CLONE_PIECES = 256, CLONE_MEM = 1 << 20 };
 
@@ -98,6 +100,8 @@ static int set_extent(struct clone *k, struct extent *e)
 
 	e->off = e->off + k->shift_up - k->shift_down;
 	e->flags |= EXTENT_UNSAVED;
+	if (e->kind == EXTENT_CHUNK)
+		lease_note(store_lease(to->pool->store), &e->id);
 	end = e->off + e->len;
 	mutex_lock(&to->mu);
 	rc = content_grow_locked(to, e->off);
@@ -223,8 +227,9 @@ static bool clone_whole(struct content *c, struct content *from, uint64_t len)
 	return clean;
 }
 
-int content_clone(struct content *c, uint64_t off, struct content *from,
-		  uint64_t from_off, uint64_t len, uint64_t *out_len)
+static int clone_in_section(struct content *c, uint64_t off,
+			    struct content *from, uint64_t from_off,
+			    uint64_t len, uint64_t *out_len)
 {
 	struct clone k = { .to = c, .from = from };
 	autofree struct piece *v = NULL;
@@ -272,4 +277,15 @@ int content_clone(struct content *c, uint64_t off, struct content *from,
 	content_reader_close(k.reader);
 	*out_len = at - from_off;
 	return *out_len > 0 ? 0 : rc;
+}
+
+int content_clone(struct content *c, uint64_t off, struct content *from,
+		  uint64_t from_off, uint64_t len, uint64_t *out_len)
+{
+	struct lease *lease = store_lease(c->pool->store);
+	unsigned section = lease_enter(lease);
+	int rc = clone_in_section(c, off, from, from_off, len, out_len);
+
+	lease_leave(lease, section);
+	return rc;
 }

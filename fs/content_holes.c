@@ -19,6 +19,7 @@
 #include "fs/chunk.h"
 #include "fs/content.h"
 #include "fs/content_internal.h"
+#include "fs/lease.h"
 
 enum { COUNT_EXTENTS = 512 };
 
@@ -73,6 +74,8 @@ int content_reader_count(struct reader *r, uint64_t *out, uint64_t lo,
 /* Of the base, when its version did not say. */
 static int base_count(struct content *c, uint64_t *out)
 {
+	struct lease *lease = store_lease(c->pool->store);
+	unsigned section = lease_enter(lease); /* root to reader */
 	struct reader *r = NULL;
 	struct digest root = { 0 };
 	uint64_t size = 0;
@@ -86,6 +89,7 @@ static int base_count(struct content *c, uint64_t *out)
 	if (rc == 0)
 		rc = content_reader_count(r, out, 0, size);
 	content_reader_close(r);
+	lease_leave(lease, section);
 	if (rc < 0)
 		return rc;
 	mutex_lock(&c->mu);
@@ -155,6 +159,8 @@ uint64_t content_allocated(struct content *c)
 /* Where the reference of the base that covers off ends, and what it is. */
 static int base_at(struct content *c, struct tree_at *out, uint64_t off)
 {
+	struct lease *lease = store_lease(c->pool->store);
+	unsigned section = lease_enter(lease); /* root to reader */
 	struct reader *r = NULL;
 	struct digest root = { 0 };
 	uint64_t size = 0;
@@ -168,6 +174,7 @@ static int base_at(struct content *c, struct tree_at *out, uint64_t off)
 	if (rc == 0)
 		rc = content_reader_at(r, out, off);
 	content_reader_close(r);
+	lease_leave(lease, section);
 	return rc;
 }
 

@@ -188,6 +188,7 @@ struct content_pool {
 	struct reader *reader[CONTENT_READERS]; /* oldest first */
 	unsigned n_reader;
 	uint64_t contents;
+	struct content *all; /* newest first */
 	/* contents with buffers, oldest first */
 	struct content *head, *tail;
 };
@@ -259,7 +260,8 @@ struct content {
 	struct writer *writer; /* guarded by wmu */
 	bool unflushed;	       /* guarded by wmu */
 
-	/* the pool's list; guarded by pool->mu */
+	/* the pool's lists; guarded by pool->mu */
+	struct content *all_prev, *all_next;
 	struct content *prev, *next;
 	bool listed;
 	unsigned pins;

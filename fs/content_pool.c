@@ -182,6 +182,77 @@ void content_pool_unwriter(struct content_pool *p, struct writer *w)
 	free(w);
 }
 
+void content_pool_rest(struct content_pool *p)
+{
+	struct writer *idle = NULL;
+
+	mutex_lock(&p->mu);
+	idle = p->writer;
+	p->writer = NULL;
+	p->n_writer = 0;
+	mutex_unlock(&p->mu);
+	while (idle) {
+		struct writer *w = idle;
+
+		idle = w->next;
+		store_writer_close(w->w);
+		free(w);
+	}
+}
+
+/* --- what contents rely on --- */
+
+static void each_extent_locked(struct content *c,
+			       const struct content_each *fns)
+	requires_capability(&c->mu)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct extents *m = &c->layer[i].ext;
+		const struct extent *e = extents_seek(m, 0);
+
+		for (; e; e = extents_seek(m, e->off + e->len))
+			if (e->kind == EXTENT_CHUNK)
+				fns->chunk(fns->ctx, &e->id);
+	}
+}
+
+static int each_of(struct content *c, const struct content_each *fns)
+{
+	int rc = 0;
+
+	mutex_lock(&c->mu);
+	each_extent_locked(c, fns);
+	if (c->root_size > 0)
+		rc = fns->root(fns->ctx, &c->root, c->root_size);
+	if (rc == 0 && c->low && c->low_size > 0 &&
+	    !digest_is_zero(&c->low_root))
+		rc = fns->root(fns->ctx, &c->low_root, c->low_size);
+	mutex_unlock(&c->mu);
+	return rc;
+}
+
+int content_pool_each(struct content_pool *p, const struct content_each *fns)
+{
+	struct content *c = NULL;
+	int rc = 0;
+
+	mutex_lock(&p->mu);
+	for (c = p->all; c && rc == 0;) {
+		struct content *next = NULL;
+
+		c->pins++; /* stays, and so does its place in the list */
+		mutex_unlock(&p->mu);
+		rc = each_of(c, fns);
+		mutex_lock(&p->mu);
+		next = c->all_next;
+		c->pins--;
+		cond_broadcast(&p->unpinned);
+		c = next;
+	}
+	mutex_unlock(&p->mu);
+	return rc;
+}
+
 /* --- the bulk writer of one content --- */
 
 int content_bulk_put(struct content *c, const struct chunk *k)

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "fs/content.h"
 #include "fs/content_internal.h"
+#include "fs/lease.h"
 
 enum { PRESS_BYTES = 8 << 20 }; /* freed at a time */
 
@@ -110,7 +111,10 @@ void content_press_work(struct work *k)
 	if (rc < 0)
 		return;
 	while (dirty_pressed(&p->dirty) && (c = next_content(p, &left))) {
+		unsigned section = lease_enter(store_lease(p->store));
+
 		rc = spills_itself(c) ? 0 : press_content(c, sc);
+		lease_leave(store_lease(p->store), section);
 		failed = failed ? failed : rc;
 		mutex_lock(&p->mu);
 		c->pins--;

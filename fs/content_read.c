@@ -6,6 +6,9 @@
  * id names never changes.  So a read that fits READ_PIECES pieces is a
  * picture of one moment.
  *
+ * What an id names must not be taken by gc between the look and the fetch:
+ * each call is one section (lease.h).
+ *
  * Threads: any.
  */
 #include <assert.h>
@@ -17,6 +20,7 @@
 #include "base/err.h"
 #include "fs/content.h"
 #include "fs/content_internal.h"
+#include "fs/lease.h"
 
 enum { READ_PIECES = 32, SHA_SLICE = 256 << 10 };
 
@@ -50,7 +54,7 @@ static uint64_t look_locked(struct content *c, struct piece *v, size_t *out_n,
 	return at;
 }
 
-ssize_t content_read(struct content *c, void *p, size_t n, uint64_t off)
+static ssize_t read_pieces(struct content *c, void *p, size_t n, uint64_t off)
 {
 	struct piece piece[READ_PIECES];
 	size_t done = 0;
@@ -97,13 +101,25 @@ ssize_t content_read(struct content *c, void *p, size_t n, uint64_t off)
 	return rc < 0 ? rc : (ssize_t)done;
 }
 
+ssize_t content_read(struct content *c, void *p, size_t n, uint64_t off)
+{
+	struct lease *lease = store_lease(c->pool->store);
+	unsigned section = lease_enter(lease);
+	ssize_t got = read_pieces(c, p, n, off);
+
+	lease_leave(lease, section);
+	return got;
+}
+
 /* --- versions without a content --- */
 
 ssize_t content_read_version(struct content_pool *p, void *buf, size_t n,
 			     uint64_t off, const struct digest *root,
 			     uint64_t size)
 {
+	struct lease *lease = store_lease(p->store);
 	struct reader *r = NULL;
+	unsigned section = 0;
 	int rc = 0;
 
 	if (off >= size)
@@ -112,10 +128,12 @@ ssize_t content_read_version(struct content_pool *p, void *buf, size_t n,
 		n = (size_t)(size - off);
 	if (n > SSIZE_MAX)
 		n = SSIZE_MAX;
+	section = lease_enter(lease);
 	rc = content_reader_open(&r, p, root, size);
 	if (rc == 0)
 		rc = content_reader_read(r, buf, n, off);
 	content_reader_close(r);
+	lease_leave(lease, section);
 	return rc < 0 ? rc : (ssize_t)n;
 }
 
@@ -126,6 +144,8 @@ int content_sha256(struct content_pool *p, struct digest *out,
 	struct reader *r = NULL;
 	struct digest_sha256_ctx *sha = digest_sha256_new();
 	autofree uint8_t *buf = malloc(SHA_SLICE);
+	struct lease *lease = store_lease(p->store);
+	unsigned section = lease_enter(lease);
 	int rc = content_reader_open(&r, p, root, size);
 
 	if (rc == 0 && (!buf || !sha))
@@ -145,5 +165,6 @@ int content_sha256(struct content_pool *p, struct digest *out,
 		digest_sha256_final(sha, out);
 	digest_sha256_free(sha);
 	content_reader_close(r);
+	lease_leave(lease, section);
 	return rc;
 }

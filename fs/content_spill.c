@@ -27,6 +27,7 @@
 #include "base/err.h"
 #include "fs/content.h"
 #include "fs/content_internal.h"
+#include "fs/lease.h"
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -389,13 +390,16 @@ void content_spill_work(struct work *k)
 {
 	struct content *c =
 		(struct content *)((char *)k - offsetof(struct content, work));
+	struct lease *lease = store_lease(c->pool->store);
 	struct put put = { .put = content_spill_put, .content = c };
 	struct scratch *sc = NULL;
+	unsigned section = 0;
 	bool cut = false;
 	int rc = content_pool_scratch(c->pool, &sc);
 
 	if (rc < 0)
-		return; /* the bytes stay where they are */
+		return;		      /* the bytes stay where they are */
+	section = lease_enter(lease); /* from the put to the extent */
 	mutex_lock(&c->mu);
 	if (content_spill_due_locked(c)) {
 		rc = batch_locked(c, sc, ~0ULL, true, &put, &cut);
@@ -404,6 +408,7 @@ void content_spill_work(struct work *k)
 	} else {
 		mutex_unlock(&c->mu);
 	}
+	lease_leave(lease, section);
 	content_pool_unscratch(c->pool, sc);
 }
 

@@ -416,6 +416,7 @@ static int freeze_locked(struct content *c, struct walk *w)
 	c->low = c->top;
 	c->top = top;
 	*top = (struct layer){ .limit = c->size };
+	c->low_root = digest_zero; /* not known yet */
 	c->low_size = c->size;
 	w->base_data = c->base_data;
 	w->stream_no = c->stream_no;

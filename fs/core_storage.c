@@ -14,6 +14,8 @@
 #include "fs/core_internal.h"
 #include "fs/file.h"
 #include "fs/leafcell.h"
+#include "fs/lease.h"
+#include "fs/store.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "ledger/entry.h"
@@ -134,8 +136,8 @@ static bool holds(struct core *c, const struct handle *h,
 	return same;
 }
 
-int core_storage_restore(struct core *c, const struct cred *cr, uint64_t ino,
-			 uint64_t from, uint64_t version_no, const char *when)
+static int restore(struct core *c, const struct cred *cr, uint64_t ino,
+		   uint64_t from, uint64_t version_no, const char *when)
 {
 	struct restore_arg a = { .when = when };
 	struct idx_version v;
@@ -163,6 +165,17 @@ int core_storage_restore(struct core *c, const struct cred *cr, uint64_t ino,
 	if (c->o.invalidate)
 		c->o.invalidate(c->o.ctx, ino, true);
 	return rc < 0 ? rc : 0;
+}
+
+/* From the row that names the old tree to the entry that names it anew. */
+int core_storage_restore(struct core *c, const struct cred *cr, uint64_t ino,
+			 uint64_t from, uint64_t version_no, const char *when)
+{
+	unsigned section = lease_enter(store_lease(c->store));
+	int rc = restore(c, cr, ino, from, version_no, when);
+
+	lease_leave(store_lease(c->store), section);
+	return rc;
 }
 
 /* --- replicas, scrubs --- */

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "fs/core_internal.h"
 #include "fs/itable_internal.h"
+#include "fs/lease.h"
 #include "fs/store.h"
 #include "index/state.h"
 
@@ -63,16 +64,16 @@ ssize_t core_getxattr(struct core *c, uint64_t ino, const char *name, void *p,
 		      size_t cap)
 {
 	struct get_arg a = { .ino = ino, .name = name, .p = p, .cap = cap };
+	unsigned section = lease_enter(store_lease(c->store));
 	struct store_ref ref;
 	int rc = core_op(c, get_op, &a);
+	bool in_chunk = rc >= 0 && cap > 0 && a.in_chunk;
 
-	if (rc < 0)
-		return rc;
-	if (cap == 0 || !a.in_chunk)
-		return a.len;
-	rc = store_get(c->store, &ref, &a.chunk, CHUNK_DATA);
-	if (rc < 0)
-		return rc;
+	if (in_chunk)
+		rc = store_get(c->store, &ref, &a.chunk, CHUNK_DATA);
+	lease_leave(store_lease(c->store), section);
+	if (rc < 0 || !in_chunk)
+		return rc < 0 ? rc : (ssize_t)a.len;
 	rc = ref.n == a.len ? 0 : -ERR_CORRUPT;
 	if (rc == 0)
 		memcpy(p, ref.p, ref.n);
@@ -300,6 +301,17 @@ static int set(struct core *c, const struct cred *cr, struct set_arg *a)
 	return rc;
 }
 
+/* From staging a long value to queueing the entry that names it. */
+static int set_in_section(struct core *c, const struct cred *cr,
+			  struct set_arg *a)
+{
+	unsigned section = lease_enter(store_lease(c->store));
+	int rc = set(c, cr, a);
+
+	lease_leave(store_lease(c->store), section);
+	return rc;
+}
+
 int core_setxattr(struct core *c, const struct cred *cr, uint64_t ino,
 		  const char *name, const void *p, size_t n, int flags,
 		  bool kill_sgid)
@@ -313,7 +325,7 @@ int core_setxattr(struct core *c, const struct cred *cr, uint64_t ino,
 		.kill_sgid = kill_sgid,
 	};
 
-	return set(c, cr, &a);
+	return set_in_section(c, cr, &a);
 }
 
 int core_removexattr(struct core *c, const struct cred *cr, uint64_t ino,
@@ -321,5 +333,5 @@ int core_removexattr(struct core *c, const struct cred *cr, uint64_t ino,
 {
 	struct set_arg a = { .ino = ino, .name = name, .remove = true };
 
-	return set(c, cr, &a);
+	return set_in_section(c, cr, &a);
 }

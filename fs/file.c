@@ -90,6 +90,48 @@ void file_drop_all(struct core *c)
 	}
 }
 
+/* All dirty files, each with a user more. */
+static int hold_dirty(struct core *c, struct file ***out, size_t *out_n)
+{
+	struct file **v = NULL;
+	size_t n = 0, cap = 0;
+
+	mutex_lock(&c->t.mu);
+	for (struct link *at = c->dirty.next; at != &c->dirty; at = at->next)
+		cap++;
+	v = calloc(cap ? cap : 1, sizeof(struct file *));
+	for (struct link *at = c->dirty.next; v && at != &c->dirty;
+	     at = at->next) {
+		v[n] = (struct file *)at;
+		v[n++]->users++;
+	}
+	mutex_unlock(&c->t.mu);
+	*out = v;
+	*out_n = n;
+	return v ? 0 : -ENOMEM;
+}
+
+int file_each_owed(struct core *c,
+		   void (*fn)(void *ctx, const struct digest *id), void *ctx)
+{
+	struct file **v = NULL;
+	size_t n = 0;
+	int rc = hold_dirty(c, &v, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct content_saved *s = &v[i]->owed.saved;
+
+		mutex_lock(&v[i]->save_mu);
+		for (size_t k = v[i]->owed.done; k < s->n; k++)
+			if (!digest_is_zero(&s->extents[k].chunk))
+				fn(ctx, &s->extents[k].chunk);
+		mutex_unlock(&v[i]->save_mu);
+		file_give(c, v[i]);
+	}
+	free(v);
+	return rc;
+}
+
 /*
  * What the index says a file holds is checked against the journal when the
  * file is opened: the entry that the row names must be this inode's VERSION

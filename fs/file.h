@@ -83,6 +83,13 @@ void file_mark(struct core *c, struct file *f);
 void file_forget(struct file *f);
 /* At the end, when nothing else runs: all are dropped, saved or not. */
 void file_drop_all(struct core *c);
+/*
+ * Calls fn for each chunk that a save has reported and no queued entry names,
+ * because queueing failed.  Waits for saves that run.
+ */
+int must_use file_each_owed(struct core *c,
+			    void (*fn)(void *ctx, const struct digest *id),
+			    void *ctx);
 /* An explicit mtime (utimens) from here on (itable.mu held). */
 void file_set_mtime(struct file *f, int64_t mtime);
 

@@ -4,6 +4,9 @@
  * content.c makes the bytes durable (or stages them for the frame) before
  * the entry is queued here: invariant 3 of DESIGN 2.
  *
+ * Save and version are each one section of the store's lease: what they put or
+ * report is queued before it ends (lease.h).
+ *
  * Threads: request threads, job threads, the tick; save_mu of the file is
  * taken first, itable.mu inside for queueing alone.
  */
@@ -19,6 +22,8 @@
 #include "fs/core_internal.h"
 #include "fs/file.h"
 #include "fs/leafcell.h"
+#include "fs/lease.h"
+#include "fs/store.h"
 #include "fs/trail.h"
 
 enum { SMALL_BYTES = 1 << 20, SMALL_EXTENTS = 16 };
@@ -151,10 +156,12 @@ static void note_result(struct core *c, struct file *f, int rc)
 
 int file_save(struct core *c, struct file *f, uint64_t *out_seq)
 {
+	unsigned section = lease_enter(store_lease(c->store));
 	int rc;
 
 	mutex_lock(&f->save_mu);
 	rc = save_held(c, f);
+	lease_leave(store_lease(c->store), section);
 	mutex_lock(&c->t.mu);
 	*out_seq = commit_last_seq(c->commit);
 	note_result(c, f, rc);
@@ -339,10 +346,12 @@ out:
 
 int file_version(struct core *c, struct file *f, uint8_t reason)
 {
+	unsigned section = lease_enter(store_lease(c->store));
 	int rc;
 
 	mutex_lock(&f->save_mu);
 	rc = version_held(c, f, reason);
+	lease_leave(store_lease(c->store), section);
 	mutex_unlock(&f->save_mu);
 	mutex_lock(&c->t.mu);
 	note_result(c, f, rc);

@@ -6,7 +6,11 @@
  * versions are visited once) and each chunk must be in the store.  A node that
  * cannot be read is a finding, not an end.
  *
- * Memory: 40 bytes per version, and per distinct node and chunk.
+ * What GC entries released need not be there any more.  Once gc took packs
+ * away, chunks of saves between versions and of former attribute values may
+ * be gone, too: they are counted, not told.
+ *
+ * Memory: 72 bytes per version and save, 32 per distinct node and chunk.
  */
 #include "fs/fsck.h"
 
@@ -27,6 +31,7 @@ struct wanted {
 	struct digest id;
 	uint64_t size;
 	uint64_t no;
+	uint64_t inode, version; /* of a tree */
 	bool tree;
 };
 
@@ -45,8 +50,12 @@ struct fsck {
 	uint64_t told;	 /* guarded by mu */
 	struct wanted *v;
 	size_t n, cap;
+	struct entry_release *releases; /* by inode, then version */
+	size_t n_releases, cap_releases;
+	bool collected; /* gc took packs away */
 	struct seen seen;
 	uint64_t no; /* the entry whose tree is walked */
+	bool loose;  /* it is no tree, but one chunk that gc may take */
 };
 
 static void tell(void *ctx, const char *words)
@@ -92,8 +101,96 @@ static int want(struct fsck *f, const struct digest *id, uint64_t size,
 		f->v = p;
 		f->cap = cap;
 	}
-	f->v[f->n++] = (struct wanted){ *id, size, no, tree };
+	f->v[f->n++] = (struct wanted){
+		.id = *id,
+		.size = size,
+		.no = no,
+		.tree = tree,
+	};
 	return 0;
+}
+
+static int want_version(struct fsck *f, const struct entry *e, uint64_t no)
+{
+	const struct entry_version *b = &e->body.version;
+	size_t had = f->n;
+	int rc = want(f, &b->tree_root, b->size, no, b->size > 0);
+
+	f->report->versions++;
+	if (rc == 0 && f->n > had) {
+		f->v[had].inode = e->core.inode;
+		f->v[had].version = e->core.version;
+	}
+	return rc;
+}
+
+/* --- what GC entries gave up --- */
+
+static int note_releases(struct fsck *f, const struct entry_gc *b)
+{
+	size_t need = f->n_releases + b->n;
+
+	if (need > f->cap_releases) {
+		size_t cap =
+			need > 2 * f->cap_releases ? need : 2 * f->cap_releases;
+		void *p = realloc(f->releases, cap * sizeof(*f->releases));
+
+		if (!p)
+			return -ENOMEM;
+		f->releases = p;
+		f->cap_releases = cap;
+	}
+	for (unsigned i = 0; i < b->n; i++)
+		entry_gc_at(&f->releases[f->n_releases++], b, i);
+	return 0;
+}
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct entry_release *x = a, *y = b;
+
+	if (x->inode != y->inode)
+		return x->inode < y->inode ? -1 : 1;
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* Ranges that overlap become one, so that a search finds the only one. */
+static void sort_releases(struct fsck *f)
+{
+	size_t n = 0;
+
+	if (f->n_releases > 1)
+		qsort(f->releases, f->n_releases, sizeof(*f->releases),
+		      by_inode);
+	for (size_t i = 0; i < f->n_releases; i++) {
+		struct entry_release *r = &f->releases[i];
+		struct entry_release *last = n ? &f->releases[n - 1] : NULL;
+
+		if (!last || last->inode != r->inode || r->first > last->last)
+			f->releases[n++] = *r;
+		else if (r->last > last->last)
+			last->last = r->last;
+	}
+	f->n_releases = n;
+}
+
+static bool is_released(const struct fsck *f, const struct wanted *w)
+{
+	size_t lo = 0, hi = f->n_releases;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct entry_release *r = &f->releases[mid];
+
+		if (r->inode < w->inode ||
+		    (r->inode == w->inode && r->last < w->version))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return w->inode && lo < f->n_releases &&
+	       f->releases[lo].inode == w->inode &&
+	       f->releases[lo].first <= w->version;
 }
 
 static int want_extents(struct fsck *f, const struct entry_extents *x,
@@ -122,9 +219,9 @@ static int on_entry(void *ctx, uint64_t no, const struct digest *leaf,
 		return 0; /* the log's own check speaks of it */
 	switch (e.core.kind) {
 	case ENTRY_VERSION:
-		f->report->versions++;
-		return want(f, &e.body.version.tree_root, e.body.version.size,
-			    no, e.body.version.size > 0);
+		return want_version(f, &e, no);
+	case ENTRY_GC:
+		return note_releases(f, &e.body.gc);
 	case ENTRY_EXTENTS:
 		return want_extents(f, &e.body.extents, no);
 	case ENTRY_SETXATTR:
@@ -223,8 +320,12 @@ static int visit(void *ctx, const struct digest *id, int level, uint64_t off,
 		return rc;
 	if (rc == 0)
 		return 1;
-	if (level < 0 && !store_has(f->s, id))
-		tell_missing(f, id, "chunk", f->no);
+	if (level < 0 && !store_has(f->s, id)) {
+		if (f->loose && f->collected)
+			f->report->taken++;
+		else
+			tell_missing(f, id, "chunk", f->no);
+	}
 	return 0;
 }
 
@@ -235,9 +336,14 @@ static int look_for(struct fsck *f, const struct wanted *w)
 	int rc;
 
 	f->no = w->no;
+	f->loose = !w->tree;
 	tree_empty_root(&empty);
 	if (digest_eq(&w->id, &empty))
 		return 0;
+	if (w->tree && is_released(f, w)) {
+		f->report->released++;
+		return 0;
+	}
 	if (!w->tree)
 		return visit(f, &w->id, -1, 0, 0) < 0 ? -ENOMEM : 0;
 	rc = tree_walk(&source, &w->id, w->size, visit, f);
@@ -256,14 +362,20 @@ static int look_for(struct fsck *f, const struct wanted *w)
 	return 0;
 }
 
+/* Trees first: of a chunk that both want, the tree's word counts. */
 static int look_for_all(struct fsck *f)
 {
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < f->n; i++) {
-		rc = look_for(f, &f->v[i]);
+	sort_releases(f);
+	f->collected = store_collected(f->s);
+	for (size_t i = 0; rc == 0 && i < 2 * f->n; i++) {
+		const struct wanted *w = &f->v[i % f->n];
+
+		if (w->tree == (i < f->n))
+			rc = look_for(f, w);
 		if (f->o->progress && i % 64 == 0)
-			f->o->progress(f->o->ctx, "versions", i, f->n);
+			f->o->progress(f->o->ctx, "versions", i, 2 * f->n);
 	}
 	return rc;
 }
@@ -320,6 +432,7 @@ int fsck_verify(struct ledger *l, struct store *s, struct fsck_report *out,
 		o->found(o->ctx, "... and more");
 	mutex_destroy(&f.mu);
 	free(f.v);
+	free(f.releases);
 	free(f.seen.v);
 	return rc;
 }

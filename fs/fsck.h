@@ -33,6 +33,8 @@ struct fsck_report {
 	struct ledger_verify_report log;
 	struct store_check_report store;
 	uint64_t versions; /* whose chunks were looked for */
+	uint64_t released; /* of them those whose bytes were given up */
+	uint64_t taken;	   /* chunks of saves and old attributes, by gc */
 	uint64_t missing;  /* chunks that are in no pack */
 	uint64_t unneeded; /* chunks that no entry names */
 	uint64_t damaged;  /* places in all */

@@ -379,6 +379,33 @@ bool packfile_complete(struct packfile *f)
 	return complete;
 }
 
+bool packfile_whole(struct packfile *f)
+{
+	bool whole = false;
+
+	mutex_lock(&f->mu);
+	whole = f->state != PACK_GONE && !f->unreadable && f->n_gaps == 0;
+	mutex_unlock(&f->mu);
+	return whole;
+}
+
+int packfile_remove(struct packfile *f)
+{
+	int rc = vio_unlink(f->vio, f->name);
+
+	mutex_lock(&f->mu);
+	f->state = PACK_GONE;
+	free(take(f->entries));
+	free(take(f->scratch));
+	free(take(f->gaps));
+	f->count = 0;
+	f->cap = 0;
+	f->n_gaps = 0;
+	mutex_unlock(&f->mu);
+	packfile_forget(f); /* its room on the disk is free now */
+	return rc == -ENOENT ? 0 : rc;
+}
+
 void packfile_unreadable(struct packfile *f)
 {
 	mutex_lock(&f->mu);

@@ -5,7 +5,7 @@
  *   OPEN    appended to by one owner at a time      (create; open after a mark)
  *   STILL   no footer, not appended to any more     (open after a crash)
  *   SEALED  footer written, never changes           (packfile_seal)
- *   GONE    the file is missing                     (open)
+ *   GONE    the file is missing, or was removed     (open; packfile_remove)
  * Repairs put back the very bytes that were lost, in any state.
  *
  * Invariants: (1) everything below `durable` was flushed since it was written.
@@ -17,6 +17,7 @@
 #ifndef FS_PACKFILE_H
 #define FS_PACKFILE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -46,6 +47,7 @@ struct packfile_gap {
 
 struct packfile {
 	struct vio *vio;
+	atomic_bool condemned; /* gc: no chunk may be found here any more */
 	struct packfile_handles *handles;
 	uint64_t number;
 	uint8_t volume_id[16];
@@ -124,6 +126,11 @@ bool packfile_complete(struct packfile *f);
 int must_use packfile_seal(struct packfile *f);
 /* Close mark, flush; gives room not used back. */
 int must_use packfile_mark(struct packfile *f);
+
+/* True when all it ever held can be listed: gc may judge it. */
+bool packfile_whole(struct packfile *f);
+/* Deletes the file; GONE then.  -ENOENT is no error. */
+int must_use packfile_remove(struct packfile *f);
 
 /*
  * Reads and decodes the record header at off.  -ERR_SHORT, -ERR_FORMAT,

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/atomic_file.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/vio.h"
 
@@ -129,6 +131,30 @@ static int open_one(struct packs *p, uint64_t number, bool still,
 	return rc;
 }
 
+/* What gc decided to remove is removed, and its numbers are not used again. */
+static int open_removed(struct packs *p)
+{
+	int rc = removed_load(&p->removed, p->vio);
+
+	p->removed_bad = rc == -ERR_CORRUPT;
+	if (p->next <= removed_last(&p->removed))
+		p->next = removed_last(&p->removed) + 1;
+	return p->removed_bad ? 0 : rc;
+}
+
+static int open_or_delete(struct packs *p, uint64_t number, struct errmsg *em)
+{
+	char name[PACK_NAME_SIZE];
+
+	if (!removed_has(&p->removed, number))
+		return open_one(p, number, false, em);
+	pack_name(name, number);
+	/* what cannot be deleted now can be the next time */
+	if (!p->read_only)
+		(void)!vio_unlink(p->vio, name);
+	return 0;
+}
+
 int packs_open(struct packs *p, struct vio *vio, const struct packs_options *o,
 	       struct errmsg *em)
 {
@@ -150,12 +176,14 @@ int packs_open(struct packs *p, struct vio *vio, const struct packs_options *o,
 		rc = vio_list(vio, "packs", number_add, &all);
 	if (rc == -ENOENT && o->read_only)
 		rc = 0;
+	if (rc == 0)
+		rc = open_removed(p);
 	if (rc < 0)
 		errmsg_set(em, rc, "packs: %s", err_text(rc));
 	if (all.n > 1)
 		qsort(all.v, all.n, sizeof(*all.v), number_order);
 	for (size_t i = 0; rc == 0 && i < all.n; i++)
-		rc = open_one(p, all.v[i], false, em);
+		rc = open_or_delete(p, all.v[i], em);
 	free(all.v);
 	return rc;
 }
@@ -171,6 +199,10 @@ int packs_close(struct packs *p, bool mark)
 			rc = packfile_mark(p->v[i]);
 		packfile_close(p->v[i]);
 	}
+	for (uint32_t i = 0; i < p->n_gone; i++)
+		packfile_close(p->gone[i]);
+	removed_release(&p->removed);
+	free(p->gone);
 	free(p->v);
 	free(p->idle);
 	packfile_handles_release(&p->handles);
@@ -318,4 +350,120 @@ int packs_adopt(struct packs *p, struct packfile **out, uint64_t number,
 	rc = open_one(p, number, true, em);
 	*out = rc == 0 ? packs_find(p, number) : NULL;
 	return rc;
+}
+
+/* --- gc --- */
+
+/* Takes the idle pack with the highest number below this one. */
+static struct packfile *take_idle(struct packs *p, uint64_t below)
+{
+	struct packfile *f = NULL;
+	uint32_t at = 0;
+
+	mutex_lock(&p->mu);
+	for (uint32_t i = 0; i < p->n_idle; i++) {
+		if (p->idle[i]->number >= below ||
+		    (f && p->idle[i]->number < f->number))
+			continue;
+		f = p->idle[i];
+		at = i;
+	}
+	if (f)
+		p->idle[at] = p->idle[--p->n_idle];
+	mutex_unlock(&p->mu);
+	return f;
+}
+
+int packs_seal_idle(struct packs *p, bool (*fn)(void *ctx, struct packfile *f),
+		    void *ctx)
+{
+	struct packfile *f = take_idle(p, UINT64_MAX);
+	int rc = 0;
+
+	for (; rc == 0 && f; f = take_idle(p, f->number)) {
+		rc = fn(ctx, f) ? packfile_seal(f) : -ENOSPC;
+		if (rc == -ENOSPC) /* or nothing to seal it for */
+			rc = packs_give_back(p, f);
+	}
+	return rc;
+}
+
+bool packs_is_removed(struct packs *p, uint64_t number)
+{
+	bool yes = false;
+
+	mutex_lock(&p->mu);
+	yes = removed_has(&p->removed, number);
+	mutex_unlock(&p->mu);
+	return yes;
+}
+
+int packs_removed(struct packs *p, struct removed *out)
+{
+	int rc = 0;
+
+	mutex_lock(&p->mu);
+	rc = removed_copy(out, &p->removed);
+	mutex_unlock(&p->mu);
+	return rc;
+}
+
+/* The list as it will be, written. */
+static int write_removed(struct packs *p, struct removed *r,
+			 struct packfile **v, uint32_t n)
+{
+	struct buf b = BUF_INIT;
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < n; i++)
+		rc = removed_add(r, v[i]->number);
+	if (rc == 0) {
+		removed_encode(&b, r);
+		rc = b.bad ? -ENOMEM :
+			     atomic_file_write(p->vio, REMOVED_NAME, b.p, b.n,
+					       0);
+	}
+	buf_release(&b);
+	return rc;
+}
+
+/* Out of the set; readers that still hold it keep their open file. */
+static void take_out_locked(struct packs *p, struct packfile *f)
+{
+	uint32_t i = place_locked(p, f->number);
+
+	assert(i < p->n && p->v[i] == f);
+	p->n--;
+	memmove(p->v + i, p->v + i + 1, (p->n - i) * sizeof(struct packfile *));
+	p->gone[p->n_gone++] = f;
+}
+
+int packs_remove(struct packs *p, struct packfile **v, uint32_t n)
+{
+	struct removed list = { .n = 0 };
+	int rc = packs_removed(p, &list);
+
+	mutex_lock(&p->mu);
+	for (uint32_t i = 0; rc == 0 && i < n; i++)
+		rc = grow(&p->gone, p->n_gone + n, &p->cap_gone);
+	mutex_unlock(&p->mu);
+	if (rc == 0)
+		rc = write_removed(p, &list, v, n);
+	if (rc < 0) {
+		removed_release(&list);
+		return rc;
+	}
+	mutex_lock(&p->mu);
+	removed_release(&p->removed);
+	p->removed = list;
+	p->removed_bad = false;
+	for (uint32_t i = 0; i < n; i++)
+		take_out_locked(p, v[i]);
+	mutex_unlock(&p->mu);
+	for (uint32_t i = 0; i < n; i++) {
+		int gone = packfile_remove(v[i]);
+
+		rc = rc == 0 ? gone : rc;
+	}
+	return rc == 0 ? vio_syncdir(p->vio, "packs") : rc;
 }

@@ -1,8 +1,9 @@
 /*
  * packs.h - all packs of a store: numbers, files, which may be appended to.
  *
- * Invariants: (1) packs are never taken out of the set before it is closed, so
- * a pointer to one stays good.  (2) A number is never used twice.
+ * Invariants: (1) a pointer to a pack stays good until the set is closed: a
+ * removed one is found no more, but is freed only then.  (2) A number is never
+ * used twice.
  *
  * Threads: any; an OPEN pack belongs to whoever took it until given back.
  */
@@ -15,6 +16,7 @@
 #include "base/auto.h"
 #include "base/thread.h"
 #include "fs/packfile.h"
+#include "fs/removed.h"
 
 struct errmsg;
 struct vio;
@@ -35,6 +37,10 @@ struct packs {
 	uint64_t creating;	/* none of them has a lower number */
 	struct packfile **idle; /* OPEN and nobody's */
 	uint32_t n_idle, cap_idle;
+	struct removed removed; /* by gc, ever */
+	bool removed_bad;	/* the list on disk was damaged */
+	struct packfile **gone; /* removed since open */
+	uint32_t n_gone, cap_gone;
 };
 
 struct packs_options {
@@ -67,6 +73,24 @@ int must_use packs_adopt(struct packs *p, struct packfile **out,
 int must_use packs_tidy(struct packs *p);
 /* Lowest number of a pack not complete, `next` if all are; and next. */
 void packs_mark(struct packs *p, uint64_t *out_first, uint64_t *out_next);
+/*
+ * Seals the idle packs that fn says yes to, so that gc may take them.  A full
+ * disk leaves them as they are.
+ */
+int must_use packs_seal_idle(struct packs *p,
+			     bool (*fn)(void *ctx, struct packfile *f),
+			     void *ctx);
+/*
+ * Removes packs that nobody needs and nobody will begin to read: they are on
+ * the list (durable) first, and their files are deleted then.  A full disk
+ * (-ENOSPC) changes nothing; after another error some files may be left, to
+ * be deleted at the next opening.
+ */
+int must_use packs_remove(struct packs *p, struct packfile **v, uint32_t n);
+/* True when gc removed the pack of that number, now or long ago. */
+bool packs_is_removed(struct packs *p, uint64_t number);
+/* A copy of the list; the caller releases it. */
+int must_use packs_removed(struct packs *p, struct removed *out);
 /* True when the pack lies so far behind that its owner should seal it. */
 bool packs_lags(struct packs *p, const struct packfile *f);
 

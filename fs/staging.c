@@ -115,14 +115,17 @@ bool staging_copy(struct staging *s, struct chunk *out, uint8_t *p,
 	return e != NULL;
 }
 
-bool staging_has(struct staging *s, const struct digest *id)
+int staging_type(struct staging *s, const struct digest *id)
 {
-	bool has = false;
+	const struct staged *e = NULL;
+	int type = 0;
 
 	mutex_lock(&s->mu);
-	has = *find_locked(s, id) != NULL;
+	e = *find_locked(s, id);
+	if (e)
+		type = e->chunk.type;
 	mutex_unlock(&s->mu);
-	return has;
+	return type;
 }
 
 const struct chunk *staging_frame(struct staging *s, const struct digest *id)

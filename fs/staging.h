@@ -39,7 +39,8 @@ int must_use staging_add(struct staging *s, const struct chunk *c);
 /* True when the id is staged; copies its stored bytes to p (LIMIT_CHUNK). */
 bool staging_copy(struct staging *s, struct chunk *out, uint8_t *p,
 		  const struct digest *id);
-bool staging_has(struct staging *s, const struct digest *id);
+/* The chunk's type; 0 when the id is not staged. */
+int staging_type(struct staging *s, const struct digest *id);
 /* Borrows until it is settled; NULL when not staged or framed before. */
 const struct chunk *staging_frame(struct staging *s, const struct digest *id);
 /* Takes one staging back; forgets the chunk with the last, unless framed. */

@@ -224,6 +224,7 @@ int store_open(struct store **out, const struct store_options *o,
 	mutex_init(&s->slot_mu);
 	mutex_init(&s->replica_mu);
 	mutex_init(&s->restore_mu);
+	lease_init(&s->lease);
 	space_init(&s->space, o->vio);
 	rc = verified_init(&s->verified, VERIFIED_SETS);
 	if (verified_init(&s->told, VERIFIED_SETS_FEW) < 0)
@@ -268,6 +269,7 @@ void store_close(struct store *s)
 	verified_release(&s->verified);
 	space_release(&s->space);
 	slots_free(s);
+	lease_release(&s->lease);
 	mutex_destroy(&s->restore_mu);
 	mutex_destroy(&s->replica_mu);
 	mutex_destroy(&s->slot_mu);
@@ -276,6 +278,21 @@ void store_close(struct store *s)
 }
 
 /* --- small things --- */
+
+struct lease *store_lease(struct store *s)
+{
+	return &s->lease;
+}
+
+bool store_collected(struct store *s)
+{
+	bool yes = false;
+
+	mutex_lock(&s->packs.mu);
+	yes = removed_last(&s->packs.removed) > 0;
+	mutex_unlock(&s->packs.mu);
+	return yes;
+}
 
 int store_reserve(struct store *s, uint64_t bytes)
 {

@@ -14,7 +14,7 @@
  * they come from the cache they are compared, in that buffer, with checksums
  * taken before the hash was.
  * (2) Dedup only against chunks whose bytes were verified in this epoch
- * (since open).  (3) The location table lists durable or staged bytes only
+ * (since open), and never against one that gc is about to take.  (3) The location table lists durable or staged bytes only
  * after a restart; it is a cache, rebuilt from pack footers.
  *
  * Threads: all calls are thread-safe and may block on disk; a store_writer is
@@ -32,6 +32,7 @@
 #include "fs/chunk.h"
 
 struct errmsg;
+struct lease;
 struct replica;
 struct store;
 struct store_writer;
@@ -66,6 +67,12 @@ int must_use store_open(struct store **out, const struct store_options *o,
 /* Settles nothing by itself; flushes packs and the table.  NULL: no-op. */
 void store_close(struct store *s);
 
+/*
+ * Who holds ids beyond one call of these, or puts chunks that something will
+ * name, does so in a section of this: see lease.h.
+ */
+struct lease *store_lease(struct store *s);
+
 /* --- reading --- */
 
 /* A decoded chunk in the cache, pinned until store_release. */
@@ -96,6 +103,10 @@ void store_release(struct store_ref *ref);
 void store_release_done(struct store_ref *ref);
 /* True when the id is listed (says nothing about its bytes). */
 bool store_has(struct store *s, const struct digest *id);
+/* True when gc ever took a pack away. */
+bool store_collected(struct store *s);
+/* Its type, as a record of it says; -ERR_MISSING_CHUNK. */
+int must_use store_type(struct store *s, const struct digest *id);
 
 /* --- writing --- */
 

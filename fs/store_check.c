@@ -405,6 +405,8 @@ static int check_pack(struct store_checker *c)
 	int listed = -ERR_SHORT;
 	int rc = read_pack(c);
 
+	if (rc < 0 && packs_is_removed(&c->store->packs, c->file->number))
+		return 0; /* while we were at it */
 	if (rc < 0)
 		rc = lost_pack(c, rc);
 	if (rc < 0)

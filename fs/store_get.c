@@ -98,6 +98,11 @@ static int get_place(struct store *s, struct store_slot *slot,
 	struct cached *e = NULL;
 	int rc = -ENOENT;
 
+	if (!f && packs_is_removed(&s->packs, at->pack)) {
+		/* the table may list what is gone, but need not for ever */
+		rc = s->read_only ? 0 : locations_del(s->locations, id, at);
+		return rc < 0 && rc != -ENOSPC ? rc : 1;
+	}
 	if (!f)
 		return rc;
 	e = chunk_cache_new(&s->cache, id, 0, at->len_hint, PACK_RECORD_SIZE);
@@ -183,7 +188,8 @@ static int get_relisted(struct store *s, struct store_slot *slot,
 	return rc;
 }
 
-static int load(struct store *s, struct cached **out, const struct digest *id)
+static int load_in_section(struct store *s, struct cached **out,
+			   const struct digest *id)
 {
 	struct store_slot *slot = store_slot_take(s);
 	struct bad_places bad = { .n = 0 };
@@ -204,6 +210,16 @@ static int load(struct store *s, struct cached **out, const struct digest *id)
 			store_told_repair(s, id, "", false);
 	}
 	store_slot_give(s, slot);
+	return rc;
+}
+
+/* The places that the table names stay while the section lasts (lease.h). */
+static int load(struct store *s, struct cached **out, const struct digest *id)
+{
+	unsigned section = lease_enter(&s->lease);
+	int rc = load_in_section(s, out, id);
+
+	lease_leave(&s->lease, section);
 	return rc;
 }
 
@@ -276,21 +292,37 @@ void store_release_done(struct store_ref *ref)
 	*ref = (struct store_ref){ .p = NULL };
 }
 
-bool store_has(struct store *s, const struct digest *id)
+static int type_in_section(struct store *s, const struct digest *id)
 {
 	struct location at[LOCATIONS_MAX];
 	struct pack_record r = { 0 };
-	int n = 0;
+	int n = staging_type(&s->staging, id);
 
-	if (staging_has(&s->staging, id))
-		return true;
+	if (n != 0)
+		return n;
 	n = locations_get(s->locations, at, id);
+	if (n < 0 && n != -ERR_CORRUPT)
+		return n;
 	for (int i = 0; i < n; i++) {
 		struct packfile *f = packs_find(&s->packs, at[i].pack);
 
 		if (f && packfile_header(f, &r, at[i].off) == 0 &&
 		    digest_eq(&r.id, id))
-			return true;
+			return r.type;
 	}
-	return false;
+	return -ERR_MISSING_CHUNK;
+}
+
+int store_type(struct store *s, const struct digest *id)
+{
+	unsigned section = lease_enter(&s->lease);
+	int rc = type_in_section(s, id);
+
+	lease_leave(&s->lease, section);
+	return rc;
+}
+
+bool store_has(struct store *s, const struct digest *id)
+{
+	return store_type(s, id) > 0;
 }

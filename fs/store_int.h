@@ -14,6 +14,7 @@
 
 #include "base/thread.h"
 #include "fs/chunk_cache.h"
+#include "fs/lease.h"
 #include "fs/locations.h"
 #include "fs/packs.h"
 #include "fs/space.h"
@@ -46,6 +47,7 @@ struct store {
 	void *ctx;
 
 	struct packs packs;
+	struct lease lease;
 	struct locations *locations;
 	struct verified verified;
 	struct verified told; /* chunks whose loss was told */
@@ -87,6 +89,12 @@ int must_use store_list_pack(struct store *s, struct packfile *f);
 /* Lists every chunk of every pack. */
 int must_use store_list_all(struct store *s, uint64_t first);
 int must_use store_table_flush(struct store *s, struct errmsg *em);
+/*
+ * Appends a chunk, whose bytes were verified, to *pack, a pack of the caller's
+ * own (NULL: takes one; it may be sealed and another one taken), and lists it.
+ */
+int must_use store_append(struct store *s, struct packfile **pack,
+			  const struct chunk *c);
 /* Tells whoever asked, and counts; a loss is told once per chunk. */
 void store_told_repair(struct store *s, const struct digest *id,
 		       const char *replica, bool ok);

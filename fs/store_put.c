@@ -6,6 +6,9 @@
  * now (read back and compared).  A record found bad on this occasion is
  * written anew in place, since good bytes are at hand.
  *
+ * A pack that gc has condemned is passed over; what is found elsewhere, or
+ * stored, is noted for gc in the same section (lease.h).
+ *
  * What counts as durable: bytes below packfile.durable; and everything in the
  * settling pack, because a frame that is not given back has them too.
  *
@@ -104,7 +107,8 @@ static int find_duplicate(struct store *s, struct packfile **out,
 		struct pack_record r = { 0 };
 		uint64_t end = 0;
 
-		if (!f || packfile_header(f, &r, at[i].off) < 0 ||
+		if (!f || atomic_load(&f->condemned) ||
+		    packfile_header(f, &r, at[i].off) < 0 ||
 		    !digest_eq(&r.id, &c->id) || r.raw_len != c->raw_len ||
 		    r.type != c->type)
 			continue;
@@ -153,8 +157,7 @@ static int pack_ready(struct store *s, struct packfile **pack,
 	return rc;
 }
 
-static int append(struct store *s, struct packfile **pack,
-		  const struct chunk *c)
+int store_append(struct store *s, struct packfile **pack, const struct chunk *c)
 {
 	struct pack_entry e = {
 		.id = c->id,
@@ -190,19 +193,23 @@ int store_stage(struct store *s, const struct chunk *c, bool *out_frame)
 {
 	struct packfile *f = NULL;
 	uint64_t end = 0;
+	unsigned section = 0;
 	int rc = may_write(s);
 
 	*out_frame = true;
-	if (rc == 0)
-		rc = find_duplicate(s, &f, &end, c, true);
 	if (rc < 0)
 		return rc;
+	section = lease_enter(&s->lease);
+	lease_note(&s->lease, &c->id);
+	rc = find_duplicate(s, &f, &end, c, true);
 	if (rc > 0) {
 		*out_frame = false;
 		atomic_fetch_add(&s->dedup_bytes, c->raw_len);
-		return 0;
+	} else if (rc == 0) {
+		rc = staging_add(&s->staging, c);
 	}
-	return staging_add(&s->staging, c);
+	lease_leave(&s->lease, section);
+	return rc < 0 ? rc : 0;
 }
 
 const struct chunk *store_frame(struct store *s, const struct digest *id)
@@ -219,10 +226,14 @@ static int settle_locked(struct store *s, const struct chunk *c)
 {
 	struct packfile *f = NULL;
 	uint64_t end = 0;
-	int rc = find_duplicate(s, &f, &end, c, true);
+	unsigned section = lease_enter(&s->lease);
+	int rc = 0;
 
+	lease_note(&s->lease, &c->id);
+	rc = find_duplicate(s, &f, &end, c, true);
 	if (rc == 0)
-		rc = append(s, &s->settle, c);
+		rc = store_append(s, &s->settle, c);
+	lease_leave(&s->lease, section);
 	atomic_store(&s->settle_number, s->settle ? s->settle->number : 0);
 	return rc < 0 ? rc : 0;
 }
@@ -338,22 +349,35 @@ static int dep_add(struct store_writer *w, struct packfile *f)
 	return 0;
 }
 
-int store_writer_put(struct store_writer *w, const struct chunk *c)
+static int put_in_section(struct store_writer *w, const struct chunk *c)
 {
 	struct packfile *f = NULL;
 	uint64_t end = 0;
-	int rc = may_write(w->store);
+	int rc = 0;
 
-	if (rc == 0)
-		rc = find_duplicate(w->store, &f, &end, c, false);
+	lease_note(&w->store->lease, &c->id);
+	rc = find_duplicate(w->store, &f, &end, c, false);
 	if (rc < 0)
 		return rc;
 	if (rc == 0)
-		return append(w->store, &w->pack, c);
+		return store_append(w->store, &w->pack, c);
 	atomic_fetch_add(&w->store->dedup_bytes, c->raw_len);
 	if (f == w->pack || packfile_durable(f) >= end)
 		return 0;
 	return dep_add(w, f);
+}
+
+int store_writer_put(struct store_writer *w, const struct chunk *c)
+{
+	unsigned section = 0;
+	int rc = may_write(w->store);
+
+	if (rc < 0)
+		return rc;
+	section = lease_enter(&w->store->lease);
+	rc = put_in_section(w, c);
+	lease_leave(&w->store->lease, section);
+	return rc;
 }
 
 int store_writer_flush(struct store_writer *w)

@@ -267,6 +267,8 @@ int store_restore_pack(struct store *s, struct store_replica *r,
 
 	if (s->read_only)
 		return -EROFS;
+	if (packs_is_removed(&s->packs, number))
+		return 0; /* not lost: gc gave it up */
 	pack_name(name, number);
 	mutex_lock(&s->restore_mu);
 	rc = vio_stat(s->vio, name, &st);

@@ -367,4 +367,27 @@ struct idx_counts {
 /* Returns 0. */
 int must_use idx_counts(struct idx_reader *r, struct idx_counts *out);
 
+/* --- what content is reachable from: index/idx_roots.c --- */
+
+enum idx_root_kind {
+	IDX_ROOT_VERSION, /* a tree: id, size, ino, version, no */
+	IDX_ROOT_CHUNK,	  /* one chunk: of an extent or an attribute */
+	IDX_ROOT_SAVE,	  /* an EXTENTS entry: no; its body names chunks */
+};
+struct idx_root {
+	uint8_t kind; /* enum idx_root_kind */
+	struct digest id;
+	uint64_t size, ino, version, no;
+};
+typedef int idx_root_fn(void *ctx, const struct idx_root *root);
+/*
+ * Every version that is not released, every chunk of an extent that no
+ * version has absorbed and of an attribute; with `saves` every EXTENTS entry
+ * whose versions are not released.  In no order; nonzero from fn stops and is
+ * returned.  The reader may be used in fn.  -ERR_CORRUPT: versions are
+ * missing from the index.
+ */
+int must_use idx_roots(struct idx_reader *r, bool saves, idx_root_fn *fn,
+		       void *ctx);
+
 #endif

@@ -153,12 +153,31 @@
 	X(RELEASES, "SELECT no,policy,versions,bytes FROM gc WHERE no>=?"    \
 		    " ORDER BY no LIMIT ?")
 
+/*
+ * index/idx_roots.c.  A save goes with the version that it was made on and
+ * with the one that absorbed it.
+ */
+#define READER_STATEMENTS_ROOTS(X)                                           \
+	X(ROOT_VERSIONS, "SELECT ino,version,no,size,tree_root,released"     \
+			 " FROM version WHERE (ino,version)>(?,?)"           \
+			 " ORDER BY ino, version")                           \
+	X(ROOT_EXTENTS, "SELECT ino,no,seq,chunk FROM extent"                \
+			" WHERE (ino,no,seq)>(?,?,?) ORDER BY ino, no, seq") \
+	X(ROOT_XATTRS, "SELECT ino,name,chunk FROM xattr"                    \
+		       " WHERE (ino,name)>(?,?) ORDER BY ino, name")         \
+	X(ROOT_SAVES, "SELECT no,inode,version FROM entry WHERE no>?"        \
+		      " AND kind=519 AND NOT rejected AND NOT EXISTS("       \
+		      "SELECT 1 FROM version v WHERE v.ino=entry.inode"      \
+		      " AND v.version IN (entry.version,entry.version+1)"    \
+		      " AND v.released IS NOT NULL) ORDER BY no")
+
 #define READER_STATEMENTS(X)         \
 	READER_STATEMENTS_BASE(X)    \
 	READER_STATEMENTS_QUERY(X)   \
 	READER_STATEMENTS_PATH(X)    \
 	READER_STATEMENTS_LINEAGE(X) \
-	READER_STATEMENTS_RETAIN(X)
+	READER_STATEMENTS_RETAIN(X)  \
+	READER_STATEMENTS_ROOTS(X)
 
 enum reader_statement {
 #define X(id, sql) READER_S_##id,

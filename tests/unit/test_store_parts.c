@@ -156,9 +156,9 @@ Test(staging, is_framed_once_and_unstaged_by_the_last)
 	c.id = id_of(5);
 	cr_assert_eq(staging_add(&s, &c), 0);
 	staging_drop(&s, &c.id);
-	cr_assert(staging_has(&s, &c.id), "one staging is left");
+	cr_assert(staging_type(&s, &c.id), "one staging is left");
 	staging_drop(&s, &c.id);
-	cr_assert(!staging_has(&s, &c.id));
+	cr_assert(!staging_type(&s, &c.id));
 	c.id = id_of(6);
 	cr_assert_not_null(staging_frame(&s, &c.id));
 	cr_assert_null(staging_frame(&s, &c.id));
@@ -166,7 +166,7 @@ Test(staging, is_framed_once_and_unstaged_by_the_last)
 	cr_assert(staging_copy(&s, &c, p, &c.id), "a frame has it");
 	cr_assert_eq(memcmp(p, "abc", 3), 0);
 	staging_settled(&s, &c.id);
-	cr_assert(!staging_has(&s, &c.id));
+	cr_assert(!staging_type(&s, &c.id));
 	staging_release(&s);
 }
 

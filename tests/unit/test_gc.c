@@ -1,0 +1,372 @@
+/*
+ * test_gc.c - what gc takes and what it must not take, on the simulated disk.
+ */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "fs/core_internal.h"
+#include "fs/file.h"
+#include "fs/store_int.h"
+#include "tests/sim/gc_box.h"
+#include "tests/sim/prng.h"
+#include "tests/sim/vol.h"
+
+enum { BIG = 3 << 20 };
+
+static uint8_t bytes[BIG], got[BIG];
+
+static void start(struct vol *v, uint64_t seed)
+{
+	vol_init(v, seed);
+	cr_assert_eq(vol_mount(v), 0);
+}
+
+static void remount(struct vol *v)
+{
+	cr_assert_eq(vol_umount(v), 0);
+	cr_assert_eq(vol_mount(v), 0);
+}
+
+static void end(struct vol *v)
+{
+	cr_assert_eq(gc_box_damage(v->core), 0);
+	cr_assert_eq(vol_umount(v), 0);
+	vol_release(v);
+}
+
+static void fill(uint64_t seed, size_t n)
+{
+	struct prng p;
+
+	prng_init(&p, seed);
+	prng_bytes(&p, bytes, n);
+}
+
+static struct handle *make(struct core *c, const char *name, uint64_t *out_ino)
+{
+	struct handle *h = NULL;
+	struct stat st;
+
+	cr_assert_eq(core_create(c, &vol_cred, 1, name, 0644, O_RDWR, &h, &st),
+		     0);
+	*out_ino = st.st_ino;
+	return h;
+}
+
+static struct handle *open_ino(struct core *c, uint64_t ino)
+{
+	struct handle *h = NULL;
+	bool keep;
+
+	cr_assert_eq(
+		core_open_file(c, &vol_cred, ino, O_RDWR, false, &h, &keep), 0);
+	return h;
+}
+
+static void put(struct core *c, struct handle *h, uint64_t seed, size_t n)
+{
+	fill(seed, n);
+	cr_assert_eq(core_write(c, &vol_cred, h, bytes, n, 0, false, false), 0);
+}
+
+/* A version of ino with these bytes. */
+static void version(struct core *c, uint64_t ino, uint64_t seed, size_t n)
+{
+	struct handle *h = open_ino(c, ino);
+	struct stat in = { .st_size = 0 }, out;
+
+	cr_assert_eq(
+		core_setattr(c, &vol_cred, ino, h, CORE_SET_SIZE, &in, &out),
+		0);
+	put(c, h, seed, n);
+	cr_assert_eq(file_version(c, h->file, ENTRY_REASON_DEMAND), 0);
+	core_release(c, h);
+	cr_assert_eq(core_sync(c), 0);
+	cr_assert_eq(core_settle_index(c), 0);
+	while (core_step(c))
+		;
+}
+
+static void holds(struct core *c, uint64_t ino, uint64_t seed, size_t n)
+{
+	struct handle *h = open_ino(c, ino);
+
+	fill(seed, n);
+	memset(got, 0, n);
+	cr_assert_eq(core_read(c, h, got, n, 0), (ssize_t)n);
+	cr_assert_eq(memcmp(bytes, got, n), 0);
+	core_release(c, h);
+}
+
+static uint64_t stored(struct core *c)
+{
+	struct store_stat st;
+
+	store_stat(core_store(c), &st);
+	return st.stored_bytes;
+}
+
+Test(gc, takes_nothing_that_a_version_needs)
+{
+	struct core_gc_report r;
+	struct vol v;
+	uint64_t a, b;
+
+	start(&v, 1);
+	core_release(v.core, make(v.core, "a", &a));
+	core_release(v.core, make(v.core, "b", &b));
+	version(v.core, a, 1, BIG);
+	version(v.core, a, 2, BIG);
+	version(v.core, b, 3, 1000);
+	cr_assert_eq(gc_box_run(v.core, &r, NULL), 0);
+	cr_assert_eq(r.packs_deleted + r.packs_rewritten, 0);
+	cr_assert_eq(r.bytes_after, r.bytes_before);
+	fill(1, BIG);
+	cr_assert_eq(gc_box_read_version(v.core, a, 1, got, BIG), 0);
+	cr_assert_eq(memcmp(bytes, got, BIG), 0);
+	holds(v.core, a, 2, BIG);
+	holds(v.core, b, 3, 1000);
+	end(&v);
+}
+
+Test(gc, gives_back_what_was_released)
+{
+	struct core_gc_report r;
+	struct vol v;
+	uint64_t a, before;
+
+	start(&v, 2);
+	core_release(v.core, make(v.core, "a", &a));
+	version(v.core, a, 1, BIG);
+	version(v.core, a, 2, BIG);
+	version(v.core, a, 3, BIG);
+	before = stored(v.core);
+	cr_assert_eq(gc_box_release(v.core, a, 1, 2), 0);
+	cr_assert_eq(gc_box_run(v.core, &r, NULL), 0);
+	cr_assert_gt(r.packs_rewritten, 0);
+	cr_assert_geq(r.bytes_freed, 2ULL * BIG);
+	cr_assert_lt(r.bytes_after, 3ULL * BIG / 2);
+	cr_assert_eq(stored(v.core), before - r.bytes_freed);
+	cr_assert_eq(gc_box_read_version(v.core, a, 1, got, BIG),
+		     -ERR_MISSING_CHUNK);
+	holds(v.core, a, 3, BIG);
+	cr_assert_eq(gc_box_damage(v.core), 0);
+	/* and after a start, from the disk alone */
+	remount(&v);
+	holds(v.core, a, 3, BIG);
+	cr_assert_eq(gc_box_run(v.core, &r, NULL), 0);
+	cr_assert_eq(r.packs_deleted + r.packs_rewritten, 0, "nothing is left");
+	end(&v);
+}
+
+Test(gc, dry_run_foretells_and_changes_nothing)
+{
+	const struct core_gc_options o = { .dry_run = true };
+	struct core_gc_report r;
+	struct vol v;
+	uint64_t a, before;
+
+	start(&v, 3);
+	core_release(v.core, make(v.core, "a", &a));
+	version(v.core, a, 1, BIG);
+	version(v.core, a, 2, 1000);
+	cr_assert_eq(gc_box_release(v.core, a, 1, 1), 0);
+	before = stored(v.core);
+	cr_assert_eq(gc_box_run(v.core, &r, &o), 0);
+	cr_assert_geq(r.bytes_freed, (uint64_t)BIG);
+	cr_assert_eq(stored(v.core), before);
+	cr_assert_eq(r.bytes_after, r.bytes_before);
+	cr_assert_eq(gc_box_read_version(v.core, a, 1, got, BIG), 0);
+	end(&v);
+}
+
+Test(gc, keeps_what_an_open_file_has_written)
+{
+	struct core_gc_report r;
+	struct vol v;
+	struct handle *h;
+	uint64_t a, b, seq;
+
+	start(&v, 4);
+	core_release(v.core, make(v.core, "b", &b));
+	version(v.core, b, 7, BIG);
+	h = make(v.core, "a", &a);
+	put(v.core, h, 1, BIG);
+	/* chunks in packs, and no entry names them */
+	{
+		struct content_saved s;
+
+		cr_assert_eq(content_save(h->file->content, &s), 0);
+		content_saved_release(&s);
+	}
+	cr_assert_eq(gc_box_release(v.core, b, 1, 1), 0);
+	cr_assert_eq(gc_box_run(v.core, &r, NULL), 0);
+	cr_assert_gt(r.chunks_leased, 0);
+	memset(got, 0, BIG);
+	cr_assert_eq(core_read(v.core, h, got, BIG, 0), BIG);
+	cr_assert_eq(memcmp(bytes, got, BIG), 0);
+	cr_assert_eq(file_save(v.core, h->file, &seq), 0);
+	core_release(v.core, h);
+	remount(&v);
+	holds(v.core, a, 1, BIG);
+	end(&v);
+}
+
+Test(gc, a_write_of_released_bytes_stores_them_again)
+{
+	struct core_gc_report r;
+	struct vol v;
+	uint64_t a, b;
+
+	start(&v, 5);
+	core_release(v.core, make(v.core, "a", &a));
+	core_release(v.core, make(v.core, "b", &b));
+	version(v.core, a, 1, BIG);
+	version(v.core, a, 2, 1000);
+	cr_assert_eq(gc_box_release(v.core, a, 1, 1), 0);
+	cr_assert_eq(gc_box_run(v.core, &r, NULL), 0);
+	version(v.core, b, 1, BIG);
+	holds(v.core, b, 1, BIG);
+	remount(&v);
+	holds(v.core, b, 1, BIG);
+	end(&v);
+}
+
+Test(gc, a_damaged_record_keeps_its_pack)
+{
+	struct core_gc_report r;
+	struct vol v;
+	uint64_t a, b;
+	struct packfile *f;
+
+	start(&v, 6);
+	core_release(v.core, make(v.core, "a", &a));
+	core_release(v.core, make(v.core, "b", &b));
+	version(v.core, a, 1, BIG);
+	version(v.core, b, 2, BIG);
+	version(v.core, a, 3, 1000);
+	remount(&v);
+	cr_assert_eq(gc_box_release(v.core, a, 1, 1), 0);
+	/* a bit of what b needs */
+	f = packs_after(&v.core->store->packs, 0);
+	for (; f; f = packs_after(&v.core->store->packs, f->number))
+		if (f->end > BIG / 2)
+			cr_assert_eq(
+				vio_sim_flip(v.sim, f->name, f->end * 3 / 4, 3),
+				0);
+	cr_assert_eq(gc_box_run(v.core, &r, NULL), 0);
+	cr_assert_eq(r.packs_kept, 1);
+	cr_assert_eq(r.packs_rewritten, 0);
+	cr_assert_eq(vol_umount(&v), 0);
+	vol_release(&v);
+}
+
+static int stop(void *ctx, const char *part, uint64_t done, uint64_t all)
+{
+	(void)done;
+	(void)all;
+	return strcmp(part, ctx) == 0;
+}
+
+Test(gc, ends_when_asked_to)
+{
+	static char parts[][8] = { "mark", "look", "sweep" };
+	struct core_gc_report r;
+	struct vol v;
+	uint64_t a;
+
+	start(&v, 7);
+	core_release(v.core, make(v.core, "a", &a));
+	version(v.core, a, 1, BIG);
+	version(v.core, a, 2, BIG);
+	cr_assert_eq(gc_box_release(v.core, a, 1, 1), 0);
+	for (int i = 0; i < 3; i++) {
+		const struct core_gc_options o = { .progress = stop,
+						   .ctx = parts[i] };
+
+		vio_sim_advance(v.sim, 1000000000);
+		cr_assert_eq(gc_box_run(v.core, &r, &o), -ECANCELED);
+		holds(v.core, a, 2, BIG);
+		cr_assert_eq(gc_box_damage(v.core), 0);
+	}
+	cr_assert_eq(gc_box_run(v.core, &r, NULL), 0);
+	cr_assert_gt(r.bytes_freed, 0);
+	end(&v);
+}
+
+Test(gc, removed_packs_stay_removed)
+{
+	struct core_gc_report r;
+	struct vol v;
+	uint64_t a, next;
+	struct vio_stat st;
+
+	start(&v, 8);
+	core_release(v.core, make(v.core, "a", &a));
+	version(v.core, a, 1, BIG);
+	version(v.core, a, 2, 100);
+	cr_assert_eq(gc_box_release(v.core, a, 1, 1), 0);
+	cr_assert_eq(vio_sim_copy(v.sim, "packs/00000001.pack", "keep"), 0);
+	cr_assert_eq(gc_box_run(v.core, &r, NULL), 0);
+	cr_assert(packs_is_removed(&v.core->store->packs, 1));
+	next = v.core->store->packs.next;
+	cr_assert_eq(vol_umount(&v), 0);
+	/* its file comes back, and the table of places goes */
+	cr_assert_eq(vio_sim_copy(v.sim, "keep", "packs/00000001.pack"), 0);
+	cr_assert_eq(locations_remove(vio_sim_vio(v.sim)), 0);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(vio_stat(vio_sim_vio(v.sim), "packs/00000001.pack", &st),
+		     -ENOENT);
+	cr_assert_geq(v.core->store->packs.next, next - 1);
+	cr_assert(packs_is_removed(&v.core->store->packs, 1));
+	holds(v.core, a, 2, 100);
+	end(&v);
+}
+
+Test(gc, saves_stay_unless_they_are_given_up)
+{
+	const struct core_gc_options drop = { .drop_saves = true };
+	struct core_gc_report r;
+	struct vol v;
+	struct handle *h;
+	uint64_t a, seq;
+
+	start(&v, 9);
+	h = make(v.core, "a", &a);
+	put(v.core, h, 1, BIG);
+	cr_assert_eq(file_save(v.core, h->file, &seq), 0);
+	put(v.core, h, 2, BIG);
+	cr_assert_eq(file_version(v.core, h->file, ENTRY_REASON_DEMAND), 0);
+	core_release(v.core, h);
+	remount(&v);
+	cr_assert_eq(gc_box_run(v.core, &r, NULL), 0);
+	cr_assert_eq(r.bytes_freed, 0);
+	cr_assert_eq(gc_box_run(v.core, &r, &drop), 0);
+	cr_assert_geq(r.bytes_freed, (uint64_t)BIG * 9 / 10);
+	holds(v.core, a, 2, BIG);
+	end(&v);
+}
+
+Test(gc, a_full_disk_is_where_it_helps)
+{
+	struct core_gc_report r;
+	struct vol v;
+	uint64_t a;
+
+	start(&v, 10);
+	core_release(v.core, make(v.core, "a", &a));
+	for (int i = 1; i <= 4; i++)
+		version(v.core, a, (uint64_t)i, BIG);
+	version(v.core, a, 5, 1000);
+	cr_assert_eq(gc_box_release(v.core, a, 1, 4), 0);
+	remount(&v);
+	vio_sim_set_space(v.sim, 512 << 10);
+	cr_assert_eq(gc_box_run(v.core, &r, NULL), 0);
+	cr_assert_geq(r.bytes_freed, 4ULL * BIG);
+	vio_sim_set_space(v.sim, UINT64_MAX);
+	holds(v.core, a, 5, 1000);
+	end(&v);
+}
