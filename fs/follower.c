@@ -5,6 +5,11 @@
  * replica has.  Every round: compare what may not have been synced there, note
  * the objects that will grow in PROGRESS, append, sync, then the small objects.
  *
+ * Packs that gc removed are deleted on the replica at the end of a round that
+ * copied everything: the list of them was taken before the packs were listed,
+ * so what took their place was copied and synced.  The list itself goes
+ * first, for who restores from the replica.
+ *
  * Bytes in doubt that differ from the store's are written over; a replica
  * whose *synced* bytes go beyond the store's, or end otherwise than the
  * store's, is never written to: then one of the two is an older copy or lost
@@ -80,6 +85,7 @@ struct wants {
 	struct follower *f;
 	struct wanted *v;
 	uint32_t n, cap;
+	struct removed removed; /* as it was at the beginning */
 };
 
 static int want(struct wants *w, const char *name, uint64_t durable, bool whole,
@@ -111,6 +117,7 @@ static void wants_release(struct wants *w)
 	for (uint32_t i = 0; i < w->n; i++)
 		buf_release(&w->v[i].bytes);
 	free(w->v);
+	removed_release(&w->removed);
 }
 
 static int want_object(void *ctx, const char *name, uint64_t durable,
@@ -124,9 +131,9 @@ static int list_wanted(struct follower *f, struct wants *w)
 {
 	struct replicate *r = f->owner;
 	struct packfile *p = NULL;
-	int rc = 0;
+	int rc = packs_removed(&r->o.store->packs, &w->removed);
 
-	if (r->o.objects)
+	if (rc == 0 && r->o.objects)
 		rc = r->o.objects(r->o.ctx, want_object, w);
 	for (uint32_t i = 0; rc == 0 && i < w->n; i++) {
 		if (!w->v[i].whole)
@@ -225,6 +232,14 @@ static int prepare(struct follower *f, const struct wanted *w, uint8_t *scratch,
 	return 0;
 }
 
+static bool is_removed(struct follower *f, const char *name)
+{
+	uint64_t number = pack_number(name);
+
+	return number > 0 &&
+	       packs_is_removed(&f->owner->o.store->packs, number);
+}
+
 static int append_object(struct follower *f, const struct wanted *w,
 			 uint8_t *scratch)
 {
@@ -242,6 +257,8 @@ static int append_object(struct follower *f, const struct wanted *w,
 			n = (size_t)old;
 		got = local_get(f, &file, w->name, o->size, scratch, n);
 
+		if (got == -ENOENT && is_removed(f, w->name))
+			break; /* a moment ago */
 		if (got >= 0 && (size_t)got < n)
 			got = -ERR_SHORT;
 		rc = got < 0 ? (int)got :
@@ -320,7 +337,10 @@ static int prepare_all(struct follower *f, struct wants *w, uint8_t *scratch,
 		if (!grows(&w->v[i]))
 			continue;
 		rc = prepare(f, &w->v[i], scratch, em);
-		if (rc == -ERR_ROLLBACK) {
+		if (rc == -ENOENT && is_removed(f, w->v[i].name)) {
+			w->v[i].skip = true;
+			rc = 0;
+		} else if (rc == -ERR_ROLLBACK) {
 			w->v[i].skip = true;
 			*out_left = rc;
 		} else if (rc < 0) {
@@ -328,6 +348,34 @@ static int prepare_all(struct follower *f, struct wants *w, uint8_t *scratch,
 		}
 	}
 	return follower_progress_save(f);
+}
+
+/* The list of removed packs, if the replica has another one. */
+static int put_removed(struct follower *f, const struct wants *w)
+{
+	struct wanted list = { .name = REMOVED_NAME, .whole = true };
+	int rc = 0;
+
+	removed_encode(&list.bytes, &w->removed);
+	rc = list.bytes.bad ? -ENOMEM : put_whole(f, &list);
+	buf_release(&list.bytes);
+	return rc;
+}
+
+static int remove_packs(struct follower *f, const struct wants *w)
+{
+	int rc = w->removed.n ? put_removed(f, w) : 0;
+
+	for (uint32_t i = f->n; rc == 0 && i-- > 0;) {
+		uint64_t number = pack_number(f->objects[i].name);
+		char name[PACK_NAME_SIZE];
+
+		if (number == 0 || !removed_has(&w->removed, number))
+			continue;
+		pack_name(name, number);
+		rc = follower_remove(f, name);
+	}
+	return rc;
 }
 
 static int copy_all(struct follower *f, struct wants *w, struct errmsg *em)
@@ -349,6 +397,8 @@ static int copy_all(struct follower *f, struct wants *w, struct errmsg *em)
 	for (uint32_t i = 0; rc == 0 && i < w->n; i++)
 		if (w->v[i].whole && !w->v[i].skip)
 			rc = put_whole(f, &w->v[i]);
+	if (rc == 0 && left == 0)
+		rc = remove_packs(f, w);
 	return rc < 0 ? rc : left;
 }
 

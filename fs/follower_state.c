@@ -141,6 +141,26 @@ int follower_sync(struct follower *f)
 	return rc;
 }
 
+int follower_remove(struct follower *f, const char *name)
+{
+	struct follower_object *o = follower_find(f, name);
+	int rc = 0;
+
+	if (!o)
+		return 0;
+	mutex_lock(&f->replica->mu);
+	rc = ops(f)->remove(f->replica->replica, name);
+	mutex_unlock(&f->replica->mu);
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	if (o->open)
+		f->progress_dirty = true;
+	f->n--;
+	memmove(o, o + 1,
+		(size_t)(f->objects + f->n - o) * sizeof(*f->objects));
+	return 0;
+}
+
 /* --- progress --- */
 
 int follower_progress_save(struct follower *f)

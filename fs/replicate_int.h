@@ -71,6 +71,8 @@ struct follower_object *follower_find(const struct follower *f,
 				      const char *name);
 /* Finds or adds; NULL: no memory, or a name too long for us. */
 struct follower_object *follower_object(struct follower *f, const char *name);
+/* Deletes an object of the replica, if it is there, and forgets it. */
+int must_use follower_remove(struct follower *f, const char *name);
 /* Calls on the replica, serialised with the store's repairs. */
 ssize_t must_use follower_read(struct follower *f, const char *name,
 			       uint64_t off, void *p, size_t n);

@@ -2,6 +2,7 @@
  * test_replicate.c - replicas follow, and give back what the store lost.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "fs/pack.h"
 #include "fs/replica.h"
 #include "fs/replicate.h"
-#include "fs/store.h"
+#include "fs/store_int.h"
 #include "tests/sim/prng.h"
 #include "tests/sim/tmp.h"
 #include "tests/sim/vio_sim.h"
@@ -346,6 +347,106 @@ Test(replicate, a_pack_cut_short_gets_its_tail_back)
 	for (uint64_t k = 100; k < 110; k++)
 		cr_assert_eq(check(x.store, k), 0);
 	cr_assert(same_file(x.home, x.away[0], "packs/00000001.pack"));
+	site_free(&x);
+}
+
+static bool any_pack(void *ctx, struct packfile *f)
+{
+	(void)ctx;
+	(void)f;
+	return true;
+}
+
+static bool exists(struct vio_sim *disk, const char *name)
+{
+	struct vio_stat st;
+
+	return vio_stat(vio_sim_vio(disk), name, &st) == 0;
+}
+
+/* Copies a pack's place: gc's other half is tested in test_gc.c. */
+Test(replicate, a_pack_that_gc_removed_goes_and_does_not_come_back)
+{
+	struct site x;
+	struct packfile *f = NULL;
+
+	site_new(&x, 2);
+	put_range(x.store, 0, 50);
+	cr_assert_eq(packs_seal_idle(&x.store->packs, any_pack, NULL), 0);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	put_range(x.store, 50, 60);
+	f = packs_find(&x.store->packs, 1);
+	/* the second replica's disk is away meanwhile */
+	vio_sim_fail(x.away[1], VIO_SIM_ANY, 1, EIO, true);
+	cr_assert_eq(packs_remove(&x.store->packs, &f, 1), 0);
+	cr_assert_lt(replicate_step(x.follow), 0);
+	cr_assert(!exists(x.away[0], "packs/00000001.pack"));
+	cr_assert(exists(x.away[0], "packs/00000002.pack"));
+	cr_assert(exists(x.away[0], "packs/removed"));
+	vio_sim_fail(x.away[1], 0, 0, EIO, false);
+	cr_assert(exists(x.away[1], "packs/00000001.pack"));
+	/* it comes back, and with it the pack: not into the store */
+	site_close(&x);
+	site_open(&x, 2);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	cr_assert_eq(store_restore_missing(x.store, true), 0);
+	cr_assert(!exists(x.home, "packs/00000001.pack"));
+	cr_assert(!exists(x.away[1], "packs/00000001.pack"));
+	cr_assert(exists(x.away[1], "packs/removed"));
+	for (uint64_t k = 50; k < 60; k++)
+		cr_assert_eq(check(x.store, k), 0);
+	cr_assert_eq(check(x.store, 1), -ERR_MISSING_CHUNK);
+	site_free(&x);
+}
+
+Test(replicate, a_replica_keeps_a_pack_until_it_has_what_took_its_place)
+{
+	struct site x;
+	struct packfile *f = NULL;
+
+	site_new(&x, 1);
+	put_range(x.store, 0, 50);
+	cr_assert_eq(packs_seal_idle(&x.store->packs, any_pack, NULL), 0);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	/* at every change of the round that follows, the disk is lost */
+	put_range(x.store, 0, 60);
+	f = packs_find(&x.store->packs, 1);
+	atomic_store(&f->condemned, true);
+	put_range(x.store, 0, 50); /* anew: the old ones are condemned */
+	cr_assert_eq(packs_remove(&x.store->packs, &f, 1), 0);
+	for (uint64_t at = 1;; at++) {
+		struct vio_sim *disk = vio_sim_clone(x.away[0]);
+		struct vio_sim *was = x.away[0];
+		bool old = false, fresh = false;
+		struct prng p;
+
+		vio_sim_stop_at(was, at);
+		(void)!replicate_step(x.follow);
+		if (!vio_sim_stopped(was)) {
+			vio_sim_free(disk);
+			break;
+		}
+		prng_init(&p, at);
+		cr_assert_eq(replicate_remove(x.follow, "first"), 0);
+		vio_sim_crash(was, &p);
+		old = exists(was, "packs/00000001.pack");
+		fresh = exists(was, "packs/00000002.pack");
+		cr_assert(old || fresh, "cut at %lu", (unsigned long)at);
+		if (!old) {
+			struct vio_stat a = { 0 };
+
+			cr_assert_eq(vio_stat(vio_sim_vio(was),
+					      "packs/00000002.pack", &a),
+				     0);
+			cr_assert_geq(a.size, packfile_durable(packs_find(
+						      &x.store->packs, 2)));
+		}
+		/* on from where it was before */
+		vio_sim_free(was);
+		x.away[0] = disk;
+		add(&x, 0);
+	}
+	cr_assert(!exists(x.away[0], "packs/00000001.pack"));
 	site_free(&x);
 }
 
