@@ -33,6 +33,15 @@ void buf_clear(struct buf *b)
 		b->p[0] = '\0';
 }
 
+void buf_cut(struct buf *b, size_t n)
+{
+	assert(n <= b->n);
+	b->n = n;
+	b->bad = false;
+	if (b->p != NULL)
+		b->p[n] = '\0';
+}
+
 /* Makes room for n more bytes and the NUL; false and bad when it cannot. */
 static bool reserve(struct buf *b, size_t n)
 {

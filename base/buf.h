@@ -30,6 +30,8 @@ enum { BUF_MAX_DEFAULT = 1 << 30 };
 void buf_release(struct buf *b);
 /* Keeps the memory, drops the bytes, clears bad. */
 void buf_clear(struct buf *b);
+/* Back to its first n bytes (n <= b->n); clears bad. */
+void buf_cut(struct buf *b, size_t n);
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_addc(struct buf *b, char c);
 void buf_adds(struct buf *b, const char *s);

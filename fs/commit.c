@@ -52,6 +52,12 @@ static void fail_locked(struct commit *c, int rc, const char *what)
 		  c->words);
 }
 
+/* No room on the disk or in memory: nothing is broken, later it may go well. */
+static bool is_soft(int rc)
+{
+	return rc == -ENOSPC || rc == -ENOMEM;
+}
+
 int commit_failed(struct commit *c)
 {
 	int rc;
@@ -121,8 +127,8 @@ int commit_admit(struct commit *c)
 	mutex_lock(&c->t->mu);
 	while (!rc && !c->failed && !c->o.no_threads && !c->stop &&
 	       c->next_seq - 1 - c->applied_seq >= LIMIT_UNAPPLIED)
-		if (c->retry || c->index_full)
-			rc = -ENOSPC; /* no end to that wait */
+		if (c->soft || c->index_soft) /* no end to that wait */
+			rc = c->soft ? c->soft : c->index_soft;
 		else
 			cond_wait(&c->changed, &c->t->mu);
 	if (c->failed)
@@ -162,6 +168,21 @@ static uint32_t take_locked(struct commit *c, struct pend **out)
 	return n;
 }
 
+/* They could not even be made a batch. */
+static void put_pends_back_locked(struct commit *c, struct pend *first,
+				  uint32_t n) requires_capability(&c->t->mu)
+{
+	struct pend *last = first;
+
+	while (last->next)
+		last = last->next;
+	last->next = c->head;
+	if (!c->head)
+		c->tail = &last->next;
+	c->head = first;
+	c->queued += n;
+}
+
 /* --- waiters --- */
 
 static struct waiter *ripe_locked(struct commit *c, int *rc)
@@ -169,7 +190,7 @@ static struct waiter *ripe_locked(struct commit *c, int *rc)
 {
 	struct waiter **at = &c->waiters, *ripe = NULL;
 
-	*rc = c->failed ? -ERR_STICKY : c->retry ? -ENOSPC : 0;
+	*rc = c->failed ? -ERR_STICKY : c->soft;
 	while (*at) {
 		struct waiter *w = *at;
 
@@ -275,8 +296,8 @@ int commit_index(struct commit *c, uint64_t seq)
 	while (!rc && c->applied_seq < seq) {
 		if (c->failed || c->stop)
 			rc = -ERR_STICKY;
-		else if (c->index_full)
-			rc = -ENOSPC;
+		else if (c->index_soft)
+			rc = c->index_soft;
 		else
 			cond_wait(&c->changed, &c->t->mu);
 	}
@@ -302,8 +323,8 @@ static int commit_batch(struct commit *c, struct batch *b)
 	if (rc < 0)
 		return rc;
 	rc = ledger_root(c->o.ledger, &size, &b->root);
-	if (rc < 0)
-		return rc;
+	if (rc < 0) /* durable: it must not be tried again */
+		return is_soft(rc) ? -EIO : rc;
 	assert(size == b->seal + 1); /* one writer */
 	return 0;
 }
@@ -327,6 +348,17 @@ static void committed_locked(struct commit *c, struct batch *b)
 	cond_broadcast(&c->changed);
 }
 
+static void drop_batches(struct commit *c, struct batch *b)
+{
+	struct batch *next;
+
+	for (; b; b = next) {
+		next = b->next;
+		commit_batch_drop_pends(c, b);
+		commit_batch_free(b);
+	}
+}
+
 /* One batch; false when there was nothing to do. t->mu held, given up. */
 static bool commit_round_locked(struct commit *c) requires_capability(&c->t->mu)
 {
@@ -343,26 +375,27 @@ static bool commit_round_locked(struct commit *c) requires_capability(&c->t->mu)
 		return false;
 	mutex_unlock(&c->t->mu);
 	if (!b)
-		rc = commit_batch_build(&b, c, pends, n);
+		rc = commit_batch_begin(&b, c, pends, n);
+	if (!rc)
+		rc = commit_batch_build(c, b);
 	if (!rc)
 		rc = commit_batch(c, b);
 	mutex_lock(&c->t->mu);
 	c->retry = NULL;
+	c->soft = 0;
 	if (!rc) {
 		committed_locked(c, b);
-	} else if (rc == -ENOSPC && b) {
-		c->retry = b; /* nothing was written: soft */
-		c->retry_ns = vio_mono_ns(c->o.vio);
-		cond_broadcast(&c->changed);
 	} else {
-		fail_locked(c, rc, "the ledger cannot be written");
-		if (!b) /* leave what could not be hashed to nobody */
-			b = calloc(1, sizeof(*b));
-		if (b) {
-			if (!b->pends)
-				b->pends = pends;
-			commit_batch_drop_pends(c, b);
-			commit_batch_free(b);
+		c->retry = b;
+		if (!b)
+			put_pends_back_locked(c, pends, n);
+		if (is_soft(rc)) { /* nothing was written */
+			c->soft = rc;
+			c->retry_ns = vio_mono_ns(c->o.vio);
+			cond_broadcast(&c->changed);
+		} else {
+			fail_locked(c, rc, "the ledger cannot be written");
+			drop_batches(c, take(c->retry));
 		}
 	}
 	tell_locked(c);
@@ -373,7 +406,7 @@ static int64_t linger_locked(struct commit *c) requires_capability(&c->t->mu)
 {
 	int64_t now = vio_mono_ns(c->o.vio);
 
-	if (c->retry)
+	if (c->soft)
 		return c->retry_ns + RETRY_MS * NS_PER_MS - now;
 	if (!c->head)
 		return LINGER_MS * NS_PER_MS * 10;
@@ -393,8 +426,8 @@ static void commit_main(void *arg)
 		if (c->failed)
 			tell_locked(c);
 		if (wait_ns > 0 || c->failed) {
-			if (c->retry && c->stop)
-				break; /* a full disk to the end */
+			if (c->soft && c->stop)
+				break; /* no room to the end */
 			cond_timedwait_ns(&c->work, &c->t->mu,
 					  wait_ns > 0 ? wait_ns :
 							NS_PER_MS * LINGER_MS);
@@ -475,15 +508,15 @@ static bool apply_round_locked(struct commit *c) requires_capability(&c->t->mu)
 		c->to_apply_tail = &c->to_apply;
 	mutex_unlock(&c->t->mu);
 	rc = apply_batches(c, first);
-	for (; first && rc != -ENOSPC; first = next) {
+	for (; first && !is_soft(rc); first = next) {
 		next = first->next;
 		commit_batch_free(first);
 	}
 	if (rc >= 0)
 		itable_applied(c->t, seq);
 	mutex_lock(&c->t->mu);
-	c->index_full = rc == -ENOSPC;
-	if (c->index_full)
+	c->index_soft = is_soft(rc) ? rc : 0;
+	if (c->index_soft)
 		put_back_locked(c, first, at);
 	else if (rc < 0)
 		fail_locked(c, rc, "the index cannot be written");
@@ -496,7 +529,7 @@ static bool apply_round_locked(struct commit *c) requires_capability(&c->t->mu)
 /* Nothing is left to apply, or what is must wait for the next mount. */
 static bool applied(const struct commit *c)
 {
-	return c->applied_seq == c->committed_seq || c->index_full;
+	return c->applied_seq == c->committed_seq || c->index_soft;
 }
 
 /*
@@ -557,8 +590,8 @@ static int settle_round(struct commit *c)
 	};
 	int rc = ledger_settle(c->o.ledger, 64, &ops);
 
-	/* a full disk: the WAL keeps it, try again later */
-	return rc == -ENOSPC ? 0 : rc;
+	/* no room: the WAL keeps it, try again later */
+	return is_soft(rc) ? 0 : rc;
 }
 
 static int checkpoint_round(struct commit *c, bool now)
@@ -572,7 +605,7 @@ static int checkpoint_round(struct commit *c, bool now)
 		return 0;
 	rc = ledger_checkpoint(c->o.ledger, NULL);
 	c->checkpoint_ns = mono;
-	return rc == -ENOSPC ? 0 : rc < 0 ? rc : 1;
+	return is_soft(rc) ? 0 : rc < 0 ? rc : 1;
 }
 
 static void settle_main(void *arg)
@@ -670,17 +703,6 @@ static void stop_threads(struct commit *c, bool abandon)
 	thread_join(&c->apply_thread);
 }
 
-static void drop_batches(struct commit *c, struct batch *b)
-{
-	struct batch *next;
-
-	for (; b; b = next) {
-		next = b->next;
-		commit_batch_drop_pends(c, b);
-		commit_batch_free(b);
-	}
-}
-
 static void commit_free(struct commit *c)
 {
 	struct batch rest = { .pends = c->head };
@@ -713,8 +735,9 @@ int commit_close(struct commit *c, struct errmsg *em)
 	if (c->failed)
 		rc = errmsg_set(em, c->failed, "%s", c->words);
 	else if (c->head || c->retry)
-		rc = errmsg_set(em, -ENOSPC,
-				"the disk is full: %llu entries are not saved",
+		rc = errmsg_set(em, c->soft ? c->soft : -ENOSPC,
+				"%s: %llu entries are not saved",
+				err_text(c->soft ? c->soft : -ENOSPC),
 				(unsigned long long)(c->next_seq - 1 -
 						     c->committed_seq));
 	while (!rc) {

@@ -4,7 +4,7 @@
  *
  * Invariants: (1) An entry's references are hashed before it: the queue is in
  * order.  (2) What is hashed once is never hashed again: a batch that meets
- * a full disk is kept and sealed again as it is.
+ * a full disk, or no memory, is kept and goes on later as it is.
  *
  * Threads: the commit thread, no lock held; it alone touches inode.last.
  */
@@ -67,90 +67,114 @@ static void fill_references(struct pend *p)
 	}
 }
 
-static int add_chunk(struct batch *b, const struct chunk *k)
+static int chunks_room(struct batch *b, size_t n)
 {
-	struct ledger_chunk *v = b->chunks;
+	uint32_t cap = b->cap_chunks ? b->cap_chunks : 64;
+	struct ledger_chunk *v;
 
-	if (b->n_chunks == b->cap_chunks) {
-		uint32_t cap = b->cap_chunks ? 2 * b->cap_chunks : 64;
-
-		v = realloc(v, cap * sizeof(*v));
-		if (!v)
-			return -ENOMEM;
-		b->chunks = v;
-		b->cap_chunks = cap;
-	}
-	v[b->n_chunks++] = (struct ledger_chunk){
-		.id = k->id,
-		.type = k->type,
-		.codec = k->codec,
-		.raw_len = k->raw_len,
-		.stored_len = k->stored_len,
-		.stored = k->stored,
-	};
+	while (cap < b->n_chunks + n)
+		cap *= 2;
+	if (cap == b->cap_chunks)
+		return 0;
+	v = reallocarray(b->chunks, cap, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	b->chunks = v;
+	b->cap_chunks = cap;
 	return 0;
 }
 
-static int build_one(struct commit *c, struct batch *b, struct pend *p,
-		     const uint8_t salt[16], size_t *at)
+/* The store gives each chunk to one frame: what is asked for must go there. */
+static void add_chunks(struct commit *c, struct batch *b, const struct pend *p)
+{
+	for (size_t i = 0; i < p->n_staged; i++) {
+		const struct chunk *k = store_frame(c->o.store, &p->staged[i]);
+
+		if (!k)
+			continue;
+		b->chunks[b->n_chunks++] = (struct ledger_chunk){
+			.id = k->id,
+			.type = k->type,
+			.codec = k->codec,
+			.raw_len = k->raw_len,
+			.stored_len = k->stored_len,
+			.stored = k->stored,
+		};
+	}
+}
+
+/* What can fail comes first: (2) holds of an entry as of a batch. */
+static int build_one(struct commit *c, struct batch *b, struct pend *p)
 {
 	struct ledger_entry *e = &b->entries[b->n];
-	int rc;
+	size_t at = b->bytes.n;
+	int rc = p->n_staged ? chunks_room(b, p->n_staged) : 0;
 
 	fill_references(p);
-	*at = b->bytes.n;
-	rc = entry_store(&b->bytes, &e->leaf, &p->e, salt);
-	if (rc < 0)
+	if (rc >= 0)
+		rc = entry_store(&b->bytes, &e->leaf, &p->e,
+				 b->salts + 16 * (size_t)b->n);
+	if (rc >= 0 && b->bytes.bad)
+		rc = -ENOMEM;
+	if (rc < 0) {
+		buf_cut(&b->bytes, at);
 		return rc;
-	e->len = (uint32_t)(b->bytes.n - *at);
+	}
+	add_chunks(c, b, p);
+	b->at[b->n] = at;
+	e->len = (uint32_t)(b->bytes.n - at);
 	leafcell_set(p->cell, &e->leaf);
 	if (p->inode) {
 		p->inode->last = e->leaf;
 		p->inode->last_set = true;
-	}
-	for (size_t i = 0; i < p->n_staged; i++) {
-		const struct chunk *k = store_frame(c->o.store, &p->staged[i]);
-
-		rc = k ? add_chunk(b, k) : 0;
-		if (rc < 0)
-			return rc;
 	}
 	b->n++;
 	b->last_seq = p->seq;
 	return 0;
 }
 
-int commit_batch_build(struct batch **out, struct commit *c, struct pend *pends,
+int commit_batch_begin(struct batch **out, struct commit *c, struct pend *pends,
 		       uint32_t n)
 {
 	struct batch *b = calloc(1, sizeof(*b));
-	autofree uint8_t *salts = malloc(16 * (size_t)n);
-	autofree size_t *at = calloc(n, sizeof(*at));
 	int rc = -ENOMEM;
 
-	if (!b || !salts || !at)
-		goto fail;
-	b->pends = pends;
+	if (!b)
+		return rc;
+	b->n_all = n;
+	b->salts = malloc(16 * (size_t)n);
+	b->at = calloc(n, sizeof(*b->at));
 	b->entries = calloc(n, sizeof(*b->entries));
-	if (!b->entries)
-		goto fail;
-	rc = vio_random(c->o.vio, salts, 16 * (size_t)n);
-	for (struct pend *p = pends; p && rc >= 0; p = p->next)
-		rc = build_one(c, b, p, salts + 16 * (size_t)b->n, &at[b->n]);
-	if (rc >= 0 && b->bytes.bad)
-		rc = -ENOMEM;
-	if (rc < 0)
-		goto fail;
-	assert(b->n == n);
-	for (uint32_t i = 0; i < n; i++)
-		b->entries[i].bytes = b->bytes.p + at[i];
+	if (b->salts && b->at && b->entries)
+		rc = vio_random(c->o.vio, b->salts, 16 * (size_t)n);
+	if (rc < 0) {
+		commit_batch_free(b);
+		return rc;
+	}
+	b->pends = pends;
 	*out = b;
 	return 0;
-fail:
-	if (b)
-		b->pends = NULL; /* the caller's still */
-	commit_batch_free(b);
-	return rc;
+}
+
+int commit_batch_build(struct commit *c, struct batch *b)
+{
+	struct pend *p = b->pends;
+	int rc = 0;
+
+	if (!b->at)
+		return 0; /* it was built before */
+	for (uint32_t i = 0; i < b->n; i++)
+		p = p->next;
+	for (; p && rc >= 0; p = p->next)
+		rc = build_one(c, b, p);
+	if (rc < 0)
+		return rc;
+	assert(b->n == b->n_all);
+	for (uint32_t i = 0; i < b->n; i++)
+		b->entries[i].bytes = b->bytes.p + b->at[i];
+	free(take(b->salts));
+	free(take(b->at));
+	return 0;
 }
 
 void commit_batch_drop_pends(struct commit *c, struct batch *b)
@@ -173,6 +197,8 @@ void commit_batch_free(struct batch *b)
 	assert(!b->pends);
 	buf_release(&b->bytes);
 	free(b->entries);
+	free(b->salts);
+	free(b->at);
 	free(b->chunks);
 	free(b);
 }

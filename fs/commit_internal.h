@@ -16,7 +16,10 @@ struct batch {
 	struct pend *pends; /* until committed */
 	struct buf bytes;   /* stored entries, one after the other */
 	struct ledger_entry *entries;
-	uint32_t n;
+	uint32_t n, n_all; /* hashed so far, and in the end */
+	/* while it is built */
+	uint8_t *salts;
+	size_t *at; /* of each entry in bytes */
 	struct ledger_chunk *chunks;
 	uint32_t n_chunks, cap_chunks;
 	uint64_t last_seq;
@@ -48,11 +51,16 @@ struct commit {
 	int64_t oldest_ns; /* when the head was queued (monotonic) */
 	struct waiter *waiters;
 	struct batch *to_apply, **to_apply_tail;
-	struct batch *retry; /* hashed, but the disk was full */
+	struct batch *retry; /* hashed in part or whole, and not written */
+	/*
+	 * -ENOSPC, -ENOMEM: the last round met no room and wrote nothing; 0.
+	 * The next one is not before retry_ns and half a second.
+	 */
+	int soft;
 	int64_t retry_ns;
 	int64_t apply_ns;	/* when the first of to_apply came */
 	unsigned index_waiters; /* who wants the index to have it all */
-	bool index_full;	/* to_apply waits for room on the disk */
+	int index_soft; /* to_apply waits for room, on disk or in memory */
 	int failed;
 	char words[256];
 	bool stop, abandon;
@@ -62,9 +70,11 @@ struct commit {
 	struct thread commit_thread, apply_thread, settle_thread;
 };
 
-/* Hashes and encodes pends (a list of n, taken over). NULL + *rc on error */
-int must_use commit_batch_build(struct batch **out, struct commit *c,
+/* A batch of pends (a list of n, taken over unless it fails). */
+int must_use commit_batch_begin(struct batch **out, struct commit *c,
 				struct pend *pends, uint32_t n);
+/* Hashes and encodes what is not; after -ENOMEM it can go on from there. */
+int must_use commit_batch_build(struct commit *c, struct batch *b);
 void commit_batch_free(struct batch *b);
 /* Frees the pends; t->mu held. */
 void commit_batch_drop_pends(struct commit *c, struct batch *b);

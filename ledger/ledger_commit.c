@@ -204,11 +204,14 @@ int ledger_commit(struct ledger *l, struct ledger_frame *f)
 	mutex_unlock(&l->seal_mu);
 	if (rc < 0)
 		goto unlock;
-	rc = wal_append(l->wal, &f->bytes, f->len, f->index);
+	rc = tile_store_room(l->tiles, (uint32_t)f->seal.n);
+	if (rc == 0)
+		rc = wal_append(l->wal, &f->bytes, f->len, f->index);
 	if (rc == 0)
 		rc = accept_frame(l, f);
 	committed = rc == 0;
-	if (rc < 0 && rc != -ENOSPC && rc != -ERR_LIMIT)
+	/* of these nothing was written, and the same may go well later */
+	if (rc < 0 && rc != -ENOSPC && rc != -ENOMEM && rc != -ERR_LIMIT)
 		ledger_fail(l, rc);
 unlock:
 	mutex_unlock(&l->commit_mu);

@@ -62,25 +62,55 @@ uint64_t tile_store_size(struct tile_store *t)
 	return size;
 }
 
+static int edge_room(struct edge *e)
+{
+	size_t cap = e->cap ? 2 * e->cap : TILE_WIDTH;
+	struct digest *v;
+
+	if (e->n < e->cap)
+		return 0;
+	v = reallocarray(e->h, cap, sizeof(*v));
+	if (v == NULL)
+		return -ENOMEM;
+	e->h = v;
+	e->cap = cap;
+	return 0;
+}
+
 static int push_locked(struct tile_store *t, int l, const struct digest *h)
 {
 	struct edge *e = &t->edge[l];
 	struct digest up;
+	int rc = edge_room(e);
 
-	if (e->n == e->cap) {
-		size_t cap = e->cap ? 2 * e->cap : TILE_WIDTH;
-		struct digest *v = reallocarray(e->h, cap, sizeof(*v));
-
-		if (v == NULL)
-			return -ENOMEM;
-		e->h = v;
-		e->cap = cap;
-	}
+	if (rc < 0)
+		return rc;
 	e->h[e->n++] = *h;
 	if ((e->first + e->n) % TILE_WIDTH != 0 || l + 1 == LEVELS)
 		return 0;
 	merkle_root_of(&up, e->h + e->n - TILE_WIDTH, TILE_WIDTH);
 	return push_locked(t, l + 1, &up);
+}
+
+int tile_store_room(struct tile_store *t, uint32_t n)
+{
+	size_t had;
+	int rc = 0;
+
+	mutex_lock(&t->mu);
+	had = t->bundle.n;
+	if (buf_grow(&t->bundle, (size_t)n + 2) == NULL)
+		rc = -ENOMEM;
+	buf_cut(&t->bundle, had); /* what was there is there still */
+	for (int l = 0; rc == 0 && l < LEVELS; l++) {
+		struct edge *e = &t->edge[l];
+
+		rc = edge_room(e);
+		if ((e->first + e->n + 1) % TILE_WIDTH != 0)
+			break; /* nothing goes up from here */
+	}
+	mutex_unlock(&t->mu);
+	return rc;
 }
 
 int tile_store_append(struct tile_store *t, const uint8_t *seal, uint32_t n,

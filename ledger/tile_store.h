@@ -39,6 +39,8 @@ typedef int tile_store_seal_fn(void *ctx, struct buf *scratch,
 int must_use tile_store_load(struct tile_store *t, uint64_t size,
 			     tile_store_seal_fn *seal, void *ctx);
 void tile_store_clear(struct tile_store *t);
+/* Room in memory for one such seal more: then adding it cannot fail. */
+int must_use tile_store_room(struct tile_store *t, uint32_t n);
 /* Adds a seal and its leaf hash. */
 int must_use tile_store_append(struct tile_store *t, const uint8_t *seal,
 			       uint32_t n, const struct digest *leaf);

@@ -250,6 +250,12 @@ int wal_append(struct wal *w, struct buf *frame, uint32_t len, uint64_t index)
 			return rc;
 		s = current(w);
 	}
+	/* what is written can no longer fail for want of memory */
+	mutex_lock(&w->mu);
+	rc = wal_segment_room(s);
+	mutex_unlock(&w->mu);
+	if (rc < 0)
+		return rc;
 	frame_stamp(frame->p, len, s->epoch);
 	rc = vio_pwrite(s->file, frame->p, need, s->end_at);
 	if (rc == 0)

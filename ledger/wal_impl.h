@@ -50,6 +50,8 @@ struct wal {
 /* Reads headers and frames of every file in wal/ into w. */
 int must_use wal_scan(struct wal *w, struct errmsg *em);
 void wal_segment_free(struct wal_segment *s);
+/* Room in memory for one frame more: then noting it cannot fail. */
+int must_use wal_segment_room(struct wal_segment *s);
 /* Notes a frame of s at s->end_at. */
 int must_use wal_segment_add(struct wal_segment *s, uint32_t len);
 /* A new file of zeros.  -ENOSPC leaves nothing behind. */

@@ -25,7 +25,7 @@ void wal_segment_free(struct wal_segment *s)
 	free(s);
 }
 
-int wal_segment_add(struct wal_segment *s, uint32_t len)
+int wal_segment_room(struct wal_segment *s)
 {
 	if (s->n == s->cap) {
 		uint32_t cap = s->cap ? 2 * s->cap : 256;
@@ -36,6 +36,15 @@ int wal_segment_add(struct wal_segment *s, uint32_t len)
 		s->pages = v;
 		s->cap = cap;
 	}
+	return 0;
+}
+
+int wal_segment_add(struct wal_segment *s, uint32_t len)
+{
+	int rc = wal_segment_room(s);
+
+	if (rc < 0)
+		return rc;
 	s->pages[s->n++] = (uint32_t)(s->end_at / WAL_PAGE);
 	s->end_at += wal_pad(len);
 	return 0;

@@ -4,7 +4,6 @@
  * nothing acknowledged is lost, the version made afterwards is the canonical
  * one, and all room is given back.
  */
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,41 +12,9 @@
 #include "base/vio.h"
 #include "fs/content.h"
 #include "fs/store.h"
+#include "tests/sim/alloc.h"
 #include "tests/sim/model_content.h"
 #include "tests/sim/tmp.h"
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-
-static atomic_long left; /* allocations until one fails; < 0: none does */
-static atomic_bool failed;
-
-static bool fails(void)
-{
-	if (atomic_load(&left) < 0 || atomic_fetch_sub(&left, 1) != 0)
-		return false;
-	atomic_store(&failed, true);
-	return true;
-}
-
-void *__wrap_malloc(size_t n)
-{
-	return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	return fails() ? NULL : __real_realloc(p, n);
-}
 
 #define must(cond)                                                      \
 	do {                                                            \
@@ -71,12 +38,12 @@ struct run {
 
 static void settle(struct run *r, const struct digest *id, size_t n)
 {
-	long keep = atomic_exchange(&left, -1); /* not content's business */
+	uint64_t keep = alloc_stop(); /* not content's business */
 
 	for (size_t i = 0; i < n; i++)
 		(void)store_frame(r->store, &id[i]);
 	must(store_settle(r->store, id, n) == 0);
-	atomic_store(&left, keep);
+	alloc_fail(keep, false);
 }
 
 /* What failed may have been done in part: zeros or the bytes. */
@@ -164,17 +131,17 @@ static bool one(long nth, struct vio *vio, struct store *store)
 	model_content_fill(&prng, r.src, MAX);
 	must(content_pool_open(&r.pool, &po) == 0);
 	must(content_open(&r.c, r.pool, &digest_zero, 0) == 0);
-	atomic_store(&failed, false);
-	atomic_store(&left, nth);
+	alloc_begin();
+	alloc_fail((uint64_t)nth + 1, false);
 	work(&r);
-	atomic_store(&left, -1);
+	(void)alloc_stop();
 	check(&r);
 	content_close(r.c);
 	must(content_pool_dirty(r.pool) == 0);
 	content_pool_close(r.pool);
 	free(r.p);
 	free(r.src);
-	return atomic_load(&failed);
+	return alloc_failed();
 }
 
 int main(void)
@@ -186,7 +153,7 @@ int main(void)
 	struct tmp tmp;
 	long n = 0;
 
-	atomic_store(&left, -1);
+	(void)alloc_stop();
 	tmp_init(&tmp);
 	must(vio_posix_open(&vio, tmp.path) == 0);
 	so.vio = vio;

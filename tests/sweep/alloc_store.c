@@ -4,7 +4,6 @@
  * read-only, what was flushed is there, and nothing leaks (asan).
  */
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,44 +13,10 @@
 #include "fs/replica.h"
 #include "fs/replicate.h"
 #include "fs/store.h"
+#include "tests/sim/alloc.h"
 #include "tests/sim/tmp.h"
 
 enum { CHUNKS = 6, SMALL = 3, SIZE = 20000 };
-
-static atomic_long countdown; /* 0: does not fail */
-static atomic_bool struck;
-
-/* what the linker's --wrap calls instead */
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-
-static bool strikes(void)
-{
-	if (atomic_load(&countdown) == 0 ||
-	    atomic_fetch_sub(&countdown, 1) != 1)
-		return false;
-	atomic_store(&struck, true);
-	return true;
-}
-
-void *__wrap_malloc(size_t n)
-{
-	return strikes() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return strikes() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	return strikes() ? NULL : __real_realloc(p, n);
-}
 
 static void expect(bool ok, long n, const char *what)
 {
@@ -208,10 +173,10 @@ int main(void)
 		vio_free(v);
 		expect(vio_posix_open(&v, path) == 0, n, "tmp");
 		snprintf(path, sizeof(path), "%s/replica", t.path);
-		atomic_store(&struck, false);
-		atomic_store(&countdown, ++n);
+		alloc_begin();
+		alloc_fail((uint64_t)++n, false);
 		work(&d, v, path, n);
-		atomic_store(&countdown, 0);
+		alloc_stop();
 		o.vio = v;
 		expect(store_open(&s, &o, NULL) == 0, n, "open again");
 		for (unsigned k = 0; d.flushed && k < CHUNKS; k++)
@@ -221,7 +186,7 @@ int main(void)
 		store_close(s);
 		vio_free(v);
 		tmp_release(&t);
-	} while (atomic_load(&struck));
+	} while (alloc_failed());
 	expect(n > 50, n, "too few allocations to be true");
 	printf("%ld allocations failed in turn\n", n - 1);
 	return 0;
