@@ -5,7 +5,9 @@
  * A name's cookie never changes, so a listing that goes on after `cookie` is
  * stable under creations, renames and removals.  The names in memory are
  * copied first, then the index is read: what is applied in between shows in
- * both and is taken once.
+ * both and is taken once.  A name that was changed before the listing and is
+ * applied after the index was read is still in memory, which overrules; if it
+ * has been evicted already, the page is read again.
  */
 #include <dirent.h>
 #include <stdlib.h>
@@ -28,6 +30,7 @@ struct entry_copy {
 struct page {
 	struct core *c;
 	uint64_t dir, parent, after;
+	uint64_t applied;	/* by the index when memory was looked at */
 	struct entry_copy *mem; /* unapplied names after `after`, by cookie */
 	size_t n_mem;
 	struct entry_copy *db;
@@ -61,6 +64,7 @@ static int memory_op(struct core *c, struct itable_tx *tx, void *arg)
 	if (!core_is_dir(dir))
 		return -ENOTDIR;
 	p->parent = dir->row.parent;
+	p->applied = c->t.applied;
 	p->n_mem = 0;
 	for (struct link *l = dir->names.next;
 	     l != &dir->names && p->n_mem < PAGE; l = l->next) {
@@ -84,10 +88,13 @@ static int add_db(void *ctx, const struct name_row *row, const char *name,
 
 /*
  * What memory says now about the names that the index gave: removed, moved
- * to another cookie (then it comes later), or another inode (exchanged).
+ * to another cookie (then it comes later), or another inode (replaced).
+ * False: one that the index did not know as it was may be forgotten here.
  */
-static void overrule(struct page *p)
+static bool overrule(struct page *p)
 {
+	bool sure;
+
 	mutex_lock(&p->c->t.mu);
 	for (size_t i = 0; i < p->n_db; i++) {
 		struct entry_copy *e = &p->db[i];
@@ -96,13 +103,15 @@ static void overrule(struct page *p)
 		if (e->removed)
 			continue;
 		n = itable_find_name(&p->c->t, p->dir, e->name, e->len);
-		if (!n || !n->dirty)
+		if (!n)
 			continue;
 		e->removed = !n->row.ino || n->row.cookie != e->cookie;
 		e->ino = n->row.ino;
 		e->mode = n->row.mode;
 	}
+	sure = p->c->t.evicted_seq <= p->applied;
 	mutex_unlock(&p->c->t.mu);
+	return sure;
 }
 
 static int give(struct page *p, const struct entry_copy *e, bool plus,
@@ -166,7 +175,8 @@ static int list_names(struct page *p, bool plus, core_dir_fn *fn, void *ctx)
 		core_reader_give(p->c, r);
 		if (rc < 0)
 			return rc;
-		overrule(p);
+		if (!overrule(p))
+			continue;
 		if (p->n_db == PAGE)
 			bound = p->db[PAGE - 1].cookie;
 		if (p->n_mem == PAGE && p->mem[PAGE - 1].cookie < bound)

@@ -216,6 +216,8 @@ static void evict_name(struct itable *t, struct name *n)
 	struct name **at = name_bucket(t, n->row.parent, n->name, n->len);
 
 	assert(!n->dirty);
+	if (t->evicted_seq < n->dirty_seq)
+		t->evicted_seq = n->dirty_seq;
 	while (*at != n)
 		at = &(*at)->hash_next;
 	*at = n->hash_next;

@@ -96,6 +96,7 @@ struct itable {
 	uint64_t seq;		    /* of the entry being applied */
 	uint64_t creating;	    /* its new inode: no use to look for it */
 	uint64_t applied;	    /* by the index */
+	uint64_t evicted_seq; /* newest change of a name that was evicted */
 };
 
 enum itable_need_kind { NEED_NONE, NEED_INODE, NEED_NAME, NEED_XATTRS };

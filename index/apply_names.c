@@ -417,6 +417,7 @@ static int rename_exchange(struct apply_ctx *c, struct rename *m)
 static int rename_move(struct apply_ctx *c, struct rename *m)
 {
 	struct inode_row *row = c->row;
+	uint64_t cookie = m->name2.cookie;
 	bool gone = false;
 
 	if (m->other) {
@@ -427,9 +428,10 @@ static int rename_move(struct apply_ctx *c, struct rename *m)
 	}
 	apply_try(name_del(c, m->dir1->ino, &m->b->old_name));
 	m->dir1->nchild--;
-	apply_try(name_put(c, m->dir2, row, m->dir2->next_cookie,
-			   &m->b->new_name));
-	m->dir2->next_cookie++;
+	/* a name that is replaced stays where it is in a listing */
+	if (!m->other)
+		cookie = m->dir2->next_cookie++;
+	apply_try(name_put(c, m->dir2, row, cookie, &m->b->new_name));
 	m->dir2->nchild++;
 	if (apply_is_dir(row)) {
 		m->dir1->nlink--;

@@ -313,6 +313,24 @@ Test(apply, rename_over_a_name_takes_its_link)
 	cr_assert_eq(ino_of(1, "e"), d);
 }
 
+/* A listing shows what is replaced once, whenever that happens. */
+Test(apply, a_replaced_name_keeps_its_cookie)
+{
+	uint64_t d = make(1, "d", DT_DIR);
+	struct name_row row;
+
+	(void)make(1, "a", DT_REG);
+	(void)make(1, "b", DT_REG);
+	(void)make(d, "c", DT_REG);
+	cr_assert_eq(rename_at(1, "b", 1, "a", 0), 1);
+	cr_assert_eq(state_mem_ops.name_get(&m, &row, 1, "a", 1), 1);
+	cr_assert_eq(row.cookie, 4);
+	cr_assert_eq(rename_at(d, "c", 1, "a", 0), 1);
+	cr_assert_eq(state_mem_ops.name_get(&m, &row, 1, "a", 1), 1);
+	cr_assert_eq(row.cookie, 4);
+	cr_assert_eq(row_of(1)->next_cookie, 6);
+}
+
 Test(apply, exchange_keeps_the_cookies)
 {
 	uint64_t d = make(1, "d", DT_DIR), f = make(1, "f", DT_REG);

@@ -510,8 +510,8 @@ static const char *const edits[] = {
 	"DROP TABLE xattr",
 	"ALTER TABLE inode ADD COLUMN extra",
 	"DROP VIEW files; CREATE VIEW files AS SELECT 1",
-	"PRAGMA user_version=2",
-	"PRAGMA user_version=4",
+	"PRAGMA user_version=3",
+	"PRAGMA user_version=5",
 	"PRAGMA user_version=0",
 	"PRAGMA application_id=1",
 };

@@ -27,8 +27,8 @@
 static const struct {
 	const char *log, *text;
 } golden[] = {
-	{ "tests/golden/index-v1.log", "tests/golden/index-v1.schema3.txt" },
-	{ "tests/golden/index-v2.log", "tests/golden/index-v2.schema3.txt" },
+	{ "tests/golden/index-v1.log", "tests/golden/index-v1.schema4.txt" },
+	{ "tests/golden/index-v2.log", "tests/golden/index-v2.schema4.txt" },
 };
 enum { GOLDEN = sizeof(golden) / sizeof(golden[0]) };
 
