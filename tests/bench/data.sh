@@ -40,7 +40,7 @@ random() { # ROUND
 # The same bytes once more: written by somebody who does not know, and copied
 # by cp(1), which asks the kernel to.
 again() { # ROUND
-	local r=$1 before
+	local r=$1 before on="native pass mnt"
 	asks "write $size again, fsync" "cp of $size" || return
 	everywhere work write @/first $mib unique "9$r"
 	before=$(stored)

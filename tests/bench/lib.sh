@@ -15,7 +15,7 @@ read -r disk < <(findmnt -no MAJ:MIN -T .)
 disk=/sys/dev/block/$disk
 failed=0
 turn=0
-rounds=3
+rounds=${ROUNDS:-3}
 sides=(native mem pass goc mnt)
 declare -A pid=() store=([native]=native [mem]=mem [pass]=pass.d [goc]=goc.d [mnt]=vol)
 mkdir "${sides[@]}" pass.d goc.d counts
