@@ -250,11 +250,12 @@ static void status_counts(struct provider *p, struct buf *out,
 	buf_addf(out,
 		 " \"files\": {\"regular\": %llu, \"directories\": %llu, "
 		 "\"others\": %llu, \"bytes\": %llu, \"versions\": %llu, "
-		 "\"version_bytes\": %llu},\n",
+		 "\"version_bytes\": %llu, \"released\": %llu},\n",
 		 (unsigned long long)n->files, (unsigned long long)n->dirs,
 		 (unsigned long long)n->others, (unsigned long long)n->bytes,
 		 (unsigned long long)n->versions,
-		 (unsigned long long)n->version_bytes);
+		 (unsigned long long)n->version_bytes,
+		 (unsigned long long)n->released);
 	buf_addf(out,
 		 " \"store\": {\"packs\": %llu, \"chunks\": %llu, "
 		 "\"stored_bytes\": %llu, \"raw_bytes\": %llu, "

@@ -200,6 +200,22 @@ int line_entry(struct core *c, struct idx_reader *r, struct buf *out,
 	return rc < 0 ? rc : out->bad ? -ENOMEM : 0;
 }
 
+/* The entry that released the bytes of a version. */
+static int put_released(struct idx_reader *r, struct buf *out,
+			const struct idx_entry *e)
+{
+	struct idx_version v = { .released_no = 0 };
+	int rc = 0;
+
+	if (e->kind == ENTRY_VERSION && !e->rejected)
+		rc = idx_version(r, &v, e->inode, e->version);
+	if (rc > 0 && v.released_no) {
+		buf_adds(out, ",\"released\":");
+		line_no(out, v.released_no);
+	}
+	return rc < 0 ? rc : 0;
+}
+
 int line_history(struct core *c, struct idx_reader *r, struct buf *out,
 		 const struct idx_entry *e, uint64_t ino)
 {
@@ -218,6 +234,8 @@ int line_history(struct core *c, struct idx_reader *r, struct buf *out,
 		line_text(out, "path_then", path.p, path.n);
 	}
 	buf_release(&path);
+	if (rc >= 0)
+		rc = put_released(r, out, e);
 	if (rc >= 0 && e->actor_no) {
 		buf_adds(out, ",\"by\":");
 		rc = line_actor(r, out, e->actor_no);

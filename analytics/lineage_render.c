@@ -58,6 +58,10 @@ static int json_node(struct idx_reader *r, struct buf *out,
 	buf_addf(out,
 		 ", \"size\": %llu, \"time\": ", (unsigned long long)v->size);
 	line_time(out, v->wall_ns);
+	if (v->released_no) {
+		buf_adds(out, ", \"released\": ");
+		line_no(out, v->released_no);
+	}
 	if (v->has_sha256)
 		put_hex(out, "sha256", &v->sha256);
 	put_hex(out, "tree_root", &v->tree_root);

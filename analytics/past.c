@@ -318,6 +318,28 @@ static int overlay_one(void *ctx, const struct entry *e, uint64_t no)
 	return rc;
 }
 
+/*
+ * -ENODATA: the version then was released, or the one that took the saves
+ * after it.
+ */
+static int check_kept(const struct past *p, struct core *c)
+{
+	struct idx_version v = { .version = 0 };
+	struct idx_reader *r = NULL;
+	int rc = core_reader_take(c, &r);
+	bool gone = false;
+
+	if (rc >= 0)
+		rc = idx_version_at(r, &v, p->ino, p->at);
+	gone = rc > 0 && v.released_no;
+	if (rc >= 0 && p->extents_from) {
+		rc = idx_version(r, &v, p->ino, v.version + 1);
+		gone = gone || (rc > 0 && v.released_no);
+	}
+	core_reader_give(c, r);
+	return rc < 0 ? rc : gone ? -ENODATA : 0;
+}
+
 int past_content(const struct past *p, struct core *c, struct content **out)
 {
 	struct overlay o = { .from = p->extents_from };
@@ -327,6 +349,9 @@ int past_content(const struct past *p, struct core *c, struct content **out)
 	*out = NULL;
 	if (p->unreadable)
 		return -EIO;
+	rc = check_kept(p, c);
+	if (rc < 0)
+		return rc;
 	if (!p->extents_from)
 		return 0;
 	o.v = calloc(LIMIT_EXTENTS, sizeof(*o.v));

@@ -40,6 +40,7 @@ void past_free(void *past); /* struct past; NULL ok */
 void past_stat(const struct past *p, struct stat *out);
 
 /*
+ * -ENODATA: the bytes were released (fs/retain.h).
  * For a file with writes that no version held then: a content to read from
  * (content_close it); NULL in *out: past_read needs none.
  */

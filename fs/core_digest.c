@@ -1,6 +1,6 @@
 /*
- * core_digest.c - the plain SHA-256 of a file's newest version, computed when
- * somebody asks and entered as a DIGEST.
+ * core_digest.c - the plain SHA-256 of a version, the newest or one that is to
+ * be released, computed when somebody asks and entered as a DIGEST.
  *
  * The bytes are streamed without any lock.  A version made meanwhile changes
  * nothing: the entry names the version whose bytes were read.
@@ -105,4 +105,20 @@ int core_digest_idle(struct core *c, struct digest *out, uint64_t ino,
 int core_digest(struct core *c, uint64_t ino, struct digest *out)
 {
 	return core_digest_idle(c, out, ino, NULL, NULL);
+}
+
+int core_digest_of(struct core *c, const struct core_digest_old *v,
+		   bool (*go_on)(void *ctx), void *ctx)
+{
+	struct digest_arg a = { .ino = v->ino,
+				.version = v->version,
+				.size = v->size,
+				.root = v->root,
+				.leaf = v->leaf };
+	int rc =
+		content_sha256(c->pool, &a.sha256, &a.root, a.size, go_on, ctx);
+
+	if (rc >= 0)
+		rc = core_op(c, enter_op, &a);
+	return rc < 0 ? rc : 0;
 }

@@ -126,6 +126,16 @@ void core_reap(struct core *c, struct inode *i);
 
 /* --- core_digest.c --- */
 
+/*
+ * The plain digest of an older version, whose VERSION entry has that leaf,
+ * computed and entered as a DIGEST.  -ENOENT: the inode is no more.
+ */
+struct core_digest_old {
+	uint64_t ino, version, size;
+	struct digest root, leaf;
+};
+int must_use core_digest_of(struct core *c, const struct core_digest_old *v,
+			    bool (*go_on)(void *ctx), void *ctx);
 /* core_digest() that may wait, and be given up: content_sha256(). */
 int must_use core_digest_idle(struct core *c, struct digest *out, uint64_t ino,
 			      bool (*go_on)(void *ctx), void *ctx);

@@ -91,7 +91,8 @@ static int find_version(struct core *c, struct idx_version *out,
 		rc = check_version(c, out, ino, version, out_leaf);
 	if (rc < 0)
 		return rc;
-	return digest_is_zero(&out->tree_root) ? -ENODATA : 0;
+	return digest_is_zero(&out->tree_root) || out->released_no ? -ENODATA :
+								     0;
 }
 
 /* The old version's chunks become the file's: nothing is copied. */

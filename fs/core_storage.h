@@ -18,7 +18,7 @@ enum { CORE_STORAGE_DIRECTORY = 1 };
 /*
  * Restores from a version of inode `from` (a file may have been replaced
  * since), with the words of the user ("yesterday") for the RESTORE entry.
- * -ENOENT: no such version; -ENODATA: it is redacted; -EINVAL: no regular
+ * -ENOENT: no such version; -ENODATA: it is redacted, or released; -EINVAL: no regular
  * file.
  */
 int must_use core_storage_restore(struct core *c, const struct cred *cr,

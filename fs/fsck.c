@@ -2,15 +2,14 @@
  * fsck.c - see fsck.h.
  *
  * While the log is read, every root, chunk and long attribute value that an
- * entry names is noted; afterwards each tree is walked once (nodes shared by
- * versions are visited once) and each chunk must be in the store.  A node that
- * cannot be read is a finding, not an end.
+ * entry names is noted (fsck_want.c); afterwards each tree is walked once
+ * (nodes shared by versions are visited once) and each chunk must be in the
+ * store, unless gc may have taken it: what was released, and once packs were
+ * taken away, saves between versions and former attribute values (those are
+ * counted, not told).  A node that cannot be read is a finding, not
+ * an end.
  *
- * What GC entries released need not be there any more.  Once gc took packs
- * away, chunks of saves between versions and of former attribute values may
- * be gone, too: they are counted, not told.
- *
- * Memory: 72 bytes per version and save, 32 per distinct node and chunk.
+ * Memory: 90 bytes per version and save, 64 per distinct node and chunk.
  */
 #include "fs/fsck.h"
 
@@ -21,19 +20,11 @@
 
 #include "base/err.h"
 #include "base/thread.h"
+#include "fs/fsck_want.h"
 #include "fs/tree.h"
 #include "ledger/entry.h"
 
 enum { FOUND_MAX = 200, SET_FIRST = 1 << 12 };
-
-/* What an entry names: a whole tree, or a single chunk (size 0). */
-struct wanted {
-	struct digest id;
-	uint64_t size;
-	uint64_t no;
-	uint64_t inode, version; /* of a tree */
-	bool tree;
-};
 
 /* Ids seen before; open addressing. */
 struct seen {
@@ -48,14 +39,10 @@ struct fsck {
 	struct fsck_report *report;
 	struct mutex mu; /* the ledger tells from two threads */
 	uint64_t told;	 /* guarded by mu */
-	struct wanted *v;
-	size_t n, cap;
-	struct entry_release *releases; /* by inode, then version */
-	size_t n_releases, cap_releases;
-	bool collected; /* gc took packs away */
+	struct fsck_wants wants;
 	struct seen seen;
-	uint64_t no; /* the entry whose tree is walked */
-	bool loose;  /* it is no tree, but one chunk that gc may take */
+	bool collected;		     /* gc took packs away */
+	const struct fsck_want *now; /* whose tree is walked */
 };
 
 static void tell(void *ctx, const char *words)
@@ -87,126 +74,6 @@ static void on_store(void *ctx, uint64_t done, uint64_t all)
 
 /* --- what the log names --- */
 
-static int want(struct fsck *f, const struct digest *id, uint64_t size,
-		uint64_t no, bool tree)
-{
-	if (digest_is_zero(id))
-		return 0;
-	if (f->n == f->cap) {
-		size_t cap = f->cap ? 2 * f->cap : 1024;
-		void *p = realloc(f->v, cap * sizeof(*f->v));
-
-		if (!p)
-			return -ENOMEM;
-		f->v = p;
-		f->cap = cap;
-	}
-	f->v[f->n++] = (struct wanted){
-		.id = *id,
-		.size = size,
-		.no = no,
-		.tree = tree,
-	};
-	return 0;
-}
-
-static int want_version(struct fsck *f, const struct entry *e, uint64_t no)
-{
-	const struct entry_version *b = &e->body.version;
-	size_t had = f->n;
-	int rc = want(f, &b->tree_root, b->size, no, b->size > 0);
-
-	f->report->versions++;
-	if (rc == 0 && f->n > had) {
-		f->v[had].inode = e->core.inode;
-		f->v[had].version = e->core.version;
-	}
-	return rc;
-}
-
-/* --- what GC entries gave up --- */
-
-static int note_releases(struct fsck *f, const struct entry_gc *b)
-{
-	size_t need = f->n_releases + b->n;
-
-	if (need > f->cap_releases) {
-		size_t cap =
-			need > 2 * f->cap_releases ? need : 2 * f->cap_releases;
-		void *p = realloc(f->releases, cap * sizeof(*f->releases));
-
-		if (!p)
-			return -ENOMEM;
-		f->releases = p;
-		f->cap_releases = cap;
-	}
-	for (unsigned i = 0; i < b->n; i++)
-		entry_gc_at(&f->releases[f->n_releases++], b, i);
-	return 0;
-}
-
-static int by_inode(const void *a, const void *b)
-{
-	const struct entry_release *x = a, *y = b;
-
-	if (x->inode != y->inode)
-		return x->inode < y->inode ? -1 : 1;
-	return x->first < y->first ? -1 : x->first > y->first;
-}
-
-/* Ranges that overlap become one, so that a search finds the only one. */
-static void sort_releases(struct fsck *f)
-{
-	size_t n = 0;
-
-	if (f->n_releases > 1)
-		qsort(f->releases, f->n_releases, sizeof(*f->releases),
-		      by_inode);
-	for (size_t i = 0; i < f->n_releases; i++) {
-		struct entry_release *r = &f->releases[i];
-		struct entry_release *last = n ? &f->releases[n - 1] : NULL;
-
-		if (!last || last->inode != r->inode || r->first > last->last)
-			f->releases[n++] = *r;
-		else if (r->last > last->last)
-			last->last = r->last;
-	}
-	f->n_releases = n;
-}
-
-static bool is_released(const struct fsck *f, const struct wanted *w)
-{
-	size_t lo = 0, hi = f->n_releases;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		const struct entry_release *r = &f->releases[mid];
-
-		if (r->inode < w->inode ||
-		    (r->inode == w->inode && r->last < w->version))
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return w->inode && lo < f->n_releases &&
-	       f->releases[lo].inode == w->inode &&
-	       f->releases[lo].first <= w->version;
-}
-
-static int want_extents(struct fsck *f, const struct entry_extents *x,
-			uint64_t no)
-{
-	int rc = 0;
-
-	for (unsigned i = 0; rc == 0 && i < x->n; i++) {
-		struct entry_extent e;
-
-		entry_extents_at(&e, x, i);
-		rc = want(f, &e.chunk, 0, no, false);
-	}
-	return rc;
-}
-
 static int on_entry(void *ctx, uint64_t no, const struct digest *leaf,
 		    const uint8_t *bytes, uint32_t len)
 {
@@ -217,18 +84,7 @@ static int on_entry(void *ctx, uint64_t no, const struct digest *leaf,
 	if (entry_open(&e, NULL, bytes, len, NULL) < 0 ||
 	    e.state != ENTRY_CLEAR)
 		return 0; /* the log's own check speaks of it */
-	switch (e.core.kind) {
-	case ENTRY_VERSION:
-		return want_version(f, &e, no);
-	case ENTRY_GC:
-		return note_releases(f, &e.body.gc);
-	case ENTRY_EXTENTS:
-		return want_extents(f, &e.body.extents, no);
-	case ENTRY_SETXATTR:
-		return want(f, &e.body.setxattr.content, 0, no, false);
-	default:
-		return 0;
-	}
+	return fsck_want_entry(&f->wants, &e, no);
 }
 
 /* --- is it there? --- */
@@ -320,36 +176,32 @@ static int visit(void *ctx, const struct digest *id, int level, uint64_t off,
 		return rc;
 	if (rc == 0)
 		return 1;
-	if (level < 0 && !store_has(f->s, id)) {
-		if (f->loose && f->collected)
-			f->report->taken++;
-		else
-			tell_missing(f, id, "chunk", f->no);
-	}
+	if (level >= 0 || store_has(f->s, id))
+		return 0;
+	if (!f->now->optional ||
+	    (f->now->kind != FSCK_VERSION && !f->collected))
+		tell_missing(f, id, "chunk", f->now->no);
+	else if (f->now->kind != FSCK_VERSION)
+		f->report->taken++;
 	return 0;
 }
 
-static int look_for(struct fsck *f, const struct wanted *w)
+static int look_for(struct fsck *f, const struct fsck_want *w)
 {
 	const struct tree_source source = { .read = read_node, .ctx = f };
 	struct digest empty;
 	int rc;
 
-	f->no = w->no;
-	f->loose = !w->tree;
+	f->now = w;
 	tree_empty_root(&empty);
-	if (digest_eq(&w->id, &empty))
+	if (digest_is_zero(&w->id) || digest_eq(&w->id, &empty))
 		return 0;
-	if (w->tree && is_released(f, w)) {
-		f->report->released++;
-		return 0;
-	}
-	if (!w->tree)
+	if (w->kind != FSCK_VERSION || w->size == 0)
 		return visit(f, &w->id, -1, 0, 0) < 0 ? -ENOMEM : 0;
 	rc = tree_walk(&source, &w->id, w->size, visit, f);
 	if (rc == -ENOMEM)
 		return rc;
-	if (rc < 0) {
+	if (rc < 0 && !w->optional) {
 		char words[256];
 
 		snprintf(words, sizeof(words),
@@ -362,20 +214,23 @@ static int look_for(struct fsck *f, const struct wanted *w)
 	return 0;
 }
 
-/* Trees first: of a chunk that both want, the tree's word counts. */
+/* What must be there first: a node that is visited is not visited again. */
 static int look_for_all(struct fsck *f)
 {
+	struct fsck_wants *w = &f->wants;
 	int rc = 0;
 
-	sort_releases(f);
+	fsck_want_settle(w);
 	f->collected = store_collected(f->s);
-	for (size_t i = 0; rc == 0 && i < 2 * f->n; i++) {
-		const struct wanted *w = &f->v[i % f->n];
+	f->report->versions = w->versions;
+	f->report->released = w->gone;
+	for (size_t i = 0; rc == 0 && i < 2 * w->n; i++) {
+		const struct fsck_want *v = &w->v[i % w->n];
 
-		if (w->tree == (i < f->n))
-			rc = look_for(f, w);
+		if (v->optional == (i >= w->n))
+			rc = look_for(f, v);
 		if (f->o->progress && i % 64 == 0)
-			f->o->progress(f->o->ctx, "versions", i, 2 * f->n);
+			f->o->progress(f->o->ctx, "versions", i, 2 * w->n);
 	}
 	return rc;
 }
@@ -431,8 +286,7 @@ int fsck_verify(struct ledger *l, struct store *s, struct fsck_report *out,
 	if (rc == 0 && f.told > FOUND_MAX && o->found)
 		o->found(o->ctx, "... and more");
 	mutex_destroy(&f.mu);
-	free(f.v);
-	free(f.releases);
+	fsck_want_release(&f.wants);
 	free(f.seen.v);
 	return rc;
 }

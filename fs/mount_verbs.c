@@ -69,6 +69,7 @@ static void add_counts(struct mount *m, struct buf *out)
 	control_add_u64(out, "file_bytes", n.bytes);
 	control_add_u64(out, "versions", n.versions);
 	control_add_u64(out, "version_bytes", n.version_bytes);
+	control_add_u64(out, "released", n.released);
 }
 
 /* "requests":{"lookup":12,...}: kinds that came at all. */

@@ -8,6 +8,10 @@
  * What is kept whatever a policy says, and which of a file's names counts, is
  * told in vouchfs-ledger(5), WHAT IS KEPT.
  *
+ * A version without a plain digest (SHA-256) gets one before its bytes go, so
+ * that a copy somebody keeps can still be proved; where that is not possible
+ * any more (the file is gone, too) its tree root alone says what it held.
+ *
  * The log is believed, not the index: policy and holds are read from the
  * journal, and a version is released only after the journal said that it is
  * that version and what came after it.
@@ -24,10 +28,12 @@
 
 #include "base/auto.h"
 
+struct buf;
 struct core;
 struct cred;
 struct entry_rule;
 struct errmsg;
+struct idx_reader;
 
 /*
  * Enters a POLICY: n rules from now on, all others end.  -ERR_LIMIT: more than
@@ -77,7 +83,9 @@ struct retain_report {
 	uint64_t files;		  /* they are of */
 	uint64_t entries;	  /* GC entries */
 	uint64_t held, snapshots; /* kept for that although due */
-	uint64_t wrong; /* kept: the index disagrees with the journal */
+	uint64_t wrong;	     /* kept: the index disagrees with the journal */
+	uint64_t digests;    /* made first, of versions that had none */
+	uint64_t undigested; /* released without: their file is gone */
 };
 
 /*
@@ -87,5 +95,11 @@ struct retain_report {
 int must_use retain_release(struct core *c, const struct cred *cr,
 			    struct retain_report *out,
 			    const struct retain_options *o, struct errmsg *em);
+
+/*
+ * Appends "its bytes were released on DATE by entry 8.1, under the policy of
+ * entry 4.1" for the released_no of a struct idx_version.
+ */
+void retain_words(struct buf *out, struct idx_reader *r, uint64_t released_no);
 
 #endif

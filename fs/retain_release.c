@@ -52,7 +52,12 @@ struct pass {
 	struct entry_release *v; /* of the page */
 	unsigned n;
 	uint64_t bytes;
+	uint64_t all; /* candidates, about */
 	struct buf entry;
+	/* due, but without a plain digest, which comes first */
+	struct core_digest_old *owed;
+	unsigned n_owed;
+	bool asked; /* they were made, or cannot be */
 };
 
 /* --- names and rules --- */
@@ -274,13 +279,23 @@ static bool ends_inode(const struct entry *e, uint64_t ino)
 	}
 }
 
-/* 0 when the journal says what the row does; else -ERR_CORRUPT or worse. */
+/*
+ * 0 when the journal says what the row does; else -ERR_CORRUPT or worse.
+ * *out is the version as the journal has it (root zero: it is redacted).
+ */
 static int journal_agrees(struct pass *x, const struct idx_candidate *v,
-			  uint64_t end_no)
+			  uint64_t end_no, struct core_digest_old *out)
 {
 	struct digest leaf;
 	struct entry e;
 	int rc = retain_read(x->c, &e, &x->entry, &leaf, v->no, ENTRY_VERSION);
+
+	*out = (struct core_digest_old){ .ino = v->ino,
+					 .version = v->version,
+					 .size = v->size,
+					 .leaf = leaf };
+	if (rc == 0 && e.state == ENTRY_CLEAR)
+		out->root = e.body.version.tree_root;
 
 	if (rc == 0 &&
 	    (e.core.inode != v->ino || e.core.version != v->version ||
@@ -298,7 +313,8 @@ static int journal_agrees(struct pass *x, const struct idx_candidate *v,
 	return ends_inode(&e, v->ino) ? 0 : -ERR_CORRUPT;
 }
 
-static void tell_wrong(struct pass *x, const struct idx_candidate *v, int rc)
+static void tell_wrong(struct pass *x, const struct idx_candidate *v,
+		       const char *why, int rc)
 {
 	struct errmsg em = ERRMSG_INIT;
 
@@ -306,10 +322,10 @@ static void tell_wrong(struct pass *x, const struct idx_candidate *v, int rc)
 	if (!x->o->found)
 		return;
 	(void)errmsg_set(&em, rc,
-			 "version %llu of inode %llu is kept: the index says "
-			 "what the journal does not (%s); run \"vouch fsck\"",
+			 "version %llu of inode %llu is kept: %s (%s); run "
+			 "\"vouch fsck --deep\"",
 			 (unsigned long long)v->version,
-			 (unsigned long long)v->ino, err_text(rc));
+			 (unsigned long long)v->ino, why, err_text(rc));
 	x->o->found(x->o->ctx, em.text);
 }
 
@@ -332,8 +348,21 @@ static void release(struct pass *x, const struct idx_candidate *v)
 	x->v[x->n++] = (struct entry_release){ v->ino, v->version, v->version };
 }
 
+/* It is released once it has its digest; kept, when that cannot be made. */
+static void owe(struct pass *x, const struct idx_candidate *v,
+		const struct core_digest_old *old)
+{
+	assert(x->n_owed < PAGE);
+	if (x->asked)
+		tell_wrong(x, v, "it cannot be read for its digest",
+			   -ERR_CORRUPT);
+	else
+		x->owed[x->n_owed++] = *old;
+}
+
 static int judge(struct pass *x, const struct idx_candidate *v)
 {
+	struct core_digest_old old;
 	uint64_t end_no = 0;
 	int rc = 0;
 
@@ -357,13 +386,22 @@ static int judge(struct pass *x, const struct idx_candidate *v)
 		x->out->snapshots++;
 	if (rc)
 		return rc < 0 ? rc : 0;
-	rc = journal_agrees(x, v, end_no);
+	rc = journal_agrees(x, v, end_no, &old);
 	if (rc == -ENOMEM)
 		return rc;
-	if (rc < 0)
-		tell_wrong(x, v, rc);
-	else
-		release(x, v);
+	if (rc < 0) {
+		tell_wrong(x, v, "the index says what the journal does not",
+			   rc);
+		return 0;
+	}
+	if (!v->has_sha256 && !x->o->dry_run && !digest_is_zero(&old.root)) {
+		if (!v->gone) {
+			owe(x, v, &old);
+			return 0;
+		}
+		x->out->undigested++;
+	}
+	release(x, v);
 	return 0;
 }
 
@@ -401,7 +439,7 @@ static int look(struct pass *x, uint64_t ino, uint64_t version)
 {
 	int rc;
 
-	x->n_page = x->n = 0;
+	x->n_page = x->n = x->n_owed = 0;
 	x->bytes = 0;
 	x->s = (struct subject){ .ino = 0 };
 	rc = idx_reader_begin(x->r);
@@ -418,25 +456,69 @@ static int look(struct pass *x, uint64_t ino, uint64_t version)
 	return rc < 0 ? rc : 0;
 }
 
-static int one_page(struct pass *x, const struct cred *cr, uint64_t ino,
-		    uint64_t version)
+static bool go_on(void *ctx)
+{
+	struct pass *x = ctx;
+
+	return !x->o->progress ||
+	       x->o->progress(x->o->ctx, x->out->candidates, x->all) == 0;
+}
+
+/* Those whose bytes cannot be read stay without, and so stay. */
+static int make_digests(struct pass *x)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc >= 0 && i < x->n_owed; i++) {
+		rc = core_digest_of(x->c, &x->owed[i], go_on, x);
+		x->out->digests += rc >= 0;
+		if (rc == -ERR_CORRUPT || rc == -ERR_MISSING_CHUNK ||
+		    rc == -ENOENT)
+			rc = 0;
+	}
+	return rc;
+}
+
+static int page_locked(struct pass *x, const struct cred *cr, uint64_t ino,
+		       uint64_t version)
 {
 	uint64_t no = 0;
-	int rc;
+	int rc = core_settle_index(x->c);
 
-	mutex_lock(&x->c->retain_mu);
-	rc = core_settle_index(x->c);
 	if (rc >= 0)
 		rc = core_reader_take(x->c, &x->r);
 	if (rc >= 0)
 		rc = look(x, ino, version);
 	core_reader_give(x->c, take(x->r));
-	if (rc >= 0 && x->n && !x->o->dry_run) {
-		rc = retain_enter(x->c, cr, make_gc, x, &no);
-		x->out->entries += rc >= 0;
-	}
-	mutex_unlock(&x->c->retain_mu);
+	if (rc < 0 || x->n_owed || !x->n || x->o->dry_run)
+		return rc < 0 ? rc : 0;
+	rc = retain_enter(x->c, cr, make_gc, x, &no);
+	x->out->entries += rc >= 0;
 	return rc < 0 ? rc : 0;
+}
+
+/* Judged once more after digests were made: what was due may be held now. */
+static int one_page(struct pass *x, const struct cred *cr, uint64_t ino,
+		    uint64_t version)
+{
+	const struct retain_report before = *x->out;
+	int rc;
+
+	x->asked = false;
+	mutex_lock(&x->c->retain_mu);
+	rc = page_locked(x, cr, ino, version);
+	mutex_unlock(&x->c->retain_mu);
+	if (rc < 0 || !x->n_owed)
+		return rc;
+	*x->out = before;
+	rc = make_digests(x);
+	x->asked = true;
+	if (rc < 0)
+		return rc;
+	mutex_lock(&x->c->retain_mu);
+	rc = page_locked(x, cr, ino, version);
+	mutex_unlock(&x->c->retain_mu);
+	return rc;
 }
 
 static int count_all(struct core *c, uint64_t *out)
@@ -459,24 +541,25 @@ int retain_release(struct core *c, const struct cred *cr,
 		   struct errmsg *em)
 {
 	struct pass x = { .c = c, .o = o, .out = out, .entry = BUF_INIT };
-	uint64_t all = 0, ino = 0, version = 0;
+	uint64_t ino = 0, version = 0;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
 	x.now_ns = core_clock(c);
 	x.page = calloc(PAGE, sizeof(*x.page));
 	x.v = calloc(PAGE, sizeof(*x.v));
-	rc = x.page && x.v ? 0 : -ENOMEM;
+	x.owed = calloc(PAGE, sizeof(*x.owed));
+	rc = x.page && x.v && x.owed ? 0 : -ENOMEM;
 	if (rc == 0 && c->o.read_only && !o->dry_run)
 		rc = -EROFS;
 	if (rc == 0)
-		rc = count_all(c, &all);
+		rc = count_all(c, &x.all);
 	do {
 		if (rc == 0)
 			rc = one_page(&x, cr, ino, version);
-		if (rc == 0 && o->progress &&
-		    o->progress(o->ctx, out->candidates,
-				all > out->candidates ? all : out->candidates))
+		if (x.all < out->candidates)
+			x.all = out->candidates;
+		if (rc == 0 && !go_on(&x))
 			rc = -ECANCELED;
 		if (x.n_page) {
 			ino = x.page[x.n_page - 1].ino;
@@ -487,5 +570,6 @@ int retain_release(struct core *c, const struct cred *cr,
 	buf_release(&x.entry);
 	free(x.page);
 	free(x.v);
+	free(x.owed);
 	return rc < 0 ? errmsg_set(em, rc, "release: %s", err_text(rc)) : 0;
 }

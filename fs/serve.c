@@ -13,7 +13,9 @@
 #include "fs/core_storage.h"
 #include "fs/core.h"
 #include "fs/fsck.h"
+#include "fs/retain.h"
 #include "fs/serve_impl.h"
+#include "index/idx_query.h"
 #include "ledger/entry.h"
 #include "ledger/ledger.h"
 
@@ -97,6 +99,7 @@ static void report_add(struct buf *out, const struct fsck_report *r,
 	control_add_u64(out, "bad", r->store.bad);
 	control_add_u64(out, "repaired", r->store.repaired);
 	control_add_u64(out, "versions", r->versions);
+	control_add_u64(out, "released", r->released);
 	control_add_u64(out, "missing", r->missing);
 	control_add_u64(out, "unneeded", r->unneeded);
 	control_add_u64(out, "damaged", r->damaged);
@@ -163,6 +166,25 @@ static int verb_progress(void *ctx, const struct json *request,
 
 /* --- restore --- */
 
+/* Why a version has no bytes: released, or redacted. */
+static int tell_no_data(struct core *c, uint64_t ino, uint64_t version,
+			const char *path, struct errmsg *em)
+{
+	struct idx_version v = { .released_no = 0 };
+	struct buf words = BUF_INIT;
+	struct idx_reader *r = NULL;
+
+	if (core_reader_take(c, &r) >= 0 &&
+	    idx_version(r, &v, ino, version) > 0 && v.released_no)
+		retain_words(&words, r, v.released_no);
+	core_reader_give(c, r);
+	(void)errmsg_set(em, -ENODATA, "%s: version %llu: %s", path,
+			 (unsigned long long)version,
+			 words.n ? (const char *)words.p : "it is redacted");
+	buf_release(&words);
+	return -ENODATA;
+}
+
 static int verb_restore(void *ctx, const struct json *request,
 			const struct cred *peer, struct buf *out,
 			struct errmsg *em)
@@ -183,7 +205,7 @@ static int verb_restore(void *ctx, const struct json *request,
 		rc = core_storage_restore(s->core, peer, ino, from, version,
 					  when ? when : "");
 	if (rc == -ENODATA)
-		return errmsg_set(em, rc, "%s: that version is redacted", path);
+		return tell_no_data(s->core, from, version, path, em);
 	return rc < 0 ? errmsg_set(em, rc, "%s: %s", path, err_text(rc)) : 0;
 }
 

@@ -31,6 +31,7 @@ static int candidate_read(sqlite3_stmt *s, struct idx_candidate *out)
 	out->next_no = db_u64_or_zero(s, 4, &bad);
 	out->gone = sqlite3_column_type(s, 5) == SQLITE_NULL;
 	out->current = db_u64_or_zero(s, 5, &bad);
+	out->has_sha256 = sqlite3_column_type(s, 6) != SQLITE_NULL;
 	if (!out->gone && (out->version > out->current || !out->next_no))
 		bad = true;
 	return bad || out->size > LIMIT_FILE_SIZE ? -ERR_CORRUPT : 1;

@@ -322,7 +322,8 @@ struct idx_candidate {
 	uint64_t no;	  /* its VERSION entry */
 	uint64_t next_no; /* that of the version after it; 0: the newest */
 	uint64_t size;
-	bool gone;	  /* the inode is no more */
+	bool gone; /* the inode is no more */
+	bool has_sha256;
 	uint64_t current; /* not gone: the file's version */
 };
 typedef int idx_candidate_fn(void *ctx, const struct idx_candidate *v);

@@ -128,7 +128,8 @@
 		 " WHERE no=? ORDER BY seq")                                 \
 	X(HOLDS, "SELECT no,ino,pattern,reason,until,until_reason FROM hold" \
 		 " ORDER BY no")                                             \
-	X(CANDIDATES, "SELECT v.ino,v.version,v.no,v.size,n.no,i.version"    \
+	X(CANDIDATES, "SELECT v.ino,v.version,v.no,v.size,n.no,i.version,"   \
+		      "v.sha256"                                             \
 		      " FROM version v LEFT JOIN inode i ON i.ino=v.ino"     \
 		      " LEFT JOIN version n ON n.ino=v.ino"                  \
 		      " AND n.version=v.version+1"                           \

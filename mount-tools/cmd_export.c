@@ -81,6 +81,10 @@ static void say(struct reader *r, const char *dir, bool tree,
 		       d, (unsigned long long)t->files,
 		       (unsigned long long)t->dirs,
 		       (unsigned long long)t->others);
+	if (t->released)
+		printf("%llu files are left out: their bytes were released "
+		       "(vouch log says by what)\n",
+		       (unsigned long long)t->released);
 	printf("\nCheck it: vouch-check --log %s --trust %s/trust\n", d, d);
 }
 

@@ -68,6 +68,16 @@ static void released_text(struct buf *out, const struct json *a, bool dry)
 		buf_adds(out, " as files");
 	}
 	buf_addc(out, '\n');
+	if (number(a, "digests")) {
+		buf_adds(out, "          ");
+		print_count(out, number(a, "digests"), "plain digest");
+		buf_adds(out, " made first, so that copies can be proved\n");
+	}
+	if (number(a, "undigested"))
+		buf_addf(out,
+			 "          %llu of deleted files have none: the tree "
+			 "root alone tells what they held\n",
+			 (unsigned long long)number(a, "undigested"));
 	if (number(a, "held") || number(a, "snapshots")) {
 		buf_adds(out, "kept      ");
 		print_count(out, number(a, "held"), "version");
@@ -144,13 +154,14 @@ static void found_json(struct buf *out, const struct json *a)
 static void json_text(struct buf *out, const struct json *a, bool dry)
 {
 	static const char *const keys[] = {
-		"candidates",	 "released",	    "released_bytes",
-		"files",	 "entries",	    "held",
-		"snapshots",	 "wrong",	    "packs_before",
-		"packs_after",	 "bytes_before",    "bytes_after",
-		"packs_deleted", "packs_rewritten", "packs_kept",
-		"chunks_freed",	 "bytes_freed",	    "chunks_copied",
-		"bytes_copied",	 "chunks_leased",
+		"candidates",	   "released",	    "released_bytes",
+		"files",	   "entries",	    "held",
+		"snapshots",	   "wrong",	    "digests",
+		"undigested",	   "packs_before",  "packs_after",
+		"bytes_before",	   "bytes_after",   "packs_deleted",
+		"packs_rewritten", "packs_kept",    "chunks_freed",
+		"bytes_freed",	   "chunks_copied", "bytes_copied",
+		"chunks_leased",
 	};
 	uint64_t policy = number(a, "policy");
 

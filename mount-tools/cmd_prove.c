@@ -72,7 +72,8 @@ static void say(const char *inside, const char *path, const char *to,
 	       c, (unsigned long long)version, a, b, c);
 }
 
-static int prove(int argc, char **argv, const char *to, struct errmsg *em)
+static int prove(int argc, char **argv, const char *to, uint64_t version,
+		 struct errmsg *em)
 {
 	struct json_doc *answer = NULL;
 	struct ctl_place place;
@@ -83,6 +84,8 @@ static int prove(int argc, char **argv, const char *to, struct errmsg *em)
 	buf_adds(&b, "\"verb\":\"prove\"");
 	if (rc == 0)
 		ask_add(&b, "path", path);
+	if (version)
+		buf_addf(&b, ",\"version\":%llu", (unsigned long long)version);
 	if (rc == 0)
 		rc = b.bad ? -ENOMEM :
 			     ask_volume(&answer, &place, (char *)b.p, em);
@@ -107,9 +110,12 @@ static int prove(int argc, char **argv, const char *to, struct errmsg *em)
 int cmd_prove(int argc, char **argv)
 {
 	const char *to = NULL;
+	uint64_t version = 0;
 	const struct opt options[] = {
 		{ 'o', "output", OPT_TEXT, &to, "FILE",
 		  "where to write it (standard output)" },
+		{ 0, "version", OPT_NUMBER, &version, "N",
+		  "an older version (vouch log numbers them)" },
 		OPT_END,
 	};
 	struct errmsg em = ERRMSG_INIT;
@@ -117,7 +123,7 @@ int cmd_prove(int argc, char **argv)
 
 	if (status != OPT_GO)
 		return status;
-	rc = prove(argc, argv, to, &em);
+	rc = prove(argc, argv, to, version, &em);
 	if (rc == -ERR_USAGE)
 		return opt_misuse("prove", "%s", errmsg_text(&em, rc));
 	return rc < 0 ? opt_fail("prove", rc, &em) : 0;

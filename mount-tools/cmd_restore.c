@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "fs/retain.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "mount-tools/opt.h"
@@ -30,7 +31,7 @@ struct restore {
 	struct reader r;
 	uint64_t at;
 	const char *when;
-	uint64_t files, dirs, links, left;
+	uint64_t files, dirs, links, left, released;
 	struct errmsg em;
 };
 
@@ -121,6 +122,23 @@ static int bring_back(struct restore *x, uint64_t ino, uint64_t version,
 	return rc;
 }
 
+/* Left out, and told: the others are brought back all the same. */
+static int tell_released(struct restore *x, const struct idx_version *v,
+			 const char *outer)
+{
+	struct buf b = BUF_INIT;
+
+	text_term_escape(&b, outer, strlen(outer));
+	buf_addf(&b, ": version %llu cannot be restored: ",
+		 (unsigned long long)v->version);
+	retain_words(&b, x->r.idx, v->released_no);
+	if (!b.bad)
+		fprintf(stderr, "vouch restore: %s\n", (char *)b.p);
+	buf_release(&b);
+	x->released++;
+	return 0;
+}
+
 /* outer: the path as this process sees it; inner: inside the volume. */
 static int restore_file(struct restore *x, uint64_t ino, const struct was *w,
 			const char *outer, const char *inner)
@@ -132,6 +150,8 @@ static int restore_file(struct restore *x, uint64_t ino, const struct was *w,
 
 	if (rc < 0)
 		return fail(x, rc, outer);
+	if (rc > 0 && v.released_no)
+		return tell_released(x, &v, outer);
 	if (there && !S_ISREG(st.st_mode))
 		return errmsg_set(&x->em, -EEXIST,
 				  "%s is no regular file now: move it away "
@@ -302,6 +322,11 @@ static void say(const struct restore *x, const char *path)
 		buf_adds(&b, ", ");
 		print_count(&b, x->links, "symbolic link");
 	}
+	if (x->released) {
+		buf_adds(&b, ", ");
+		print_count(&b, x->released, "file");
+		buf_adds(&b, " left as it is: the bytes were released");
+	}
 	if (x->left)
 		buf_addf(&b, ", %llu special files left out",
 			 (unsigned long long)x->left);
@@ -339,5 +364,5 @@ int cmd_restore(int argc, char **argv)
 	reader_close(&x.r);
 	if (rc == -ERR_USAGE)
 		return opt_misuse("restore", "%s", errmsg_text(&x.em, rc));
-	return rc < 0 ? opt_fail("restore", rc, &x.em) : 0;
+	return rc < 0 ? opt_fail("restore", rc, &x.em) : x.released > 0;
 }

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "fs/retain.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "ledger/argv.h"
@@ -210,6 +211,19 @@ static int on_input(void *ctx, const struct idx_read_item *item)
 	return 0;
 }
 
+static void add_released(struct show *s)
+{
+	struct idx_version v = { .released_no = 0 };
+
+	if (s->e.kind != ENTRY_VERSION || s->e.rejected ||
+	    idx_version(s->r.idx, &v, s->e.inode, s->e.version) <= 0 ||
+	    !v.released_no)
+		return;
+	label(&s->out, "bytes");
+	retain_words(&s->out, s->r.idx, v.released_no);
+	buf_addc(&s->out, '\n');
+}
+
 static int add_inputs(struct show *s)
 {
 	struct inputs in = { .s = s };
@@ -239,6 +253,7 @@ static int print_text(struct show *s)
 	label(&s->out, "what");
 	describe_entry(&s->out, s->r.idx, &s->entry, s->no);
 	buf_addc(&s->out, '\n');
+	add_released(s);
 	label(&s->out, "when");
 	print_time(&s->out, s->e.wall_ns);
 	buf_adds(&s->out, " UTC by the clock of its mount\n");

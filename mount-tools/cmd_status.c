@@ -87,6 +87,12 @@ static void print_saved(const struct json *r)
 		 (unsigned long long)number(r, "versions"),
 		 (unsigned long long)number(r, "files"), a);
 	line("content", text);
+	if (number(r, "released")) {
+		snprintf(text, sizeof(text),
+			 "%llu of these versions are released (vouch gc)",
+			 (unsigned long long)number(r, "released"));
+		line("", text);
+	}
 	if (whole <= stored)
 		return;
 	snprintf(text, sizeof(text),

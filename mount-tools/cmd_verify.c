@@ -53,6 +53,7 @@ static void from_json(struct verify *v, const struct json *o)
 	r->store.bad = number(o, "bad");
 	r->store.repaired = number(o, "repaired");
 	r->versions = number(o, "versions");
+	r->released = number(o, "released");
 	r->missing = number(o, "missing");
 	r->unneeded = number(o, "unneeded");
 	r->damaged = number(o, "damaged");

@@ -131,12 +131,18 @@ static void describe_name(struct buf *out, struct idx_reader *r,
 static void describe_version(struct buf *out, struct idx_reader *r,
 			     const struct entry *e, uint64_t no)
 {
+	struct idx_version v = { .released_no = 0 };
 	char size[TEXT_SIZE_SIZE];
 
 	describe_path(out, r, e->core.inode, no);
 	text_size(size, e->body.version.size);
 	buf_addf(out, "  version %llu, %s", (unsigned long long)e->core.version,
 		 size);
+	if (idx_version(r, &v, e->core.inode, e->core.version) > 0 &&
+	    v.no == no && v.released_no) {
+		buf_adds(out, ", released by ");
+		print_number(out, v.released_no);
+	}
 }
 
 static void describe_gc(struct buf *out, const struct entry_gc *b)

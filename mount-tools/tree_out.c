@@ -199,6 +199,19 @@ static int write_other(struct tree_out *t, const struct past *p, int dir,
 	return 0;
 }
 
+static int write_kept(struct tree_out *t, const struct past *p, int dir,
+		      const char *name)
+{
+	struct content *content = NULL;
+	int rc = p->unreadable ? -ENODATA : past_content(p, t->core, &content);
+
+	content_close(content);
+	if (rc == 0)
+		return write_file(t, p, dir, name);
+	t->report->released += rc == -ENODATA && !p->unreadable;
+	return rc == -ENODATA ? 0 : rc;
+}
+
 static int write_one(struct tree_out *t, uint64_t ino, int dir,
 		     const char *name, unsigned depth)
 {
@@ -211,7 +224,7 @@ static int write_one(struct tree_out *t, uint64_t ino, int dir,
 	if (S_ISDIR(p->mode))
 		rc = write_dir(t, p, ino, dir, name, depth);
 	else if (S_ISREG(p->mode))
-		rc = p->unreadable ? 0 : write_file(t, p, dir, name);
+		rc = write_kept(t, p, dir, name);
 	else
 		rc = write_other(t, p, dir, name);
 	past_free(p);

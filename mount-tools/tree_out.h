@@ -14,6 +14,7 @@ struct errmsg;
 struct tree_out_report {
 	uint64_t files, dirs, others;
 	uint64_t bytes;
+	uint64_t released; /* files left out: their bytes are gone */
 };
 
 /*

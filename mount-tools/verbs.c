@@ -59,12 +59,17 @@ static int prove(struct core *c, const struct json *request, struct buf *out,
 	struct idx_reader *r = NULL;
 	struct idx_version v = { .no = 0 };
 	struct buf proof = BUF_INIT;
-	uint64_t ino = 0;
+	uint64_t ino = 0, version = 0;
 	int rc = find(c, &r, &ino, request, em);
 
+	(void)!json_get_u64(request, "version", &version);
 	if (rc == 0)
-		rc = idx_version_at(r, &v, ino, IDX_NOW);
+		rc = version ? idx_version(r, &v, ino, version) :
+			       idx_version_at(r, &v, ino, IDX_NOW);
 	core_reader_give(c, r);
+	if (rc == 0 && version)
+		return errmsg_set(em, -ENODATA, "%s has no version %llu", path,
+				  (unsigned long long)version);
 	if (rc == 0)
 		return errmsg_set(em, -ENODATA,
 				  "%s has no version: only regular files that "

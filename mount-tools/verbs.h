@@ -1,7 +1,7 @@
 /*
  * verbs.h - control verbs that need analytics, which fs/ does not know:
  *
- *   prove    {path} -> proof, version, seal, position
+ *   prove    {path, version?} -> proof, version, seal, position
  *   lineage  {path, as: "json" | "dot"} -> text
  *   past     {inode, at} -> mode, uid, gid, rdev, atime, mtime, target (hex)
  */

@@ -74,6 +74,11 @@ static void text_add(struct verify *v, struct buf *out)
 		buf_addf(out, "versions  %llu, %llu chunks missing\n",
 			 (unsigned long long)r->versions,
 			 (unsigned long long)r->missing);
+		if (r->released)
+			buf_addf(out,
+				 "          %llu of them released: their bytes "
+				 "may be gone\n",
+				 (unsigned long long)r->released);
 	}
 	if (r->store.repaired)
 		buf_addf(out, "repaired  %llu from replicas\n",
@@ -99,6 +104,7 @@ static void json_add(struct verify *v, struct buf *out, bool ok)
 		 (unsigned long long)r->store.bytes,
 		 (unsigned long long)r->versions,
 		 (unsigned long long)r->missing);
+	buf_addf(out, ",\"released\":%llu", (unsigned long long)r->released);
 	buf_addf(out, ",\"repaired\":%llu,\"damaged\":%llu,\"found\":[%s]}\n",
 		 (unsigned long long)r->store.repaired,
 		 (unsigned long long)r->damaged,
