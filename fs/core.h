@@ -106,10 +106,10 @@ enum core_setattr_bits {
 	CORE_KILL_SUIDGID = 512,
 	CORE_KILL_BY_OWNER = 1024, /* the same, but strangers change nothing */
 };
-/* `in` carries the masked fields; h may be NULL (truncate by path). */
+/* `in` carries the masked fields. */
 int must_use core_setattr(struct core *c, const struct cred *cr, uint64_t ino,
-			  struct handle *h, uint32_t mask,
-			  const struct stat *in, struct stat *out);
+			  uint32_t mask, const struct stat *in,
+			  struct stat *out);
 /* mode with S_IFMT: regular, fifo, socket, device or directory. */
 int must_use core_mknod(struct core *c, const struct cred *cr, uint64_t parent,
 			const char *name, uint32_t mode, uint64_t rdev,

@@ -263,9 +263,9 @@ static int setattr_op(struct core *c, struct itable_tx *tx, void *arg)
 	return 0;
 }
 
-/* Truncation; always: the times move even when the size does not. */
+/* Truncation; the times move even when the size does not, as on ext4. */
 static int set_size(struct core *c, struct actor *actor, uint64_t ino,
-		    uint64_t size, bool always)
+		    uint64_t size)
 {
 	struct file *f = NULL;
 	bool idle = false;
@@ -274,11 +274,9 @@ static int set_size(struct core *c, struct actor *actor, uint64_t ino,
 
 	if (rc < 0)
 		return rc;
-	if (size != content_size(f->content)) {
+	if (size != content_size(f->content))
 		rc = content_truncate(f->content, size);
-		always = true;
-	}
-	if (rc >= 0 && always) {
+	if (rc >= 0) {
 		mutex_lock(&c->t.mu);
 		file_dirtied(c, f, actor, ENTRY_EXACT, core_now(c));
 		idle = !f->writers;
@@ -312,8 +310,7 @@ static int save_first(struct core *c, uint64_t ino)
 }
 
 int core_setattr(struct core *c, const struct cred *cr, uint64_t ino,
-		 struct handle *h, uint32_t mask, const struct stat *in,
-		 struct stat *out)
+		 uint32_t mask, const struct stat *in, struct stat *out)
 {
 	struct setattr_arg a = {
 		.ino = ino,
@@ -332,8 +329,7 @@ int core_setattr(struct core *c, const struct cred *cr, uint64_t ino,
 		return in->st_size < 0 ? -EINVAL : -EFBIG;
 	a.actor = core_actor(c, cr);
 	if (mask & CORE_SET_SIZE) {
-		rc = set_size(c, a.actor, ino, (uint64_t)in->st_size,
-			      h != NULL);
+		rc = set_size(c, a.actor, ino, (uint64_t)in->st_size);
 		a.mask &= ~(uint32_t)(CORE_SET_SIZE | CORE_SET_CTIME);
 		/* the kernel's "now" beside a size is what set_size did */
 		if (!(mask & CORE_SET_MTIME))

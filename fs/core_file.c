@@ -74,7 +74,7 @@ static int opened_op(struct core *c, struct itable_tx *tx, void *arg)
 static int kill_suid(struct core *c, const struct cred *cr, uint64_t ino)
 {
 	struct stat in = { 0 }, out;
-	int rc = core_setattr(c, cr, ino, NULL, CORE_KILL_SUIDGID, &in, &out);
+	int rc = core_setattr(c, cr, ino, CORE_KILL_SUIDGID, &in, &out);
 
 	if (rc >= 0 && c->o.invalidate)
 		c->o.invalidate(c->o.ctx, ino, false);
@@ -315,12 +315,11 @@ int core_fallocate(struct core *c, const struct cred *cr, struct handle *h,
 		return rc;
 	switch (mode) {
 	case 0: /* what is not written reads as zeros: only the size counts */
-		if (end <= content_size(h->file->content))
-			return 0;
-		rc = content_truncate(h->file->content, end);
+		if (end > content_size(h->file->content))
+			rc = content_truncate(h->file->content, end);
 		break;
 	case FALLOC_FL_KEEP_SIZE:
-		return 0;
+		break;
 	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
 	case FALLOC_FL_ZERO_RANGE:
 	case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE:

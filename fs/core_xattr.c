@@ -217,6 +217,17 @@ static int set_removed(struct core *c, struct itable_tx *tx, struct set_arg *a,
 	return rc;
 }
 
+/* The value that it has: like on ext4, no change, and no entry. */
+static bool is_same(const struct set_arg *a, const struct xattr *x)
+{
+	if (!x || a->remove || x->value_len != a->n ||
+	    !strncmp(a->name, "system.", 7))
+		return false;
+	if (x->in_chunk)
+		return digest_eq(&x->chunk, &a->chunk);
+	return a->n == 0 || !memcmp(x->value, a->p, a->n);
+}
+
 static int set_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct set_arg *a = arg;
@@ -234,6 +245,8 @@ static int set_op(struct core *c, struct itable_tx *tx, void *arg)
 		return -ENODATA;
 	if (a->flags & XATTR_CREATE && x)
 		return -EEXIST;
+	if (is_same(a, x))
+		return 0;
 	rc = acl_sets_mode(c, tx, a, i, &drop);
 	if (rc < 0)
 		return rc;

@@ -227,7 +227,8 @@ static int session_args(struct fuse_args *args, const struct fuse_ll_options *o)
 		fsname = NULL;
 		goto done;
 	}
-	if (fuse_opt_add_opt(&opts, "subtype=vouchfs,default_permissions") ||
+	if (fuse_opt_add_opt(&opts,
+			     "subtype=vouchfs,default_permissions,noatime") ||
 	    fuse_opt_add_opt_escaped(&opts, fsname) ||
 	    (o->allow_other && fuse_opt_add_opt(&opts, "allow_other")) ||
 	    (o->rest && *o->rest && fuse_opt_add_opt(&opts, o->rest)))

@@ -75,13 +75,13 @@ static void ll_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in,
 {
 	struct fuse_ll *l = fuse_ll_of(req);
 	struct cred cr = fuse_ll_cred(req);
-	struct handle *h = fi ? (struct handle *)(uintptr_t)fi->fh : NULL;
 	struct stat st;
 	int rc = -EROFS;
 
+	(void)fi;
 	if (!VDIR_IS_VIRTUAL(ino))
-		rc = core_setattr(l->o.core, &cr, ino, h, setattr_mask(to_set),
-				  in, &st);
+		rc = core_setattr(l->o.core, &cr, ino, setattr_mask(to_set), in,
+				  &st);
 	if (rc < 0)
 		fuse_ll_reply(req, rc);
 	else

@@ -269,7 +269,7 @@ static bool op_truncate(struct drive *d, int *rc)
 	st.st_size = (off_t)prng_below(d->rng, d->file_max);
 	snprintf(d->what, sizeof(d->what), "truncate %d %lld", ino,
 		 (long long)st.st_size);
-	*rc = core_setattr(d->v->core, &vol_cred, d->m.inodes[ino].tag, NULL,
+	*rc = core_setattr(d->v->core, &vol_cred, d->m.inodes[ino].tag,
 			   CORE_SET_SIZE, &st, &out);
 	if (*rc < 0)
 		return from_below(*rc) || fail(d, "%d", *rc);
@@ -307,7 +307,7 @@ static bool op_chmod(struct drive *d, int *rc)
 		return true;
 	st.st_mode = (mode_t)prng_below(d->rng, 01000);
 	snprintf(d->what, sizeof(d->what), "chmod %d %o", ino, st.st_mode);
-	*rc = core_setattr(d->v->core, &vol_cred, d->m.inodes[ino].tag, NULL,
+	*rc = core_setattr(d->v->core, &vol_cred, d->m.inodes[ino].tag,
 			   CORE_SET_MODE, &st, &out);
 	if (*rc >= 0)
 		d->m.inodes[ino].mode = st.st_mode;

@@ -391,7 +391,7 @@ static int set_attr(struct seq *s, const struct op *o, int ino)
 	int rc;
 
 	begin(s);
-	rc = core_setattr(s->core, &vol_cred, s->m.inodes[ino].tag, NULL,
+	rc = core_setattr(s->core, &vol_cred, s->m.inodes[ino].tag,
 			  size ? CORE_SET_SIZE : CORE_SET_MODE, &in, &out);
 	if (rc < 0)
 		return size ? failed(s, ino, rc) : rc;

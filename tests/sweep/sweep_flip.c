@@ -100,8 +100,8 @@ static void fill_tile(struct core *c)
 
 	for (unsigned i = 0; i < SEALS; i++) {
 		st.st_mode = i % 2 ? 0755 : 0700;
-		if (core_setattr(c, &vol_cred, 1, NULL, CORE_SET_MODE, &st,
-				 &st) < 0 ||
+		if (core_setattr(c, &vol_cred, 1, CORE_SET_MODE, &st, &st) <
+			    0 ||
 		    core_sync(c) < 0)
 			abort();
 	}

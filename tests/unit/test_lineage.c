@@ -194,9 +194,8 @@ Test(lineage, names_nothing_that_may_not_be_read)
 
 	begin(&v);
 	a = put(&v, "secret-name", "data");
-	cr_assert_eq(
-		core_setattr(v.core, &self, a, NULL, CORE_SET_MODE, &in, &st),
-		0);
+	cr_assert_eq(core_setattr(v.core, &self, a, CORE_SET_MODE, &in, &st),
+		     0);
 	get(&v, a);
 	b = put(&v, "b", "made of it");
 	l = build(&v, &stranger, b, NULL, &json);

@@ -327,7 +327,7 @@ Test(provider, past_is_what_was_there)
 	cr_assert_eq(core_snapshot(s.v.core, &vol_cred, "one", &no), 0);
 	put(&s, d, "a", "after that");
 	in.st_mode = 0600;
-	cr_assert_eq(core_setattr(s.v.core, &vol_cred, real(&s, "d/a"), NULL,
+	cr_assert_eq(core_setattr(s.v.core, &vol_cred, real(&s, "d/a"),
 				  CORE_SET_MODE, &in, &st),
 		     0);
 	cr_assert_eq(core_unlink(s.v.core, &vol_cred, d, "l"), 0);
@@ -371,7 +371,7 @@ Test(provider, strangers_see_what_the_tree_lets_them_see)
 	put(&s, 1, "s", "secret");
 	d = make_dir(&s, 1, "d", 0700);
 	put(&s, d, "f", "x");
-	cr_assert_eq(core_setattr(s.v.core, &vol_cred, real(&s, "s"), NULL,
+	cr_assert_eq(core_setattr(s.v.core, &vol_cred, real(&s, "s"),
 				  CORE_SET_MODE, &in, &st),
 		     0);
 	cr_assert_eq(cat(&s, &stranger, "audit/history/p.jsonl", &b), 0);
