@@ -87,11 +87,9 @@ static bool looks_random(const uint8_t *p, size_t n)
 	       (PROBE_BYTES + PROBE_BYTES * PROBE_BYTES / 256) * 9 / 8;
 }
 
-int chunk_make(struct chunk *out, struct chunk_maker *m, enum chunk_type type,
+int chunk_name(struct chunk *out, struct chunk_maker *m, enum chunk_type type,
 	       const void *p, size_t n)
 {
-	size_t packed = 0;
-
 	if (n == 0 || n > LIMIT_CHUNK)
 		return -EINVAL;
 	*out = (struct chunk){
@@ -100,19 +98,41 @@ int chunk_make(struct chunk *out, struct chunk_maker *m, enum chunk_type type,
 		.raw_len = (uint32_t)n,
 		.stored_len = (uint32_t)n,
 		.stored = p,
+		.maker = m,
 	};
 	chunk_hash(&out->id, type, p, n);
-	if (type == CHUNK_NODE || n < CHUNK_PACK_MIN || looks_random(p, n))
-		return 0;
-	/* no room for what does not pay: zstd gives up early */
-	packed = ZSTD_compressCCtx(m->zstd, m->scratch,
-				   n - (n >> CHUNK_SAVE_SHIFT), p, n, 1);
-	if (ZSTD_isError(packed))
-		return 0;
-	out->codec = CHUNK_ZSTD;
-	out->stored_len = (uint32_t)packed;
-	out->stored = m->scratch;
 	return 0;
+}
+
+void chunk_pack(struct chunk *c)
+{
+	struct chunk_maker *m = c->maker;
+	size_t n = c->raw_len;
+	size_t packed = 0;
+
+	c->maker = NULL;
+	if (!m || c->type == CHUNK_NODE || n < CHUNK_PACK_MIN ||
+	    looks_random(c->stored, n))
+		return;
+	/* no room for what does not pay: zstd gives up early */
+	packed =
+		ZSTD_compressCCtx(m->zstd, m->scratch,
+				  n - (n >> CHUNK_SAVE_SHIFT), c->stored, n, 1);
+	if (ZSTD_isError(packed))
+		return;
+	c->codec = CHUNK_ZSTD;
+	c->stored_len = (uint32_t)packed;
+	c->stored = m->scratch;
+}
+
+int chunk_make(struct chunk *out, struct chunk_maker *m, enum chunk_type type,
+	       const void *p, size_t n)
+{
+	int rc = chunk_name(out, m, type, p, n);
+
+	if (rc == 0)
+		chunk_pack(out);
+	return rc;
 }
 
 struct chunk_unpacker *chunk_unpacker_new(void)

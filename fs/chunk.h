@@ -20,7 +20,9 @@
 enum chunk_type { CHUNK_ANY = 0, CHUNK_DATA = 1, CHUNK_NODE = 2 };
 enum chunk_codec { CHUNK_RAW = 0, CHUNK_ZSTD = 1 };
 
-/* A chunk ready to be stored. */
+struct chunk_maker;
+
+/* A chunk to be stored. */
 struct chunk {
 	struct digest id;
 	uint8_t type;  /* enum chunk_type */
@@ -28,10 +30,11 @@ struct chunk {
 	uint32_t raw_len;
 	uint32_t stored_len;
 	const uint8_t *stored; /* borrowed */
+	/* not NULL: raw so far; chunk_pack() before it is written */
+	struct chunk_maker *maker;
 };
 
 /* Per-thread scratch for chunk_make; opaque. */
-struct chunk_maker;
 struct chunk_maker *chunk_maker_new(void); /* NULL: no memory */
 void chunk_maker_free(struct chunk_maker *m);
 
@@ -39,10 +42,19 @@ void chunk_maker_free(struct chunk_maker *m);
 void chunk_hash(struct digest *out, enum chunk_type type, const void *p,
 		size_t n);
 /*
- * Hashes, and compresses where that pays (out->stored then points into the
- * maker's scratch until the next call, else at p).  0 < n <= LIMIT_CHUNK,
+ * Hashes, and leaves it to the store to pack what it does not have already:
+ * compression is most of the work on a chunk, and a duplicate needs none.
+ * The maker stays untouched until the chunk is stored.  0 < n <= LIMIT_CHUNK,
  * -EINVAL otherwise.
  */
+int must_use chunk_name(struct chunk *out, struct chunk_maker *m,
+			enum chunk_type type, const void *p, size_t n);
+/*
+ * Compresses where that pays (stored then points into the maker's scratch
+ * until the next call); does nothing the second time.
+ */
+void chunk_pack(struct chunk *c);
+/* Both. */
 int must_use chunk_make(struct chunk *out, struct chunk_maker *m,
 			enum chunk_type type, const void *p, size_t n);
 

@@ -255,16 +255,21 @@ int content_pool_each(struct content_pool *p, const struct content_each *fns)
 
 /* --- the bulk writer of one content --- */
 
-int content_bulk_put(struct content *c, const struct chunk *k)
+int content_bulk_put(struct content *c, const struct chunk *chunk)
 {
+	struct chunk k = *chunk;
 	int rc = 0;
+
+	/* not under the lock: several threads make chunks of one stream */
+	if (!store_has(c->pool->store, &k.id))
+		chunk_pack(&k);
 
 	mutex_lock(&c->wmu);
 	if (!c->writer)
 		rc = content_pool_writer(c->pool, &c->writer);
 	if (rc == 0) {
 		c->unflushed = true;
-		rc = store_writer_put(c->writer->w, k);
+		rc = store_writer_put(c->writer->w, &k);
 	}
 	mutex_unlock(&c->wmu);
 	return rc;

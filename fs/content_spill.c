@@ -312,7 +312,7 @@ static int store_one(struct window *w, struct scratch *sc, struct extent *e,
 	int rc = content_window_get(w, &p, &n, e->off, (size_t)e->len);
 
 	if (rc == 0)
-		rc = chunk_make(&k, sc->maker, CHUNK_DATA, p, (size_t)e->len);
+		rc = chunk_name(&k, sc->maker, CHUNK_DATA, p, (size_t)e->len);
 	if (rc == 0)
 		rc = put->put(put, &k, &flags);
 	e->id = k.id;

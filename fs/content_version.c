@@ -248,7 +248,7 @@ static int cut(struct walk *w)
 	w->last = w->pos;
 	if (cut.hole)
 		return put_ref(w, cut.len, NULL);
-	rc = chunk_make(&k, w->scratch->maker, CHUNK_DATA, p, (size_t)cut.len);
+	rc = chunk_name(&k, w->scratch->maker, CHUNK_DATA, p, (size_t)cut.len);
 	if (rc == 0)
 		rc = w->sink.put.put(&w->sink.put, &k, &flags);
 	return rc < 0 ? rc : put_ref(w, cut.len, &k.id);
@@ -327,7 +327,7 @@ static int one_chunk(struct walk *w, struct digest *root)
 	if (!chunker_next(&ck, &cut, p, (size_t)v->size, true) || cut.hole ||
 	    cut.len != v->size)
 		return 0;
-	rc = chunk_make(&k, w->scratch->maker, CHUNK_DATA, p, (size_t)cut.len);
+	rc = chunk_name(&k, w->scratch->maker, CHUNK_DATA, p, (size_t)cut.len);
 	if (rc == 0)
 		rc = w->sink.put.put(&w->sink.put, &k, &flags);
 	*root = k.id;

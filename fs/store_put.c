@@ -42,13 +42,17 @@ static int rewrite(struct store *s, struct packfile *f, struct store_slot *slot,
 		   const struct chunk *c)
 {
 	size_t n = PACK_RECORD_SIZE + (size_t)r->stored_len;
+	struct chunk packed = *c;
 	int rc = 0;
 
-	if (s->read_only || r->codec != c->codec ||
-	    !pack_record_holds(r, c->stored, c->stored_len))
+	if (r->codec != CHUNK_RAW)
+		chunk_pack(&packed);
+	if (s->read_only || r->codec != packed.codec ||
+	    !pack_record_holds(r, packed.stored, packed.stored_len))
 		return -ERR_CORRUPT;
 	pack_record_encode(slot->record, r);
-	memcpy(slot->record + PACK_RECORD_SIZE, c->stored, c->stored_len);
+	memcpy(slot->record + PACK_RECORD_SIZE, packed.stored,
+	       packed.stored_len);
 	rc = store_fail(s, packfile_patch(f, at->off, slot->record, n));
 	if (rc == 0)
 		store_told_repair(s, &c->id, "bytes written again", true);
@@ -157,26 +161,27 @@ static int pack_ready(struct store *s, struct packfile **pack,
 	return rc;
 }
 
-int store_append(struct store *s, struct packfile **pack, const struct chunk *c)
+int store_append(struct store *s, struct packfile **pack,
+		 const struct chunk *chunk)
 {
-	struct pack_entry e = {
-		.id = c->id,
-		.stored_len = c->stored_len,
-		.raw_len = c->raw_len,
-	};
-	int rc = pack_ready(s, pack, c);
+	struct chunk c = *chunk;
+	struct pack_entry e = { .id = c.id, .raw_len = c.raw_len };
+	int rc = 0;
 
+	chunk_pack(&c);
+	e.stored_len = c.stored_len;
+	rc = pack_ready(s, pack, &c);
 	if (rc == 0)
-		rc = packfile_append(*pack, &e.off, c);
+		rc = packfile_append(*pack, &e.off, &c);
 	if (rc == 0)
 		rc = store_list_entry(s, (*pack)->number, &e);
 	if (rc < 0)
 		return store_fail(s, rc);
-	verified_add(&s->verified, &c->id);
-	space_wrote(&s->space, packfile_cost(c->stored_len));
+	verified_add(&s->verified, &c.id);
+	space_wrote(&s->space, packfile_cost(c.stored_len));
 	atomic_fetch_add(&s->chunks, 1);
-	atomic_fetch_add(&s->raw_bytes, c->raw_len);
-	atomic_fetch_add(&s->stored_bytes, c->stored_len);
+	atomic_fetch_add(&s->raw_bytes, c.raw_len);
+	atomic_fetch_add(&s->stored_bytes, c.stored_len);
 	return 0;
 }
 
@@ -191,6 +196,7 @@ static int may_write(const struct store *s)
 
 int store_stage(struct store *s, const struct chunk *c, bool *out_frame)
 {
+	struct chunk packed = { 0 };
 	struct packfile *f = NULL;
 	uint64_t end = 0;
 	unsigned section = 0;
@@ -206,7 +212,9 @@ int store_stage(struct store *s, const struct chunk *c, bool *out_frame)
 		*out_frame = false;
 		atomic_fetch_add(&s->dedup_bytes, c->raw_len);
 	} else if (rc == 0) {
-		rc = staging_add(&s->staging, c);
+		packed = *c;
+		chunk_pack(&packed);
+		rc = staging_add(&s->staging, &packed);
 	}
 	lease_leave(&s->lease, section);
 	return rc < 0 ? rc : 0;

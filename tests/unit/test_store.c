@@ -112,6 +112,40 @@ Test(store, bulk_chunks_come_back_also_after_reopening)
 	vio_sim_free(sim);
 }
 
+Test(store, packs_what_it_has_not_and_never_a_duplicate)
+{
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct store *s = store_on(sim);
+	struct chunk_maker *m = chunk_maker_new();
+	struct chunk_maker *none = (struct chunk_maker *)8;
+	autofree uint8_t *p = calloc(1, LIMIT_CHUNK);
+	struct store_writer *w = NULL;
+	struct store_stat st = { .packs = 0 };
+	struct chunk c = { 0 };
+	bool frame = true;
+
+	memset(p, 'x', LIMIT_CHUNK);
+	cr_assert_eq(store_writer_open(s, &w), 0);
+	cr_assert_eq(chunk_name(&c, m, CHUNK_DATA, p, LIMIT_CHUNK), 0);
+	cr_assert(c.codec == CHUNK_RAW && c.stored == p);
+	cr_assert_eq(store_writer_put(w, &c), 0);
+	cr_assert_eq(store_writer_flush(w), 0);
+	store_stat(s, &st);
+	cr_assert_lt(st.stored_bytes, 1000);
+	cr_assert_eq(chunk_name(&c, none, CHUNK_DATA, p, LIMIT_CHUNK), 0);
+	cr_assert_eq(store_writer_put(w, &c), 0);
+	cr_assert_eq(store_stage(s, &c, &frame), 0);
+	cr_assert(!frame);
+	cr_assert_eq(chunk_name(&c, m, CHUNK_DATA, p, LIMIT_CHUNK - 1), 0);
+	cr_assert_eq(store_stage(s, &c, &frame), 0);
+	cr_assert(frame);
+	cr_assert_eq(store_frame(s, &c.id)->codec, CHUNK_ZSTD);
+	store_writer_close(w);
+	chunk_maker_free(m);
+	store_close(s);
+	vio_sim_free(sim);
+}
+
 /* Bits that flip in memory, wherever they do, after the chunk was decoded. */
 Test(store, bytes_of_the_cache_that_went_bad_are_never_handed_out)
 {
