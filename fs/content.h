@@ -189,8 +189,7 @@ void content_versioned(struct content *c, uint64_t gen);
 
 /*
  * SHA-256 of a version's bytes, streamed (bounded memory).  go_on (may be
- * NULL) is asked before every 256 KiB, and may wait: false ends it with
- * -ECANCELED.
+ * NULL) is asked before every 256 KiB: false ends it with -ECANCELED.
  */
 int must_use content_sha256(struct content_pool *p, struct digest *out,
 			    const struct digest *root, uint64_t size,

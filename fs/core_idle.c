@@ -4,9 +4,9 @@
  *
  * A thread of its own, at low priority, one file at a time.  It begins when
  * nothing is dirty and nobody has read or written for REST_MS, and looks
- * before every piece whether somebody does: then it waits until PAUSE_MS have
- * passed without.  So it takes no time from work in progress, and an unmount
- * never waits for more than one piece.
+ * before every piece whether somebody does: then it gives up, and begins anew
+ * when all rests again.  So it takes no time from work in progress, and
+ * neither an unmount nor gc (lease.h) waits for long.
  *
  * What does not fit the ring, or is too large, comes when somebody asks for it
  * (core_digest), as does whatever is owed at an unmount.
@@ -20,7 +20,7 @@
 #include "fs/content.h"
 #include "fs/core_internal.h"
 
-enum { LOOK_MS = 500, REST_MS = 3000, PAUSE_MS = 200, NICE = 10 };
+enum { LOOK_MS = 500, REST_MS = 3000, NICE = 10 };
 #define NS_PER_MS 1000000LL
 /* Larger files keep a processor busy for long: when somebody asks. */
 #define IDLE_DIGEST_MAX (256ULL << 20)
@@ -55,8 +55,8 @@ static uint64_t next_owed(struct core *c)
 	return ino;
 }
 
-static void digest(struct core *c, uint64_t ino, bool (*go_on)(void *ctx),
-		   void *ctx)
+static int digest(struct core *c, uint64_t ino, bool (*go_on)(void *ctx),
+		  void *ctx)
 {
 	struct digest sha256;
 	int rc = core_digest_idle(c, &sha256, ino, go_on, ctx);
@@ -65,6 +65,7 @@ static void digest(struct core *c, uint64_t ino, bool (*go_on)(void *ctx),
 	    rc != -ECANCELED)
 		log_event(LOG_WARN, "not_digested", "inode=%llu why=\"%s\"",
 			  (unsigned long long)ino, err_text(rc));
+	return rc;
 }
 
 void core_idle_step(struct core *c)
@@ -72,7 +73,7 @@ void core_idle_step(struct core *c)
 	uint64_t ino = next_owed(c);
 
 	if (ino)
-		digest(c, ino, NULL, NULL);
+		(void)digest(c, ino, NULL, NULL);
 }
 
 /* True when nobody has read or written for so long. */
@@ -88,7 +89,7 @@ static bool rests(struct rest *r, int64_t ms)
 	return now - r->used_ns >= ms * NS_PER_MS;
 }
 
-/* Before each piece: waits for a pause; false when the mount ends. */
+/* Before each piece: does the volume still rest, and the mount go on? */
 static bool go_on(void *ctx)
 {
 	struct rest *r = ctx;
@@ -96,12 +97,17 @@ static bool go_on(void *ctx)
 	bool stop;
 
 	mutex_lock(&c->jobs_mu);
-	while (!c->jobs_stop && !rests(r, PAUSE_MS))
-		cond_timedwait_ns(&c->idle_cond, &c->jobs_mu,
-				  PAUSE_MS * NS_PER_MS);
 	stop = c->jobs_stop;
 	mutex_unlock(&c->jobs_mu);
-	return !stop;
+	return !stop && rests(r, REST_MS);
+}
+
+/* Somebody came: once more, after the others. */
+static void again(struct core *c, uint64_t ino)
+{
+	mutex_lock(&c->t.mu);
+	core_idle_owe(c, ino, 0);
+	mutex_unlock(&c->t.mu);
 }
 
 void core_idle_main(void *arg)
@@ -115,8 +121,8 @@ void core_idle_main(void *arg)
 	while (!c->jobs_stop) {
 		mutex_unlock(&c->jobs_mu);
 		ino = rests(&r, REST_MS) ? next_owed(c) : 0;
-		if (ino)
-			digest(c, ino, go_on, &r);
+		if (ino && digest(c, ino, go_on, &r) == -ECANCELED)
+			again(c, ino);
 		mutex_lock(&c->jobs_mu);
 		if (!ino && !c->jobs_stop)
 			cond_timedwait_ns(&c->idle_cond, &c->jobs_mu,

@@ -136,7 +136,7 @@ struct core_digest_old {
 };
 int must_use core_digest_of(struct core *c, const struct core_digest_old *v,
 			    bool (*go_on)(void *ctx), void *ctx);
-/* core_digest() that may wait, and be given up: content_sha256(). */
+/* core_digest() that may be given up: go_on as in content_sha256(). */
 int must_use core_digest_idle(struct core *c, struct digest *out, uint64_t ino,
 			      bool (*go_on)(void *ctx), void *ctx);
 
