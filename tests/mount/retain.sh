@@ -47,7 +47,7 @@ expect 'dry run' vouch gc mnt -n --format=json
 jq -e '.released >= 4 and .entries == 0' out >/dev/null || fail "dry run: $(cat out)"
 expect 'nothing is released yet' vouch gc mnt -n --format=json
 before=$(du -sk --apparent-size vol/packs | cut -f1)
-expect 'gc' vouch gc mnt --format=json
+expect 'gc' vouch gc mnt --threshold=100 --format=json
 jq -e '.released >= 4 and .held == 4 and .wrong == 0 and .entries >= 1' out >/dev/null || fail "gc: $(cat out)"
 
 # History: all six, four of them released, by an entry that the log has.
@@ -95,7 +95,7 @@ n=$(jq length partly)
 expect 'verify' vouch verify mnt --deep
 grep -q 'of them released' out || fail "verify: $(cat out)"
 expect 'scrub' vouch scrub mnt
-expect 'gc again' vouch gc mnt --format=json
+expect 'gc again' vouch gc mnt --threshold=100 --format=json
 umount_volume
 expect 'fsck' vouch fsck vol --deep
 expect 'reindex' vouch reindex vol
