@@ -288,7 +288,7 @@ static int mirror_readdir(struct provider *p, struct vdir_list *l, uint64_t off,
 	for (;;) {
 		struct page g = { .v = v };
 
-		rc = core_readdir(p->core, l->node->key.a, after, false,
+		rc = core_readdir(p->core, l->node->key.a, after, PAGE, false,
 				  copy_one, &g);
 		if (rc < 0) /* a directory that is gone is empty */
 			return rc == -ENOENT || rc == -ESTALE ? 0 : rc;

@@ -301,7 +301,8 @@ int query_list(struct provider *p, uint64_t dir, uint64_t off,
 
 	while (rc >= 0) {
 		g->n = 0;
-		rc = core_readdir(p->core, dir, after, false, copy_sql, g);
+		rc = core_readdir(p->core, dir, after, PAGE, false, copy_sql,
+				  g);
 		for (unsigned i = 0; i < g->n && rc >= 0; i++) {
 			struct node_key k = { .kind = NODE_QUERY,
 					      .a = g->v[i].ino };

@@ -54,7 +54,7 @@ struct core_options {
 	bool no_threads;	  /* tests: work only in core_step() */
 	bool no_actors;		  /* tests: do not look into /proc */
 	uint64_t dirty_bytes_max; /* 0: default */
-	size_t inode_cache;	  /* rows kept; 0: 65536 */
+	size_t inode_cache; /* rows kept, more than paths are deep; 0: 65536 */
 	bool has_audit_gid; /* members of audit_gid see whole-ledger views */
 	uint32_t audit_gid;
 	/* tests: small segments; 0: as in limits.h */
@@ -133,12 +133,12 @@ int must_use core_rename(struct core *c, const struct cred *cr, uint64_t parent,
 /*
  * Directory listing: entries with cookie > after in order; fn nonzero stops.
  * "." and ".." have cookies 1 and 2.  st is complete when `plus`, else only
- * st_ino and the type.
+ * st_ino and the type.  want: how many fn will take, about.
  */
 typedef int core_dir_fn(void *ctx, const char *name, const struct stat *st,
 			uint64_t cookie);
 int must_use core_readdir(struct core *c, uint64_t ino, uint64_t after,
-			  bool plus, core_dir_fn *fn, void *ctx);
+			  size_t want, bool plus, core_dir_fn *fn, void *ctx);
 
 /* --- extended attributes; sizes as getxattr(2): cap 0 asks the length --- */
 

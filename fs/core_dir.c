@@ -13,45 +13,51 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "fs/core_internal.h"
 #include "index/idx.h"
 
-enum { PAGE = 512 };
+enum { PAGE = 512, PAGE_MIN = 16 };
 
 struct entry_copy {
-	uint64_t cookie, ino;
-	uint32_t mode;
+	struct name_row row;
 	bool removed;
 	uint8_t len;
-	char name[LIMIT_NAME + 1];
+	size_t at; /* of the name, in page.names */
 };
 
 struct page {
 	struct core *c;
 	uint64_t dir, parent, after;
 	uint64_t applied;	/* by the index when memory was looked at */
+	size_t max;		/* at most PAGE */
 	struct entry_copy *mem; /* unapplied names after `after`, by cookie */
 	size_t n_mem;
 	struct entry_copy *db;
 	size_t n_db;
+	struct buf names;
 };
 
-static void copy_name(struct entry_copy *e, const struct name_row *row,
-		      const char *name, size_t len)
+static const char *name_of(const struct page *p, const struct entry_copy *e)
 {
-	e->cookie = row->cookie;
-	e->ino = row->ino;
-	e->mode = row->mode;
+	return (const char *)p->names.p + e->at;
+}
+
+static void copy_name(struct page *p, struct entry_copy *e,
+		      const struct name_row *row, const char *name, size_t len)
+{
+	e->row = *row;
 	e->removed = len > LIMIT_NAME;
 	e->len = (uint8_t)len;
+	e->at = p->names.n;
 	if (!e->removed) {
-		memcpy(e->name, name, len);
-		e->name[len] = '\0';
+		buf_add(&p->names, name, len);
+		buf_addc(&p->names, '\0');
 	}
 }
 
-/* The next names in memory, at most PAGE. */
+/* The next names in memory, at most p->max. */
 static int memory_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct page *p = arg;
@@ -66,15 +72,16 @@ static int memory_op(struct core *c, struct itable_tx *tx, void *arg)
 	p->parent = dir->row.parent;
 	p->applied = c->t.applied;
 	p->n_mem = 0;
+	buf_clear(&p->names);
 	for (struct link *l = dir->names.next;
-	     l != &dir->names && p->n_mem < PAGE; l = l->next) {
+	     l != &dir->names && p->n_mem < p->max; l = l->next) {
 		const struct name *n = itable_name_of(l);
 
 		if (n->row.ino && n->row.cookie > p->after)
-			copy_name(&p->mem[p->n_mem++], &n->row, n->name,
+			copy_name(p, &p->mem[p->n_mem++], &n->row, n->name,
 				  n->len);
 	}
-	return 0;
+	return p->names.bad ? -ENOMEM : 0;
 }
 
 static int add_db(void *ctx, const struct name_row *row, const char *name,
@@ -82,8 +89,8 @@ static int add_db(void *ctx, const struct name_row *row, const char *name,
 {
 	struct page *p = ctx;
 
-	copy_name(&p->db[p->n_db++], row, name, len);
-	return 0;
+	copy_name(p, &p->db[p->n_db++], row, name, len);
+	return p->names.bad ? -ENOMEM : 0;
 }
 
 /*
@@ -102,12 +109,12 @@ static bool overrule(struct page *p)
 
 		if (e->removed)
 			continue;
-		n = itable_find_name(&p->c->t, p->dir, e->name, e->len);
+		n = itable_find_name(&p->c->t, p->dir, name_of(p, e), e->len);
 		if (!n)
 			continue;
-		e->removed = !n->row.ino || n->row.cookie != e->cookie;
-		e->ino = n->row.ino;
-		e->mode = n->row.mode;
+		e->removed = !n->row.ino || n->row.cookie != e->row.cookie;
+		e->row.ino = n->row.ino;
+		e->row.mode = n->row.mode;
 	}
 	sure = p->c->t.evicted_seq <= p->applied;
 	mutex_unlock(&p->c->t.mu);
@@ -117,17 +124,20 @@ static bool overrule(struct page *p)
 static int give(struct page *p, const struct entry_copy *e, bool plus,
 		core_dir_fn *fn, void *ctx)
 {
-	struct stat st = { .st_ino = e->ino, .st_mode = e->mode & S_IFMT };
+	struct stat st = {
+		.st_ino = e->row.ino,
+		.st_mode = e->row.mode & S_IFMT,
+	};
 
 	if (plus) {
-		int rc = core_getattr(p->c, e->ino, &st);
+		int rc = core_getattr(p->c, e->row.ino, &st);
 
 		if (rc == -ENOENT || (!rc && !st.st_nlink))
 			return 0; /* removed meanwhile */
 		if (rc < 0)
 			return rc;
 	}
-	return fn(ctx, e->name, &st, e->cookie);
+	return fn(ctx, name_of(p, e), &st, e->row.cookie);
 }
 
 /* Merges both lists by cookie, up to `bound`. */
@@ -140,11 +150,11 @@ static int merge(struct page *p, uint64_t bound, bool plus, core_dir_fn *fn,
 	while (!rc) {
 		const struct entry_copy *e = NULL;
 
-		if (m < p->n_mem && p->mem[m].cookie <= bound)
+		if (m < p->n_mem && p->mem[m].row.cookie <= bound)
 			e = &p->mem[m];
-		if (d < p->n_db && p->db[d].cookie <= bound &&
-		    (!e || p->db[d].cookie <= e->cookie)) {
-			if (e && p->db[d].cookie == e->cookie)
+		if (d < p->n_db && p->db[d].row.cookie <= bound &&
+		    (!e || p->db[d].row.cookie <= e->row.cookie)) {
+			if (e && p->db[d].row.cookie == e->row.cookie)
 				m++; /* applied in between */
 			e = &p->db[d++];
 		} else if (e) {
@@ -158,29 +168,65 @@ static int merge(struct page *p, uint64_t bound, bool plus, core_dir_fn *fn,
 	return rc;
 }
 
+/* Names and, when `plus`, inodes of the page come into memory. */
+static void load_rows(struct page *p, const struct itable_look *look,
+		      struct idx_reader *r)
+{
+	struct itable_listed v[PAGE];
+	uint64_t ino[PAGE];
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_db; i++) {
+		const struct entry_copy *e = &p->db[i];
+
+		if (e->removed)
+			continue;
+		v[n].row = e->row;
+		v[n].name = name_of(p, e);
+		v[n].len = e->len;
+		ino[n++] = e->row.ino;
+	}
+	itable_learn_names(&p->c->t, look, v, n);
+	itable_load_inodes(&p->c->t, r, ino, n);
+}
+
+static int read_index(struct page *p, bool plus)
+{
+	struct itable_look look;
+	struct idx_reader *r = NULL;
+	int rc;
+
+	if (plus)
+		itable_look(&p->c->t, &look);
+	rc = core_reader_take(p->c, &r);
+	if (rc >= 0)
+		rc = idx_names(r, p->dir, p->after, (uint32_t)p->max, add_db,
+			       p);
+	if (rc >= 0 && plus)
+		load_rows(p, &look, r);
+	core_reader_give(p->c, r);
+	return rc;
+}
+
 /* The rest after p->after, page by page.  1: fn wants no more. */
 static int list_names(struct page *p, bool plus, core_dir_fn *fn, void *ctx)
 {
 	for (;;) {
-		struct idx_reader *r = NULL;
 		uint64_t bound = UINT64_MAX;
 		int rc = core_op(p->c, memory_op, p);
 
 		if (rc < 0)
 			return rc;
 		p->n_db = 0;
-		rc = core_reader_take(p->c, &r);
-		if (rc >= 0)
-			rc = idx_names(r, p->dir, p->after, PAGE, add_db, p);
-		core_reader_give(p->c, r);
+		rc = read_index(p, plus);
 		if (rc < 0)
 			return rc;
 		if (!overrule(p))
 			continue;
-		if (p->n_db == PAGE)
-			bound = p->db[PAGE - 1].cookie;
-		if (p->n_mem == PAGE && p->mem[PAGE - 1].cookie < bound)
-			bound = p->mem[PAGE - 1].cookie;
+		if (p->n_db == p->max)
+			bound = p->db[p->max - 1].row.cookie;
+		if (p->n_mem == p->max && p->mem[p->max - 1].row.cookie < bound)
+			bound = p->mem[p->max - 1].row.cookie;
 		rc = merge(p, bound, plus, fn, ctx);
 		if (rc || bound == UINT64_MAX)
 			return rc;
@@ -188,15 +234,22 @@ static int list_names(struct page *p, bool plus, core_dir_fn *fn, void *ctx)
 	}
 }
 
-int core_readdir(struct core *c, uint64_t ino, uint64_t after, bool plus,
-		 core_dir_fn *fn, void *ctx)
+int core_readdir(struct core *c, uint64_t ino, uint64_t after, size_t want,
+		 bool plus, core_dir_fn *fn, void *ctx)
 {
-	struct page p = { .c = c, .dir = ino, .after = after < 2 ? 2 : after };
+	struct page p = {
+		.c = c,
+		.dir = ino,
+		.after = after < 2 ? 2 : after,
+		.max = want > PAGE     ? PAGE :
+		       want < PAGE_MIN ? PAGE_MIN :
+					 want,
+	};
 	struct stat st;
 	int rc = -ENOMEM;
 
-	p.db = calloc(PAGE, sizeof(*p.db));
-	p.mem = calloc(PAGE, sizeof(*p.mem));
+	p.db = malloc(p.max * sizeof(*p.db));
+	p.mem = malloc(p.max * sizeof(*p.mem));
 	if (p.db && p.mem)
 		rc = core_op(c, memory_op, &p);
 	if (!rc && after < 1) {
@@ -213,6 +266,7 @@ int core_readdir(struct core *c, uint64_t ino, uint64_t after, bool plus,
 	}
 	if (!rc)
 		rc = list_names(&p, plus, fn, ctx);
+	buf_release(&p.names);
 	free(p.mem);
 	free(p.db);
 	return rc < 0 ? rc : 0;

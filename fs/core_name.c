@@ -56,7 +56,7 @@ static int get_name(struct itable_tx *tx, struct inode **out_dir,
 	if (rc < 0)
 		return rc;
 	rc = itable_name(tx, &n, parent, name, len);
-	if (rc < 0 || !n->row.ino)
+	if (rc < 0 || !n || !n->row.ino)
 		return rc;
 	rc = itable_get(tx, out, n->row.ino);
 	return rc == -ENOENT ? -ERR_CORRUPT : rc;
@@ -202,6 +202,8 @@ static int create_op(struct core *c, struct itable_tx *tx, void *arg)
 	i = itable_find_inode(&c->t, a->ino);
 	if (!a->tmpfile)
 		set_hint(i, a->name);
+	/* names in it need not be looked for in the index: 8 us a file */
+	i->all_names = S_ISDIR(a->mode);
 	core_fill_stat(c, i, a->out);
 	return 0;
 }

@@ -152,6 +152,12 @@ static int put_roots(struct fill *f, uint64_t from)
 	return 0;
 }
 
+/* How many names of usual length fit. */
+static size_t entries_in(const struct fill *f)
+{
+	return f->cap / (f->plus ? 160 : 40);
+}
+
 static int fill_all(struct fill *f, struct vdir_list *d, uint64_t off)
 {
 	struct fuse_ll *l = f->l;
@@ -160,7 +166,8 @@ static int fill_all(struct fill *f, struct vdir_list *d, uint64_t off)
 	int rc = 0;
 
 	if (!VDIR_IS_VIRTUAL(f->dir) && !in_virtual)
-		rc = core_readdir(l->o.core, f->dir, off, f->plus, put_real, f);
+		rc = core_readdir(l->o.core, f->dir, off, entries_in(f),
+				  f->plus, put_real, f);
 	if (rc < 0 || f->full)
 		return rc;
 	if (fuse_ll_vops(l) && f->dir == l->o.container)

@@ -49,6 +49,16 @@ static uint64_t hash_name(uint64_t parent, const char *name, size_t len)
 	return XXH3_64bits_withSeed(name, len, parent);
 }
 
+size_t itable_ino_gen(uint64_t ino)
+{
+	return hash_ino(ino) % ITABLE_GENS;
+}
+
+size_t itable_name_gen(uint64_t parent, const char *name, size_t len)
+{
+	return hash_name(parent, name, len) % ITABLE_GENS;
+}
+
 static struct inode **inode_bucket(struct itable *t, uint64_t ino)
 {
 	return &t->inodes[hash_ino(ino) & (t->n_inode_buckets - 1)];
@@ -98,6 +108,7 @@ int itable_init(struct itable *t, size_t max_inodes)
 	mutex_init(&t->mu);
 	t->max_inodes = max_inodes ? max_inodes : 65536;
 	t->max_names = 2 * t->max_inodes;
+	t->min_clean = t->max_inodes / 16 < 64 ? 64 : t->max_inodes / 16;
 	t->n_inode_buckets = power_of_two(t->max_inodes);
 	t->n_name_buckets = power_of_two(t->max_names);
 	link_init(&t->inode_lru);
@@ -204,7 +215,7 @@ static void evict_inode(struct itable *t, struct inode *i)
 	while (*at != i)
 		at = &(*at)->hash_next;
 	*at = i->hash_next;
-	t->gens[hash_ino(i->row.ino) % ITABLE_GENS]++;
+	t->gens[itable_ino_gen(i->row.ino)]++;
 	link_del(&i->lru);
 	t->n_inode_lru--;
 	t->n_inodes--;
@@ -221,7 +232,13 @@ static void evict_name(struct itable *t, struct name *n)
 	while (*at != n)
 		at = &(*at)->hash_next;
 	*at = n->hash_next;
-	t->gens[hash_name(n->row.parent, n->name, n->len) % ITABLE_GENS]++;
+	t->gens[itable_name_gen(n->row.parent, n->name, n->len)]++;
+	if (n->row.ino) {
+		struct inode *dir = itable_find_inode(t, n->row.parent);
+
+		if (dir)
+			dir->all_names = false;
+	}
 	link_del(&n->lru);
 	t->n_name_lru--;
 	t->n_names--;
@@ -256,11 +273,15 @@ void itable_place_inode(struct itable *t, struct inode *i)
 	}
 }
 
-static void trim(struct itable *t)
+/*
+ * Some clean rows stay however many are dirty: what an operation has just
+ * faulted must be there when it starts again, or it would fault for ever.
+ */
+void itable_trim(struct itable *t)
 {
-	while (t->n_inode_lru > 0 && t->n_inodes > t->max_inodes)
+	while (t->n_inode_lru > t->min_clean && t->n_inodes > t->max_inodes)
 		evict_inode(t, (struct inode *)t->inode_lru.next);
-	while (t->n_name_lru > 0 && t->n_names > t->max_names)
+	while (t->n_name_lru > t->min_clean && t->n_names > t->max_names)
 		evict_name(t, (struct name *)t->name_lru.next);
 }
 
@@ -276,7 +297,7 @@ void itable_drop(struct itable *t, struct inode *i)
 	assert(i->refs > 0);
 	if (--i->refs == 0 && i->dirty_seq <= t->applied) {
 		itable_place_inode(t, i);
-		trim(t);
+		itable_trim(t);
 	}
 }
 
@@ -305,13 +326,18 @@ void itable_name_dirtied(struct itable *t, struct inode *dir, struct name *n)
 	link_add_tail(at->next, &n->in_dir);
 }
 
+void itable_name_clean(struct itable *t, struct name *n)
+{
+	link_add_tail(&t->name_lru, &n->lru);
+	t->n_name_lru++;
+}
+
 static void name_cleaned(struct itable *t, struct name *n)
 {
 	n->dirty = false;
 	link_del(&n->in_dir);
 	link_del(&n->lru);
-	link_add_tail(&t->name_lru, &n->lru);
-	t->n_name_lru++;
+	itable_name_clean(t, n);
 }
 
 void itable_applied(struct itable *t, uint64_t seq)
@@ -333,7 +359,7 @@ void itable_applied(struct itable *t, uint64_t seq)
 			break;
 		itable_place_inode(t, i);
 	}
-	trim(t);
+	itable_trim(t);
 	mutex_unlock(&t->mu);
 }
 
@@ -375,14 +401,19 @@ int itable_name(struct itable_tx *tx, struct name **out, uint64_t parent,
 		const char *name, size_t len)
 {
 	struct itable *t = tx->t;
+	struct inode *dir;
 	struct name *n;
 
 	if (len > LIMIT_NAME)
 		return -ENAMETOOLONG;
 	n = itable_find_name(t, parent, name, len);
 	*out = n;
-	if (!n)
-		return miss(tx, NEED_NAME, parent, name, len);
+	if (!n) {
+		dir = itable_find_inode(t, parent);
+		return dir && dir->all_names ?
+			       0 :
+			       miss(tx, NEED_NAME, parent, name, len);
+	}
 	if (!n->dirty) {
 		link_del(&n->lru);
 		link_add_tail(&t->name_lru, &n->lru);
@@ -405,7 +436,7 @@ int itable_xattrs(struct itable_tx *tx, struct inode *i)
 
 static int fault_inode(struct itable *t, uint64_t ino, struct idx_reader *r)
 {
-	uint32_t *gen = &t->gens[hash_ino(ino) % ITABLE_GENS];
+	uint32_t *gen = &t->gens[itable_ino_gen(ino)];
 
 	for (;;) {
 		struct inode_row row = { .ino = 0 };
@@ -438,7 +469,7 @@ static int fault_inode(struct itable *t, uint64_t ino, struct idx_reader *r)
 		if (i) {
 			i->row = row;
 			itable_place_inode(t, i);
-			trim(t);
+			itable_trim(t);
 		} else {
 			free(row.target);
 		}
@@ -450,8 +481,7 @@ static int fault_inode(struct itable *t, uint64_t ino, struct idx_reader *r)
 static int fault_name(struct itable_tx *tx, struct idx_reader *r)
 {
 	struct itable *t = tx->t;
-	uint32_t *gen =
-		&t->gens[hash_name(tx->ino, tx->name, tx->len) % ITABLE_GENS];
+	uint32_t *gen = &t->gens[itable_name_gen(tx->ino, tx->name, tx->len)];
 
 	for (;;) {
 		struct name_row row = { .ino = 0 };
@@ -480,9 +510,8 @@ static int fault_name(struct itable_tx *tx, struct idx_reader *r)
 				if (rc > 0)
 					n->row = row;
 				n->row.parent = tx->ino;
-				link_add_tail(&t->name_lru, &n->lru);
-				t->n_name_lru++;
-				trim(t);
+				itable_name_clean(t, n);
+				itable_trim(t);
 			}
 		}
 		mutex_unlock(&t->mu);

@@ -61,6 +61,7 @@ struct inode {
 	bool checked;	    /* its version was found in the journal */
 	bool xattrs_loaded;
 	bool orphan_queued; /* FREE_ORPHAN is queued */
+	bool all_names;	    /* a directory: each name it has is in memory */
 	char *hint;	    /* the name it was last looked up by */
 	struct xattr *xattrs;
 	struct leafcell *version_cell; /* NULL: row.version_leaf */
@@ -89,6 +90,7 @@ struct itable {
 	size_t n_inode_buckets, n_name_buckets; /* powers of two */
 	size_t n_inodes, n_names;
 	size_t max_inodes, max_names;
+	size_t min_clean; /* rows of each kind that are kept in any case */
 	struct link inode_lru, inode_dirty; /* oldest first */
 	struct link name_lru, name_dirty;
 	size_t n_inode_lru, n_name_lru;
@@ -134,7 +136,7 @@ int must_use itable_get(struct itable_tx *tx, struct inode **out, uint64_t ino);
  */
 int must_use itable_get_removed(struct itable_tx *tx, struct inode **out,
 				uint64_t ino);
-/* A name: 0 and *out (row.ino 0: there is none), or -ERR_RELOCKED. */
+/* A name: 0 and *out (NULL or row.ino 0: there is none), or -ERR_RELOCKED. */
 int must_use itable_name(struct itable_tx *tx, struct name **out,
 			 uint64_t parent, const char *name, size_t len);
 /* The inode's extended attributes are loaded: 0 or -ERR_RELOCKED. */
@@ -148,6 +150,29 @@ void itable_drop(struct itable *t, struct inode *i);
  * -ENOENT: an inode that does not exist.
  */
 int must_use itable_fault(struct itable_tx *tx, struct idx_reader *r);
+
+/* --- itable_load.c: many rows at once; no lock held --- */
+
+/* What was in memory when somebody began to read the index. */
+struct itable_look {
+	uint32_t gens[ITABLE_GENS];
+};
+void itable_look(struct itable *t, struct itable_look *out);
+
+/* Names as the index gave them, read after `look`: kept if still right. */
+struct itable_listed {
+	struct name_row row;
+	const char *name;
+	uint8_t len;
+};
+void itable_learn_names(struct itable *t, const struct itable_look *look,
+			const struct itable_listed *v, size_t n);
+/*
+ * Reads those of ino[n] that are not here; the list is used up.  What cannot
+ * be kept is no error: whoever needs it faults.
+ */
+void itable_load_inodes(struct itable *t, struct idx_reader *r, uint64_t *ino,
+			size_t n);
 
 /* The index has applied everything up to seq. */
 void itable_applied(struct itable *t, uint64_t seq);

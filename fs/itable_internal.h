@@ -1,5 +1,5 @@
 /*
- * itable_internal.h - what itable.c, itable_state.c and itable_dir.c share.
+ * itable_internal.h - what itable.c, itable_state.c and itable_load.c share.
  * All of it wants itable.mu held.
  */
 #ifndef FS_ITABLE_INTERNAL_H
@@ -17,6 +17,13 @@ struct inode *itable_add_inode(struct itable *t, uint64_t ino);
 struct name *itable_add_name(struct itable *t, uint64_t parent,
 			     const char *name, size_t len);
 void itable_place_inode(struct itable *t, struct inode *i);
+/* A new name as the index has it, onto the LRU. */
+void itable_name_clean(struct itable *t, struct name *n);
+/* Evicts what is too much. */
+void itable_trim(struct itable *t);
+/* Places in itable.gens. */
+size_t itable_ino_gen(uint64_t ino);
+size_t itable_name_gen(uint64_t parent, const char *name, size_t len);
 /* n was changed by the entry being applied. */
 void itable_name_dirtied(struct itable *t, struct inode *dir, struct name *n);
 

@@ -368,8 +368,24 @@ bool drive_op(struct drive *d, int *out_rc)
 struct listing {
 	struct drive *d;
 	int dir, n;
-	bool good;
+	bool plus, good;
 };
+
+static bool compare_stat(struct drive *d, int ino, const struct stat *st)
+{
+	const struct model_inode *i = &d->m.inodes[ino];
+
+	if (i->type != MODEL_DIR && (int)st->st_nlink != i->nlink)
+		return fail(d, "%d has %d links, not %d", ino,
+			    (int)st->st_nlink, i->nlink);
+	if (ino != 1 && (st->st_mode & 07777) != i->mode)
+		return fail(d, "%d has mode %o, not %o", ino,
+			    st->st_mode & 07777, i->mode);
+	if (i->type == MODEL_FILE && (size_t)st->st_size != i->n)
+		return fail(d, "%d has size %lld, not %zu", ino,
+			    (long long)st->st_size, i->n);
+	return true;
+}
 
 static int list_one(void *ctx, const char *name, const struct stat *st,
 		    uint64_t cookie)
@@ -384,7 +400,35 @@ static int list_one(void *ctx, const char *name, const struct stat *st,
 	l->n++;
 	if (!ino || l->d->m.inodes[ino].tag != st->st_ino)
 		l->good = fail(l->d, "listing of %d has %s", l->dir, name);
+	else if (l->plus)
+		l->good = compare_stat(l->d, ino, st);
 	return !l->good;
+}
+
+/* What is there, and that nothing else is; half of it read with attributes. */
+static bool compare_dir(struct drive *d, int ino)
+{
+	struct listing l = { d, ino, 0, prng_below(d->rng, 2) > 0, true };
+	uint64_t tag = d->m.inodes[ino].tag;
+	struct stat st;
+	char name[8];
+	int rc;
+
+	rc = core_readdir(d->v->core, tag, 0, 1, l.plus, list_one, &l);
+	if (rc < 0)
+		return fail(d, "list %d: %s", ino, err_text(rc));
+	if (l.good && l.n != model_fs_count(&d->m, ino))
+		return fail(d, "%d lists %d names, not %d", ino, l.n,
+			    model_fs_count(&d->m, ino));
+	for (int k = 0; l.good && k < 4; k++) {
+		if (find(d, ino, pick_name(d, name)))
+			continue;
+		rc = core_lookup(d->v->core, tag, name, &st);
+		if (rc != -ENOENT)
+			return fail(d, "lookup %d/%s: %s", ino, name,
+				    err_text(rc));
+	}
+	return l.good;
 }
 
 static bool compare_inode(struct drive *d, int ino)
@@ -395,29 +439,11 @@ static bool compare_inode(struct drive *d, int ino)
 
 	if (rc < 0)
 		return fail(d, "stat %d: %s", ino, err_text(rc));
-	if (i->type != MODEL_DIR && (int)st.st_nlink != i->nlink)
-		return fail(d, "%d has %d links, not %d", ino, (int)st.st_nlink,
-			    i->nlink);
-	if (ino != 1 && (st.st_mode & 07777) != i->mode)
-		return fail(d, "%d has mode %o, not %o", ino,
-			    st.st_mode & 07777, i->mode);
+	if (!compare_stat(d, ino, &st))
+		return false;
 	if (i->type == MODEL_FILE)
-		return (size_t)st.st_size == i->n ?
-			       compare_file(d, ino) :
-			       fail(d, "%d has size %lld, not %zu", ino,
-				    (long long)st.st_size, i->n);
-	if (i->type == MODEL_DIR) {
-		struct listing l = { d, ino, 0, true };
-
-		rc = core_readdir(d->v->core, i->tag, 0, false, list_one, &l);
-		if (rc < 0)
-			return fail(d, "list %d: %s", ino, err_text(rc));
-		if (l.good && l.n != model_fs_count(&d->m, ino))
-			return fail(d, "%d lists %d names, not %d", ino, l.n,
-				    model_fs_count(&d->m, ino));
-		return l.good;
-	}
-	return true;
+		return compare_file(d, ino);
+	return i->type == MODEL_DIR ? compare_dir(d, ino) : true;
 }
 
 bool drive_compare(struct drive *d)

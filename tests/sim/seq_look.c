@@ -117,7 +117,7 @@ static void walk(struct walk *w, uint64_t dir)
 	int rc;
 
 	w->dir = dir;
-	rc = core_readdir(w->core, dir, 0, true, visit, w);
+	rc = core_readdir(w->core, dir, 0, 100, true, visit, w);
 	if (rc < 0)
 		bad(w->out, dir, "list", rc);
 	w->dir = up;

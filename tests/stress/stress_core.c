@@ -127,7 +127,7 @@ static void shared(struct prng *rng)
 		may("rename", core_rename(core, &cred, 1, a, 1, b, 0));
 		break;
 	case 5:
-		must("list", core_readdir(core, 1, 0, true, list_one, &n));
+		must("list", core_readdir(core, 1, 0, 100, true, list_one, &n));
 		break;
 	default:
 		if (core_lookup(core, 1, a, &st) || !S_ISREG(st.st_mode) ||
@@ -230,8 +230,8 @@ int main(void)
 		die(errmsg_text(&em, rc), rc);
 	open_volume(tmp.path);
 	for (unsigned i = 0; i < THREADS; i++)
-		must("list",
-		     core_readdir(core, w[i].dir, 0, true, read_one, &files));
+		must("list", core_readdir(core, w[i].dir, 0, 100, true,
+					  read_one, &files));
 	must("close", core_close(core, &em));
 	tmp_release(&tmp);
 	printf("stress_core: %d threads, %d operations each, %u files read "

@@ -139,7 +139,7 @@ static void walk(struct tree *t, uint64_t dir)
 	int rc;
 
 	t->dir = dir;
-	rc = core_readdir(t->v->core, dir, 0, true, visit, t);
+	rc = core_readdir(t->v->core, dir, 0, 100, true, visit, t);
 	if (rc < 0) {
 		snprintf(t->words, sizeof(t->words), "list: %s", err_text(rc));
 		t->bad = true;

@@ -81,7 +81,8 @@ static int visit(void *ctx, const char *name, const struct stat *st,
 	if (!strcmp(name, ".") || !strcmp(name, ".."))
 		return 0;
 	if (S_ISDIR(st->st_mode))
-		return core_readdir(s->v.core, st->st_ino, 0, true, visit, s);
+		return core_readdir(s->v.core, st->st_ino, 0, 100, true, visit,
+				    s);
 	if (!S_ISREG(st->st_mode) || s->n_files == FILES_MAX)
 		return 0;
 	autofree uint8_t *p = malloc(n + 1);
@@ -129,7 +130,7 @@ static void make_volume(struct sweep *s, uint64_t seed)
 	drive_close(&d);
 	drive_release(&d);
 	if (vol_umount(&s->v) < 0 || vol_mount(&s->v) < 0 ||
-	    core_readdir(s->v.core, 1, 0, true, visit, s) < 0 ||
+	    core_readdir(s->v.core, 1, 0, 100, true, visit, s) < 0 ||
 	    vol_umount(&s->v) < 0)
 		abort();
 }
