@@ -144,8 +144,8 @@ int must_use core_readdir(struct core *c, uint64_t ino, uint64_t after,
 
 ssize_t must_use core_getxattr(struct core *c, uint64_t ino, const char *name,
 			       void *p, size_t cap);
-ssize_t must_use core_listxattr(struct core *c, uint64_t ino, char *p,
-				size_t cap);
+ssize_t must_use core_listxattr(struct core *c, const struct cred *cr,
+				uint64_t ino, char *p, size_t cap);
 /* flags: XATTR_CREATE, XATTR_REPLACE; kill_sgid: FUSE_SETXATTR_ACL_KILL_SGID */
 int must_use core_setxattr(struct core *c, const struct cred *cr, uint64_t ino,
 			   const char *name, const void *p, size_t n, int flags,

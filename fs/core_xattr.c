@@ -23,6 +23,22 @@ static struct xattr *find(struct inode *i, const char *name)
 	return x;
 }
 
+/* Who may use which namespace is the kernel's to say; others mean nothing. */
+static bool known_namespace(const char *name)
+{
+	static const char *const prefixes[] = {
+		"user.",
+		"trusted.",
+		"security.",
+		"system.posix_acl_",
+	};
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
+		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
+			return true;
+	return false;
+}
+
 struct get_arg {
 	uint64_t ino;
 	const char *name;
@@ -66,7 +82,7 @@ ssize_t core_getxattr(struct core *c, uint64_t ino, const char *name, void *p,
 	struct get_arg a = { .ino = ino, .name = name, .p = p, .cap = cap };
 	unsigned section = lease_enter(store_lease(c->store));
 	struct store_ref ref;
-	int rc = core_op(c, get_op, &a);
+	int rc = known_namespace(name) ? core_op(c, get_op, &a) : -EOPNOTSUPP;
 	bool in_chunk = rc >= 0 && cap > 0 && a.in_chunk;
 
 	if (in_chunk)
@@ -83,6 +99,7 @@ ssize_t core_getxattr(struct core *c, uint64_t ino, const char *name, void *p,
 
 struct list_arg {
 	uint64_t ino;
+	bool trusted; /* show what only root may read */
 	char *p;
 	size_t cap, n;
 };
@@ -102,6 +119,8 @@ static int list_op(struct core *c, struct itable_tx *tx, void *arg)
 	for (const struct xattr *x = i->xattrs; x; x = x->next) {
 		size_t n = (size_t)x->name_len + 1;
 
+		if (!a->trusted && !strncmp(x->name, "trusted.", 8))
+			continue;
 		if (a->cap && a->n + n > a->cap)
 			return -ERANGE;
 		if (a->cap)
@@ -111,9 +130,10 @@ static int list_op(struct core *c, struct itable_tx *tx, void *arg)
 	return 0;
 }
 
-ssize_t core_listxattr(struct core *c, uint64_t ino, char *p, size_t cap)
+ssize_t core_listxattr(struct core *c, const struct cred *cr, uint64_t ino,
+		       char *p, size_t cap)
 {
-	struct list_arg a = { ino, p, cap, 0 };
+	struct list_arg a = { ino, cr->uid == 0, p, cap, 0 };
 	int rc = core_op(c, list_op, &a);
 
 	return rc < 0 ? rc : (ssize_t)a.n;
@@ -241,6 +261,9 @@ static int set_op(struct core *c, struct itable_tx *tx, void *arg)
 	if (rc < 0)
 		return rc;
 	x = find(i, a->name);
+	/* a file always has an ACL, be it in the mode bits alone */
+	if (a->remove && !x && !strncmp(a->name, "system.", 7))
+		return 0;
 	if ((a->remove || a->flags & XATTR_REPLACE) && !x)
 		return -ENODATA;
 	if (a->flags & XATTR_CREATE && x)
@@ -259,22 +282,6 @@ static int set_op(struct core *c, struct itable_tx *tx, void *arg)
 	if (rc >= 0 && !a->remove)
 		a->staged = false; /* it rides with the entry */
 	return rc;
-}
-
-/* Who may use which namespace is the kernel's to say; others mean nothing. */
-static bool known_namespace(const char *name)
-{
-	static const char *const prefixes[] = {
-		"user.",
-		"trusted.",
-		"security.",
-		"system.posix_acl_",
-	};
-
-	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
-		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
-			return true;
-	return false;
 }
 
 static int set(struct core *c, const struct cred *cr, struct set_arg *a)

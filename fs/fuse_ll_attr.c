@@ -133,13 +133,14 @@ static void ll_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 static void ll_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	struct fuse_ll *l = fuse_ll_of(req);
+	struct cred cr = fuse_ll_cred(req);
 	void *p = size ? fuse_ll_scratch(size) : NULL;
 	ssize_t n = 0;
 
 	if (size && !p)
 		n = -ENOMEM;
 	else if (!VDIR_IS_VIRTUAL(ino))
-		n = core_listxattr(l->o.core, ino, p, size);
+		n = core_listxattr(l->o.core, &cr, ino, p, size);
 	reply_xattr(req, n, p, size);
 }
 
