@@ -295,6 +295,22 @@ int core_flush(struct core *c, struct handle *h)
 	return rc;
 }
 
+/*
+ * Nothing is set aside: bytes go elsewhere each time they are written.  What
+ * cannot fit anyhow is refused, as whoever asks wants to know.
+ */
+static int has_room(struct core *c, struct handle *h, uint64_t len)
+{
+	struct vio_space space = { 0 };
+	int rc = vio_space(c->vio, &space);
+
+	if (rc < 0 || len <= space.free_bytes)
+		return rc;
+	return len - space.free_bytes <= content_allocated(h->file->content) ?
+		       0 :
+		       -ENOSPC;
+}
+
 int core_fallocate(struct core *c, const struct cred *cr, struct handle *h,
 		   int mode, uint64_t off, uint64_t len)
 {
@@ -315,10 +331,12 @@ int core_fallocate(struct core *c, const struct cred *cr, struct handle *h,
 		return rc;
 	switch (mode) {
 	case 0: /* what is not written reads as zeros: only the size counts */
-		if (end > content_size(h->file->content))
+		rc = has_room(c, h, len);
+		if (rc >= 0 && end > content_size(h->file->content))
 			rc = content_truncate(h->file->content, end);
 		break;
 	case FALLOC_FL_KEEP_SIZE:
+		rc = has_room(c, h, len);
 		break;
 	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
 	case FALLOC_FL_ZERO_RANGE:

@@ -4,7 +4,9 @@
  *
  * The kernel keeps attributes, names and pages for long: real files change
  * only through this mount.  There is no writeback cache: we want to know who
- * wrote.  Locks (fcntl, flock) are the kernel's own.
+ * wrote.  Locks (fcntl, flock) are the kernel's own: all who use the files
+ * come through this mount, and the kernel knows best who waits for whom, whom
+ * a signal has called away and who is dead.
  */
 #include "fs/fuse_ll_impl.h"
 

@@ -267,8 +267,8 @@ static off_t *offset(off_t *at, const char *word)
 	return at;
 }
 
-/* copy FROM OFF TO OFF LEN [FLAGS] */
-static int do_copy(struct ctx *x, int n, char **arg)
+/* copyrange FROM OFF TO OFF LEN [FLAGS] */
+static int do_copyrange(struct ctx *x, int n, char **arg)
 {
 	off_t a, b;
 
@@ -393,7 +393,7 @@ const struct call call_data[] = {
 	{ "holes", 1, 1, do_holes, false },
 	{ "sparse", 1, 1, do_sparse, false },
 	{ "falloc", 4, 4, do_falloc, false },
-	{ "copy", 5, 6, do_copy, false },
+	{ "copyrange", 5, 6, do_copyrange, false },
 	{ "clone", 2, 2, do_clone, false },
 	{ "clonerange", 5, 5, do_clonerange, false },
 	{ "send", 4, 4, do_send, false },

@@ -32,7 +32,13 @@ struct head {
 		}                                                          \
 	} while (0)
 
-static void append(const char *path, unsigned who, unsigned seed,
+static uint32_t next_random(uint32_t *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+static void append(const char *path, unsigned who, uint32_t seed,
 		   uint32_t records)
 {
 	static unsigned char buf[sizeof(struct head) + BODY_MAX];
@@ -41,10 +47,10 @@ static void append(const char *path, unsigned who, unsigned seed,
 	struct stat st;
 
 	must(fd >= 0);
-	srand(seed + who);
+	seed += who * 977;
 	for (uint32_t i = 0; i < records; i++) {
 		struct head h = { 0x52454331, who, i,
-				  (uint32_t)(rand() % BODY_MAX) };
+				  next_random(&seed) % BODY_MAX };
 		struct iovec v = { buf, sizeof(h) + h.body };
 		ssize_t n;
 
@@ -82,7 +88,7 @@ static void check(const char *path, uint32_t records)
 
 int main(int argc, char **argv)
 {
-	uint32_t records = argc > 3 ? (uint32_t)atoi(argv[3]) : 0;
+	uint32_t records = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0;
 	int status, bad = 0, fd;
 
 	if (!records)
@@ -91,7 +97,8 @@ int main(int argc, char **argv)
 	must(fd >= 0 && close(fd) == 0);
 	for (unsigned i = 0; i < WRITERS; i++)
 		if (fork() == 0)
-			append(argv[1], i, (unsigned)atoi(argv[2]), records);
+			append(argv[1], i, (uint32_t)strtoul(argv[2], NULL, 10),
+			       records);
 	while (wait(&status) > 0)
 		bad |= status;
 	if (!bad)

@@ -90,3 +90,13 @@ expect "reindex" vouch reindex vol
 expect "fsck" vouch fsck vol
 mount_volume -o ro
 look "from a new index" mnt
+umount_volume
+
+# nothing is set aside for fallocate, but what cannot fit is refused
+mount_volume
+refuse "more than the disk" 1 "no space left" fallocate -l 15T mnt/big
+refuse "the same, size kept" 1 "no space left" fallocate -n -l 15T mnt/big
+same "nothing is there" "$(stat -c '%s %b' mnt/big)" "0 0"
+truncate -s 20T mnt/big
+expect "a hole of any size" fallocate -p -l 20T mnt/big
+expect "a little of it" fallocate -l 1M mnt/big

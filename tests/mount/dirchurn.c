@@ -283,7 +283,7 @@ int main(int argc, char **argv)
 	dir = argv[2];
 	signal(SIGPIPE, SIG_IGN);
 	if (!strcmp(argv[1], "many"))
-		return do_many(atol(argv[3]));
+		return do_many(strtol(argv[3], NULL, 10));
 	seed = strtoull(argv[3], NULL, 10);
-	return do_churn(argc > 4 ? atof(argv[4]) : 3);
+	return do_churn(argc > 4 ? strtod(argv[4], NULL) : 3);
 }
