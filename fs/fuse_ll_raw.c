@@ -118,7 +118,9 @@ const char *fuse_ll_raw_name(unsigned opcode)
 		[FUSE_COPY_FILE_RANGE] = "copy_file_range",
 		[FUSE_SYNCFS] = "syncfs",
 		[FUSE_TMPFILE] = "tmpfile",
-		[52] = "statx", /* newer than some headers */
+		/* newer than some headers */
+		[52] = "statx",
+		[53] = "copy_file_range_64",
 	};
 
 	return opcode < FUSE_LL_OPCODES ? name[opcode] : NULL;

@@ -57,9 +57,10 @@ databases() {
 # Once more when what is superseded was taken away.
 compacted() {
 	local before
-	vouch gc --help >/dev/null 2>&1 || return 0
 	before=$(stored)
-	vouch gc vol --keep-last=1 >gc.log 2>&1 || { cat gc.log; return 0; }
+	vouch retain set vol "/d2*" --versions=1 >gc.log 2>&1 &&
+		vouch gc vol --threshold=95 >>gc.log 2>&1 ||
+		{ cat gc.log; failed=1; return; }
 	figure SQLite compacted $((before - $(stored)))
 }
 
