@@ -364,7 +364,6 @@ static bool exists(struct vio_sim *disk, const char *name)
 	return vio_stat(vio_sim_vio(disk), name, &st) == 0;
 }
 
-/* Copies a pack's place: gc's other half is tested in test_gc.c. */
 Test(replicate, a_pack_that_gc_removed_goes_and_does_not_come_back)
 {
 	struct site x;
@@ -408,7 +407,6 @@ Test(replicate, a_replica_keeps_a_pack_until_it_has_what_took_its_place)
 	put_range(x.store, 0, 50);
 	cr_assert_eq(packs_seal_idle(&x.store->packs, any_pack, NULL), 0);
 	cr_assert_eq(replicate_step(x.follow), 0);
-	/* at every change of the round that follows, the disk is lost */
 	put_range(x.store, 0, 60);
 	f = packs_find(&x.store->packs, 1);
 	atomic_store(&f->condemned, true);
