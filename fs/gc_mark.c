@@ -171,8 +171,10 @@ static int mark_save(struct mark *m, uint64_t no)
 {
 	struct digest leaf = { 0 };
 	struct entry e;
-	int rc = ledger_read_entry(m->gc->core->ledger, &m->stored, &leaf, no);
+	int rc;
 
+	buf_clear(&m->stored); /* what is read is appended */
+	rc = ledger_read_entry(m->gc->core->ledger, &m->stored, &leaf, no);
 	if (rc >= 0)
 		rc = entry_open(&e, NULL, m->stored.p, m->stored.n, NULL);
 	if (rc < 0)

@@ -78,9 +78,8 @@ static void version(struct core *c, uint64_t ino, uint64_t seed, size_t n)
 	struct handle *h = open_ino(c, ino);
 	struct stat in = { .st_size = 0 }, out;
 
-	cr_assert_eq(
-		core_setattr(c, &vol_cred, ino, h, CORE_SET_SIZE, &in, &out),
-		0);
+	cr_assert_eq(core_setattr(c, &vol_cred, ino, CORE_SET_SIZE, &in, &out),
+		     0);
 	put(c, h, seed, n);
 	cr_assert_eq(file_version(c, h->file, ENTRY_REASON_DEMAND), 0);
 	core_release(c, h);
@@ -368,5 +367,26 @@ Test(gc, a_full_disk_is_where_it_helps)
 	cr_assert_geq(r.bytes_freed, 4ULL * BIG);
 	vio_sim_set_space(v.sim, UINT64_MAX);
 	holds(v.core, a, 5, 1000);
+	end(&v);
+}
+
+Test(gc, every_save_is_read)
+{
+	struct core_gc_report r;
+	struct vol v;
+	struct handle *h;
+	uint64_t a, seq;
+
+	start(&v, 11);
+	h = make(v.core, "a", &a);
+	for (unsigned i = 1; i <= 3; i++) {
+		put(v.core, h, i, 10000);
+		cr_assert_eq(file_save(v.core, h->file, &seq), 0);
+	}
+	core_release(v.core, h);
+	remount(&v);
+	cr_assert_eq(gc_box_run(v.core, &r, NULL), 0);
+	cr_assert_eq(r.bytes_freed, 0);
+	holds(v.core, a, 3, 10000);
 	end(&v);
 }
