@@ -386,15 +386,21 @@ int core_readlink(struct core *c, uint64_t ino, char *out, size_t cap)
 int core_statfs(struct core *c, struct statvfs *out)
 {
 	struct vio_space space = { 0 };
+	uint64_t left = 0;
 	int rc = vio_space(c->vio, &space);
 
+	if (rc >= 0)
+		rc = store_left(c->store, &left);
 	if (rc < 0)
 		return rc;
+	if (left > space.free_bytes)
+		left = space.free_bytes;
 	memset(out, 0, sizeof(*out));
 	out->f_bsize = out->f_frsize = 4096;
 	out->f_blocks = space.total_bytes / 4096;
-	out->f_bfree = out->f_bavail = space.free_bytes / 4096;
-	out->f_files = 1ULL << 40; /* inode numbers are not scarce */
+	out->f_bfree = space.free_bytes / 4096;
+	out->f_bavail = left / 4096; /* what a write would still get */
+	out->f_files = 1ULL << 40;   /* inode numbers are not scarce */
 	mutex_lock(&c->t.mu);
 	out->f_ffree = out->f_favail = (1ULL << 40) - c->next_ino;
 	mutex_unlock(&c->t.mu);

@@ -14,6 +14,7 @@
 #include "fs/commit.h"
 #include "fs/core_internal.h"
 #include "fs/file.h"
+#include "fs/store.h"
 #include "fs/trail.h"
 #include "ledger/ledger.h"
 
@@ -301,14 +302,12 @@ int core_flush(struct core *c, struct handle *h)
  */
 static int has_room(struct core *c, struct handle *h, uint64_t len)
 {
-	struct vio_space space = { 0 };
-	int rc = vio_space(c->vio, &space);
+	uint64_t left = 0;
+	int rc = store_left(c->store, &left);
 
-	if (rc < 0 || len <= space.free_bytes)
+	if (rc < 0 || len <= left)
 		return rc;
-	return len - space.free_bytes <= content_allocated(h->file->content) ?
-		       0 :
-		       -ENOSPC;
+	return len - left <= content_allocated(h->file->content) ? 0 : -ENOSPC;
 }
 
 int core_fallocate(struct core *c, const struct cred *cr, struct handle *h,

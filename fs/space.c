@@ -38,15 +38,35 @@ static int ask_locked(struct space *s, int64_t now)
 	return 0;
 }
 
-int space_reserve(struct space *s, uint64_t bytes)
+/* The figures are at most ASK_INTERVAL_NS old. */
+static int refresh_locked(struct space *s)
 {
 	int64_t now = vio_mono_ns(s->vio);
-	uint64_t need = 0;
-	int rc = 0;
+
+	if (s->asked_ns != 0 && now - s->asked_ns < ASK_INTERVAL_NS)
+		return 0;
+	return ask_locked(s, now);
+}
+
+int space_left(struct space *s, uint64_t *out)
+{
+	int rc;
 
 	mutex_lock(&s->mu);
-	if (s->asked_ns == 0 || now - s->asked_ns >= ASK_INTERVAL_NS)
-		rc = ask_locked(s, now);
+	rc = refresh_locked(s);
+	*out = s->free > s->promised ? s->free - s->promised : 0;
+	*out = *out > s->written ? *out - s->written : 0;
+	mutex_unlock(&s->mu);
+	return rc;
+}
+
+int space_reserve(struct space *s, uint64_t bytes)
+{
+	uint64_t need = 0;
+	int rc;
+
+	mutex_lock(&s->mu);
+	rc = refresh_locked(s);
 	if (rc == 0 &&
 	    (__builtin_add_overflow(bytes, s->promised, &need) ||
 	     __builtin_add_overflow(need, s->written, &need) || need > s->free))

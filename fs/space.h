@@ -30,6 +30,8 @@ void space_init(struct space *s, struct vio *vio);
 void space_release(struct space *s);
 /* Asks the disk at most every 100 ms.  -ENOSPC. */
 int must_use space_reserve(struct space *s, uint64_t bytes);
+/* What could be promised now. */
+int must_use space_left(struct space *s, uint64_t *out);
 void space_unreserve(struct space *s, uint64_t bytes);
 /* Bytes went to the disk. */
 void space_wrote(struct space *s, uint64_t bytes);

@@ -304,6 +304,11 @@ void store_unreserve(struct store *s, uint64_t bytes)
 	space_unreserve(&s->space, bytes);
 }
 
+int store_left(struct store *s, uint64_t *out)
+{
+	return space_left(&s->space, out);
+}
+
 void store_stat(struct store *s, struct store_stat *out)
 {
 	mutex_lock(&s->packs.mu);

@@ -161,6 +161,8 @@ int must_use store_writer_flush(struct store_writer *w);
  */
 int must_use store_reserve(struct store *s, uint64_t bytes);
 void store_unreserve(struct store *s, uint64_t bytes);
+/* What could be reserved now. */
+int must_use store_left(struct store *s, uint64_t *out);
 
 struct store_stat {
 	uint64_t packs, chunks;

@@ -174,12 +174,16 @@ Test(space, promises_are_kept_within_what_is_free)
 {
 	struct vio_sim *sim = vio_sim_new(NULL);
 	struct space s;
-	uint64_t all = 0;
+	uint64_t all = 0, left = 0;
 
 	vio_sim_set_space(sim, 256 << 20);
 	space_init(&s, vio_sim_vio(sim));
+	cr_assert_eq(space_left(&s, &left), 0);
 	while (space_reserve(&s, 1 << 20) == 0)
 		all++;
+	cr_assert_eq(left >> 20, all);
+	cr_assert_eq(space_left(&s, &left), 0);
+	cr_assert_lt(left, 1 << 20);
 	cr_assert(all > 100 && all < 256, "%lu MiB", all);
 	space_unreserve(&s, 2 << 20);
 	cr_assert_eq(space_reserve(&s, 1 << 20), 0);
