@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -26,12 +27,19 @@ static int put(const char *name, const char *text, size_t n, mode_t mode)
 	return bad ? -1 : 0;
 }
 
+static int make(const char *kind, const char *name);
+
+static int make_part(const char *kind, const char *name)
+{
+	return make(kind, name) < 0 ? -1 : lchown(name, OWNER, OWNER);
+}
+
 static int link_to(const char *name, const char *tail, const char *what)
 {
 	char to[NAME_MAX + 1];
 
 	snprintf(to, sizeof(to), "%s%s", name, tail);
-	if (what && kind_make(what, to, NULL) < 0)
+	if (what && make_part(what, to) < 0)
 		return -1;
 	return symlink(to, name);
 }
@@ -49,8 +57,7 @@ static int full(const char *name)
 	char in[PATH_MAX];
 
 	snprintf(in, sizeof(in), "%s/in", name);
-	return mkdir(name, 0755) < 0 || kind_make("file", in, NULL) < 0 ? -1 :
-									  0;
+	return mkdir(name, 0755) < 0 || make_part("file", in) < 0 ? -1 : 0;
 }
 
 /* How each is made; those with a number are mknod's. */
@@ -94,11 +101,31 @@ static int make(const char *kind, const char *name)
 	return -1;
 }
 
+/*
+ * As the owner, which spares a chown; devices are root's to make, and below
+ * another directory the owner may have no right, or inherit a group.
+ */
+static int make_owned(const char *kind, const char *name)
+{
+	bool as_owner = !strchr(name, '/') && strcmp(kind, "chr") &&
+			strcmp(kind, "blk");
+	int rc;
+
+	if (!as_owner)
+		return make_part(kind, name);
+	setfsgid(OWNER);
+	setfsuid(OWNER);
+	rc = make(kind, name);
+	setfsuid(0);
+	setfsgid(0);
+	return rc;
+}
+
 int kind_make(const char *kind, const char *name, const char *mode)
 {
 	if (!strcmp(kind, "none"))
 		return 0;
-	if (make(kind, name) < 0 || lchown(name, OWNER, OWNER) < 0)
+	if (make_owned(kind, name) < 0)
 		return -1;
 	return mode ? chmod(name, (mode_t)strtoul(mode, NULL, 8)) : 0;
 }

@@ -15,4 +15,15 @@ mount_volume -o dev
 chmod 755 mnt
 mkdir -m 755 mnt/t native/t
 "${conform[@]}" mnt/t native/t "$tables"/*.tab || fail "see above"
+
+# The same two, read-only: set up first, then called.
+"${conform[@]}" -p mnt/t native/t "$tables/readonly.tab" || fail "see above"
+umount_volume
+mount_volume -o ro,dev
+if ! mount --bind native native || ! mount -o remount,ro,bind native; then
+	echo "no read-only mount of the native filesystem: not compared"
+else
+	"${conform[@]}" -r mnt/t native/t "$tables/readonly.tab" || fail "see above"
+fi
+umount native
 umount_volume
