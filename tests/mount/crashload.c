@@ -9,7 +9,8 @@
  * a record before and one after each operation.  After a crash with
  * operations up to L begun and S the last acknowledged fsync:
  *
- *  1. the names in DIR are those after operation k, for one k in S..L
+ *  1. the names in DIR and in two directories below it, and the modes and
+ *     extended attributes, are those after operation k, for one k in S..L
  *     (operations take effect in order, none by halves);
  *  2. a file's bytes are those it had after some operation j, where j is not
  *     before the file's last acknowledged fsync, nor before a rename or link
@@ -26,11 +27,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 enum {
-	NAMES = 10,
+	NAMES = 12, /* a third in DIR, the others in s1 and s2 */
+	PAGE = 4096,
 	FILE_MAX = 400 * 1024,
 	WRITE_MAX = 100 * 1024,
 };
@@ -43,9 +47,20 @@ enum kind {
 	FSYNC,
 	FSYNC_DIR,
 	RENAME,
+	EXCHANGE,
 	UNLINK,
-	LINK
+	LINK,
+	WRITE_SYNC, /* O_SYNC */
+	MMAP,	    /* within a page, then msync */
+	PUNCH,
+	CHMOD,
+	SETXATTR,
 };
+
+static bool is_sync(enum kind k)
+{
+	return k == FSYNC || k == FSYNC_DIR || k == WRITE_SYNC || k == MMAP;
+}
 
 /* One change of a file's bytes: it has them from operation `at` on. */
 struct past {
@@ -57,9 +72,10 @@ struct past {
 struct file {
 	uint8_t *bytes;
 	size_t size;
-	struct past *past;  /* youngest first */
-	struct past *saves; /* at: renames and links; youngest first */
-	uint32_t synced;    /* last acknowledged fsync */
+	struct past *past;    /* youngest first */
+	struct past *saves;   /* at: renames and links; youngest first */
+	uint32_t synced;      /* last acknowledged fsync */
+	uint32_t mode, xattr; /* the operations that set them; 0: none */
 };
 
 struct op {
@@ -117,8 +133,10 @@ static void fill(uint8_t *p, size_t n, uint64_t v)
 static struct op op_make(uint64_t seed, uint32_t n)
 {
 	static const enum kind kinds[] = {
-		CREATE, WRITE, WRITE,  WRITE,  APPEND, APPEND, TRUNCATE,
-		FSYNC,	FSYNC, RENAME, RENAME, UNLINK, LINK,   FSYNC_DIR,
+		CREATE,	    WRITE,    WRITE, WRITE,	APPEND,
+		APPEND,	    TRUNCATE, FSYNC, FSYNC,	RENAME,
+		RENAME,	    UNLINK,   LINK,  FSYNC_DIR, EXCHANGE,
+		WRITE_SYNC, MMAP,     PUNCH, CHMOD,	SETXATTR,
 	};
 	uint64_t r = mix(seed ^ mix(n));
 	struct op op = {
@@ -137,10 +155,18 @@ static struct op op_make(uint64_t seed, uint32_t n)
 		op.kind = WRITE;
 	if (op.kind == APPEND && op.at + op.len > FILE_MAX)
 		op.kind = TRUNCATE;
-	if ((op.kind == RENAME || op.kind == LINK) &&
+	if ((op.kind == RENAME || op.kind == LINK || op.kind == EXCHANGE) &&
 	    (op.a == op.b || names[op.a] == names[op.b] ||
-	     (op.kind == LINK && names[op.b])))
+	     (op.kind == LINK && names[op.b]) ||
+	     (op.kind == EXCHANGE && !names[op.b])))
 		op.kind = FSYNC;
+	if (op.kind == MMAP) {
+		/* a page is written back whole, two are not */
+		op.at = op.at / PAGE * PAGE + op.len % 1000;
+		op.len = 1 + op.len % 3000;
+		if (op.at + op.len > names[op.a]->size)
+			op.kind = WRITE_SYNC;
+	}
 	return op;
 }
 
@@ -192,6 +218,8 @@ static void op_model(const struct op *op, uint64_t seed, uint32_t n)
 		break;
 	case WRITE:
 	case APPEND:
+	case WRITE_SYNC:
+	case MMAP:
 		if (op->len == 0)
 			break;
 		fill(f->bytes + op->at, op->len, seed ^ n);
@@ -204,10 +232,29 @@ static void op_model(const struct op *op, uint64_t seed, uint32_t n)
 		f->size = op->at;
 		remember(&f->past, n, hash(f->bytes, f->size));
 		break;
+	case PUNCH:
+		if (op->at >= f->size)
+			break;
+		memset(f->bytes + op->at, 0,
+		       end > f->size ? f->size - op->at : op->len);
+		remember(&f->past, n, hash(f->bytes, f->size));
+		break;
+	case CHMOD:
+		f->mode = n;
+		break;
+	case SETXATTR:
+		f->xattr = n;
+		break;
 	case RENAME:
 		remember(&f->saves, n, 0);
 		names[op->b] = f;
 		names[op->a] = NULL;
+		break;
+	case EXCHANGE:
+		remember(&f->saves, n, 0);
+		remember(&names[op->b]->saves, n, 0);
+		names[op->a] = names[op->b];
+		names[op->b] = f;
 		break;
 	case LINK:
 		remember(&f->saves, n, 0);
@@ -222,39 +269,92 @@ static void op_model(const struct op *op, uint64_t seed, uint32_t n)
 	}
 }
 
+static mode_t mode_of(uint32_t n)
+{
+	return n ? 0600 | (n & 0077) : 0644;
+}
+
+static int write_mapped(int fd, const struct op *op)
+{
+	size_t at = op->at / PAGE * PAGE;
+	uint8_t *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			  (off_t)at);
+	int rc;
+
+	if (p == MAP_FAILED)
+		return -1;
+	memcpy(p + (op->at - at), buffer, op->len);
+	rc = msync(p, PAGE, MS_SYNC);
+	munmap(p, PAGE);
+	return rc;
+}
+
+static int change_file(int fd, const struct op *op, uint32_t n)
+{
+	switch (op->kind) {
+	case TRUNCATE:
+		return ftruncate(fd, (off_t)op->at);
+	case FSYNC:
+		return fsync(fd);
+	case MMAP:
+		return write_mapped(fd, op);
+	case PUNCH:
+		if (op->len == 0)
+			return 0;
+		return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				 (off_t)op->at, (off_t)op->len);
+	case CHMOD:
+		return fchmod(fd, mode_of(n));
+	case SETXATTR:
+		return fsetxattr(fd, "user.n", &n, sizeof(n), 0);
+	default:
+		return 0;
+	}
+}
+
 static int write_file(int dir, const char *name, const struct op *op,
 		      uint64_t seed, uint32_t n)
 {
-	int flags = op->kind == CREATE ? O_CREAT | O_EXCL :
-		    op->kind == APPEND ? O_APPEND :
-					 0;
+	int flags = op->kind == CREATE	   ? O_CREAT | O_EXCL :
+		    op->kind == APPEND	   ? O_APPEND :
+		    op->kind == WRITE_SYNC ? O_SYNC :
+					     0;
 	int fd = openat(dir, name, O_RDWR | O_CLOEXEC | flags, 0644);
 	int rc = fd < 0 ? -1 : 0;
 	ssize_t done = (ssize_t)op->len;
 
-	if (rc == 0 && (op->kind == WRITE || op->kind == APPEND)) {
-		fill(buffer, op->len, seed ^ n);
-		done = op->kind == WRITE ?
-			       pwrite(fd, buffer, op->len, (off_t)op->at) :
-			       write(fd, buffer, op->len);
+	fill(buffer, op->len, seed ^ n);
+	if (rc == 0 && (op->kind == WRITE || op->kind == APPEND ||
+			op->kind == WRITE_SYNC)) {
+		done = op->kind == APPEND ?
+			       write(fd, buffer, op->len) :
+			       pwrite(fd, buffer, op->len, (off_t)op->at);
 		rc = done == (ssize_t)op->len ? 0 : -1;
-	} else if (rc == 0 && op->kind == TRUNCATE) {
-		rc = ftruncate(fd, (off_t)op->at);
-	} else if (rc == 0 && op->kind == FSYNC) {
-		rc = fsync(fd);
+	} else if (rc == 0) {
+		rc = change_file(fd, op, n);
 	}
 	if (fd >= 0 && close(fd) != 0)
 		rc = -1;
 	return rc;
 }
 
+static void path_of(char out[16], int i)
+{
+	if (i % 3)
+		snprintf(out, 16, "s%d/f%d", i % 3, i);
+	else
+		snprintf(out, 16, "f%d", i);
+}
+
 static int op_do(int dir, const struct op *op, uint64_t seed, uint32_t n)
 {
-	char a[8], b[8];
+	char a[16], b[16];
 
-	snprintf(a, sizeof(a), "f%d", op->a);
-	snprintf(b, sizeof(b), "f%d", op->b);
+	path_of(a, op->a);
+	path_of(b, op->b);
 	switch (op->kind) {
+	case EXCHANGE:
+		return renameat2(dir, a, dir, b, RENAME_EXCHANGE);
 	case RENAME:
 		return renameat(dir, a, dir, b);
 	case LINK:
@@ -278,6 +378,12 @@ static void note(int log, uint32_t n, uint32_t done)
 
 static int run(int dir, int log, uint64_t seed)
 {
+	if (mkdirat(dir, "s1", 0755) != 0 || mkdirat(dir, "s2", 0755) != 0 ||
+	    fsync(dir) != 0) {
+		/* killed so soon: nothing was begun, nothing is proved */
+		note(log, 0, 0);
+		return 0;
+	}
 	for (uint32_t n = 1;; n++) {
 		struct op op = op_make(seed, n);
 
@@ -302,6 +408,8 @@ struct seen {
 	uint64_t hash;
 	size_t size;
 	ino_t ino;
+	mode_t mode;
+	uint32_t xattr;
 };
 
 static int look(int dir, struct seen *seen)
@@ -314,7 +422,7 @@ static int look(int dir, struct seen *seen)
 		ssize_t n;
 		int fd;
 
-		snprintf(name, sizeof(name), "f%d", i);
+		path_of(name, i);
 		fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
 		if (fd < 0 && errno == ENOENT)
 			continue;
@@ -323,9 +431,17 @@ static int look(int dir, struct seen *seen)
 			printf("%s: %s\n", name, strerror(errno));
 			return 1;
 		}
+		seen[i] = (struct seen){
+			true,	   hash(bytes, (size_t)n), (size_t)n,
+			st.st_ino, st.st_mode & 07777,	   0
+		};
+		if (fgetxattr(fd, "user.n", &seen[i].xattr,
+			      sizeof(seen[i].xattr)) < 0 &&
+		    errno != ENODATA) {
+			printf("%s: xattr: %s\n", name, strerror(errno));
+			return 1;
+		}
 		close(fd);
-		seen[i] = (struct seen){ true, hash(bytes, (size_t)n),
-					 (size_t)n, st.st_ino };
 		if (n != st.st_size) {
 			printf("%s: %zd bytes, not %lld\n", name, n,
 			       (long long)st.st_size);
@@ -335,10 +451,18 @@ static int look(int dir, struct seen *seen)
 	return 0;
 }
 
-static bool names_fit(const struct seen *seen)
+struct state {
+	struct file *names[NAMES];
+	uint32_t mode[NAMES], xattr[NAMES];
+};
+
+static bool names_fit(const struct seen *seen, const struct state *s)
 {
 	for (int i = 0; i < NAMES; i++) {
 		if (seen[i].there != (names[i] != NULL))
+			return false;
+		if (names[i] && (seen[i].mode != mode_of(s->mode[i]) ||
+				 seen[i].xattr != s->xattr[i]))
 			return false;
 		for (int j = 0; j < i; j++)
 			if (seen[i].there && seen[j].there &&
@@ -380,10 +504,6 @@ static int bytes_fit(const struct seen *seen, uint32_t k, char *why, size_t cap)
 	return 1;
 }
 
-struct state {
-	struct file *names[NAMES];
-};
-
 static int check(int dir, int log, uint64_t seed)
 {
 	struct seen seen[NAMES] = { 0 };
@@ -400,19 +520,23 @@ static int check(int dir, int log, uint64_t seed)
 		struct op op = op_make(seed, n);
 
 		op_model(&op, seed, n);
-		if (n <= done && (op.kind == FSYNC || op.kind == FSYNC_DIR)) {
+		if (n <= done && is_sync(op.kind)) {
 			synced = n;
 			syncs++;
-			if (op.kind == FSYNC)
+			if (op.kind != FSYNC_DIR)
 				names[op.a]->synced = n;
 		}
 		memcpy(states[n].names, names, sizeof(names));
+		for (int i = 0; i < NAMES; i++) {
+			states[n].mode[i] = names[i] ? names[i]->mode : 0;
+			states[n].xattr[i] = names[i] ? names[i]->xattr : 0;
+		}
 	}
 	if (look(dir, seen) != 0)
 		return 1;
 	for (uint32_t k = synced; k <= begun && !found; k++) {
 		memcpy(names, states[k].names, sizeof(names));
-		if (names_fit(seen))
+		if (names_fit(seen, &states[k]))
 			found = bytes_fit(seen, k, why, sizeof(why));
 	}
 	printf("%u operations, %u syncs acknowledged, last %u of %u: %s\n",
