@@ -131,6 +131,8 @@ run = tests/run.sh $(B)
 tests: $(units) $(sweeps) $(fuzzers) $(if $(scripts),$(binaries) $(helpers))	## build the tests
 check: tests | build/deps/check.ok	## run all tests; T=WORD runs some, J=N at once
 	$(Q)$(run) $(units) $(sweeps) $(fuzzers) $(scripts)
+nightly: tests	## the whole sweeps, and new seeds, MINUTES=60 for each part; T=WORD runs some
+	$(Q)tests/nightly.sh $(B) $(T)
 check-foreign: $(binaries) $(helpers) | build/deps/check.ok	## other people's verifiers (Go, network)
 	$(Q)$(run) $(foreign)
 check-asan:	## the tests under the address and undefined-behaviour sanitizers
@@ -176,7 +178,7 @@ help:	## show this
 	@echo 'V=1 shows the commands, WERROR=1 makes warnings errors,' \
 		'CFLAGS= and DESTDIR= PREFIX= as usual.'
 
-.PHONY: all deps tests check check-foreign check-asan check-tsan check-stress \
+.PHONY: all deps tests check nightly check-foreign check-asan check-tsan check-stress \
 	fuzz fuzzers bench demo lint format install uninstall clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

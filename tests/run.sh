@@ -10,7 +10,8 @@
 # and the exit status is 0 only when there was a test and none failed.
 #
 # J=N runs N at once (default: one per processor), KEEP=1 keeps the temporary
-# directories, LIMIT=SECONDS is the time limit of a test that names none.
+# directories, LIMIT=SECONDS is the time limit of a test that names none,
+# OVERTIME=SECONDS that of all.
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 cd "$top" || exit 1
@@ -103,6 +104,7 @@ run_one() {	# NUMBER TEST
 		limit=${limit:-${LIMIT:-300}}
 		;;
 	esac
+	limit=${OVERTIME:-$limit}
 	mkdir "$dir/home"
 	(
 		[[ $test != *.sh ]] || cd "$dir" || exit 1

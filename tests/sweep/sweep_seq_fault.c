@@ -9,7 +9,8 @@
  * What has failed once is in kept[], and runs first.
  * timeout: 600
  *
- *	EVERY=n		each n-th sequence of one and two operations (41)
+ *	EVERY=n		each n-th sequence of one and two operations (401)
+ *	SECONDS_MAX=n	end after so long, and say so
  *	PART=k/n	the k-th of n parts of all this (1/1)
  *	SEQ="a; b; c"	this sequence alone; with FAULT=n MODE=m this fault
  */
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "tests/sim/seq_trouble.h"
@@ -139,6 +141,8 @@ int main(void)
 {
 	const char *one = getenv("SEQ"), *slow = getenv("SLOWNESS");
 	const char *part = getenv("PART"), *every = getenv("EVERY");
+	const char *max = getenv("SECONDS_MAX");
+	time_t start = time(NULL);
 	unsigned step = every			  ? (unsigned)atoi(every) :
 			slow && strcmp(slow, "1") ? 1201 :
 						    401;
@@ -154,7 +158,11 @@ int main(void)
 	if (one)
 		sweep_text(one);
 	for (unsigned c = 7; c < seq_count() * seq_count() && !one; c++)
-		if (c % step == 7 % step && c / step % parts == k - 1)
+		if (max && time(NULL) - start > atoi(max)) {
+			printf("sweep_seq_fault: time was over before the "
+			       "end\n");
+			break;
+		} else if (c % step == 7 % step && c / step % parts == k - 1)
 			sweep_code(c);
 	printf("sweep_seq_fault: %llu sequences, %llu faults: %llu mounts "
 	       "failed, %llu times read-only\n",

@@ -1,0 +1,94 @@
+#!/bin/bash
+# tests/nightly.sh BUILD [WORD]: what is too long for `make check`: the sweeps
+# whole, and the random tests with new seeds for as long as there is time; only
+# the parts whose name contains WORD.
+#
+# MINUTES=n is the time of each part (60): a sweep that would take longer says
+# so, and is taken up by PART=k/n.  SEED=n is the first seed (by date if not
+# given, so that each night has its own).  What failed is kept, with its seed, in
+# BUILD/nightly.  The last line is the count.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+build=$1 word=${2:-}
+minutes=${MINUTES:-60}
+seed=${SEED:-$(($(date +%Y%m%d) * 1000))}
+parts=$(nproc)
+kept=$build/nightly
+mkdir -p "$kept"
+passed=0 failed=0
+# a test has as long as its part
+export OVERTIME=$((minutes * 60 + 900))
+unset SEED MINUTES
+
+chosen() { [[ $1 == *"$word"* ]]; }
+
+# one NAME TEST [VARIABLE=VALUE...]: a test, in its own surroundings
+one() {
+	local name=$1 test=$2
+	shift 2
+	if env J=1 "$@" tests/run.sh "$build" "$test" >"$kept/$name.out" 2>&1; then
+		passed=$((passed + 1))
+		rm -f "$kept/$name.out"
+		return
+	fi
+	failed=$((failed + 1))
+	echo "FAIL $name: $*"
+	cat "$kept/$name.out"
+}
+
+# sweep TEST [VARIABLE=VALUE...]: the whole of it, in parts side by side
+sweep() {
+	local test=$1 k pids=()
+	shift
+	chosen "$test" || return 0
+	for k in $(seq "$parts"); do
+		env PART="$k/$parts" SECONDS_MAX=$((minutes * 60)) "$@" \
+			timeout -k 10 $OVERTIME "$build/tests/$test" \
+			>"$kept/${test##*/}.$k.out" 2>&1 &
+		pids+=($!)
+	done
+	for k in $(seq "$parts"); do
+		if wait "${pids[k - 1]}"; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+			echo "FAIL $test, part $k of $parts: $*"
+		fi
+		cat "$kept/${test##*/}.$k.out"
+	done
+}
+
+# seeds TEST STEP [VARIABLE=VALUE...]: again and again, each with a new seed
+seeds() {
+	local test=$1 step=$2 end=$((SECONDS + minutes * 60)) n=0 path
+	shift 2
+	chosen "$test" || return 0
+	path=$build/tests/$test
+	[[ $test != *.sh ]] || path=tests/$test
+	while [ $SECONDS -lt $end ]; do
+		one "${test//\//-}.$((seed + n * step))" "$path" \
+			SEED=$((seed + n * step)) "$@"
+		n=$((n + 1))
+	done
+	echo "$test: $n runs from SEED=$seed"
+}
+
+sweep sweep/sweep_seq DEPTH=3 EVERY=1 ALL_WAYS=1 DEEP=8 AGAIN=64
+sweep sweep/sweep_seq_fault EVERY=1
+if chosen sweep/alloc_core; then
+	one alloc_core "$build/tests/sweep/alloc_core" STEP=1
+	tail -n 1 "$build/log/sweep-alloc_core.log"
+fi
+seeds sweep/sweep_core 3 STRIDE=5
+seeds sweep/sweep_ledger 1
+seeds unit/test_core 1
+seeds unit/test_content_model 1
+seeds mount/model_kernel.sh 1
+if chosen mount/crash_kill.sh; then
+	echo mount/crash_kill.sh
+	one crash_kill tests/mount/crash_kill.sh MINUTES="$minutes" \
+		SEED=$seed WORKERS=8
+	tail -n 1 "$build/log/mount-crash_kill.sh.log"
+fi
+echo "$passed passed, $failed failed, 0 skipped"
+[ $failed = 0 ] && [ $passed -gt 0 ]
