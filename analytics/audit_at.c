@@ -205,18 +205,14 @@ static ssize_t at_read(struct provider *p, struct vdir_file *f, void *buf,
 	const struct past *past = NULL;
 	int rc = at_past(p, f->node, &past);
 
-	return rc < 0 ? rc : past_read(past, p->core, f->state, buf, n, off);
+	return rc < 0 ? rc : past_read(past, f->state, buf, n, off);
 }
 
 static int at_seek(struct provider *p, struct vdir_file *f, uint64_t off,
 		   bool hole, uint64_t *out)
 {
-	const struct past *past = NULL;
-	int rc = at_past(p, f->node, &past);
-
-	if (rc < 0)
-		return rc;
-	return past_seek(past, p->core, f->state, off, hole, out);
+	(void)p;
+	return content_seek(f->state, off, hole, out);
 }
 
 static void at_release(struct provider *p, struct vdir_file *f)

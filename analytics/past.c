@@ -19,6 +19,8 @@
 #include "base/limits.h"
 #include "fs/content.h"
 #include "fs/core.h"
+#include "fs/lease.h"
+#include "fs/store.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "ledger/entry.h"
@@ -291,6 +293,7 @@ void past_stat(const struct past *p, struct stat *out)
 
 struct overlay {
 	struct content *content;
+	struct lease *lease;
 	struct extent_row *v;
 	uint64_t from;
 };
@@ -307,6 +310,7 @@ static int overlay_one(void *ctx, const struct entry *e, uint64_t no)
 		struct entry_extent x;
 
 		entry_extents_at(&x, b, i);
+		lease_note(o->lease, &x.chunk);
 		o->v[i] = (struct extent_row){ .off = x.offset,
 					       .len = x.length,
 					       .chunk_off = x.chunk_offset,
@@ -340,63 +344,59 @@ static int check_kept(const struct past *p, struct core *c)
 	return rc < 0 ? rc : gone ? -ENODATA : 0;
 }
 
-int past_content(const struct past *p, struct core *c, struct content **out)
+/* The saves between the version and the moment, in the order of the log. */
+static int lay_saves(const struct past *p, struct core *c,
+		     struct content *content)
 {
-	struct overlay o = { .from = p->extents_from };
+	struct overlay o = {
+		.content = content,
+		.from = p->extents_from,
+		.lease = store_lease(core_store(c)),
+	};
 	struct idx_reader *r = NULL;
 	int rc;
 
-	*out = NULL;
-	if (p->unreadable)
-		return -EIO;
-	rc = check_kept(p, c);
-	if (rc < 0)
-		return rc;
-	if (!p->extents_from)
-		return 0;
 	o.v = calloc(LIMIT_EXTENTS, sizeof(*o.v));
-	rc = o.v ? content_open(&o.content, core_pool(c), &p->root,
-				p->version_size) :
-		   -ENOMEM;
-	if (rc >= 0)
-		rc = core_reader_take(c, &r);
+	rc = o.v ? core_reader_take(c, &r) : -ENOMEM;
 	if (rc >= 0)
 		rc = each_entry(c, r, p->ino, p->extents_from, p->at,
 				overlay_one, &o);
 	core_reader_give(c, r);
 	free(o.v);
+	return rc;
+}
+
+/*
+ * While the content is open gc takes nothing that it needs; up to there the
+ * section sees to that (fs/lease.h).
+ */
+int past_content(const struct past *p, struct core *c, struct content **out)
+{
+	struct lease *lease = store_lease(core_store(c));
+	unsigned section = lease_enter(lease);
+	struct content *content = NULL;
+	int rc = p->unreadable ? -EIO : check_kept(p, c);
+
+	*out = NULL;
+	if (rc >= 0)
+		rc = content_open(&content, core_pool(c), &p->root,
+				  p->version_size);
+	if (rc >= 0 && p->extents_from)
+		rc = lay_saves(p, c, content);
+	lease_leave(lease, section);
 	if (rc < 0) {
-		content_close(o.content);
+		content_close(content);
 		return rc;
 	}
-	*out = o.content;
+	*out = content;
 	return 0;
 }
 
-ssize_t past_read(const struct past *p, struct core *c, struct content *content,
-		  void *buf, size_t n, uint64_t off)
+ssize_t past_read(const struct past *p, struct content *content, void *buf,
+		  size_t n, uint64_t off)
 {
-	if (content)
-		return content_read(content, buf, n, off);
-	if (off >= p->version_size || digest_is_zero(&p->root))
-		return 0;
-	return content_read_version(core_pool(c), buf, n, off, &p->root,
-				    p->version_size);
-}
+	ssize_t got = content_read(content, buf, n, off);
 
-int past_seek(const struct past *p, struct core *c, struct content *content,
-	      uint64_t off, bool hole, uint64_t *out)
-{
-	struct content *version = NULL;
-	int rc;
-
-	if (content)
-		return content_seek(content, off, hole, out);
-	if (off >= p->version_size || digest_is_zero(&p->root))
-		return -ENXIO;
-	rc = content_open(&version, core_pool(c), &p->root, p->version_size);
-	if (rc >= 0)
-		rc = content_seek(version, off, hole, out);
-	content_close(version);
-	return rc;
+	/* gc may have taken what was saved between two versions */
+	return got == -ERR_MISSING_CHUNK && p->extents_from ? -ENODATA : got;
 }

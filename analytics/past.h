@@ -40,18 +40,13 @@ void past_free(void *past); /* struct past; NULL ok */
 void past_stat(const struct past *p, struct stat *out);
 
 /*
- * -ENODATA: the bytes were released (fs/retain.h).
- * For a file with writes that no version held then: a content to read from
- * (content_close it); NULL in *out: past_read needs none.
+ * A content to read the bytes of then from (content_close it); while it is
+ * open gc takes none of them.  -ENODATA: they were released (fs/retain.h).
  */
 int must_use past_content(const struct past *p, struct core *c,
 			  struct content **out);
-ssize_t must_use past_read(const struct past *p, struct core *c,
-			   struct content *content, void *buf, size_t n,
-			   uint64_t off);
-/* SEEK_DATA or SEEK_HOLE, as content_seek. */
-int must_use past_seek(const struct past *p, struct core *c,
-		       struct content *content, uint64_t off, bool hole,
-		       uint64_t *out);
+/* As content_read; -ENODATA: gc took what was saved between two versions. */
+ssize_t must_use past_read(const struct past *p, struct content *content,
+			   void *buf, size_t n, uint64_t off);
 
 #endif

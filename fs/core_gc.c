@@ -22,6 +22,11 @@ static void count_packs(struct store *s, uint64_t *out_packs,
 	}
 }
 
+void core_gc_end(struct core *c)
+{
+	atomic_store(&c->gc_end, true);
+}
+
 int core_gc(struct core *c, struct core_gc_report *out,
 	    const struct core_gc_options *o, struct errmsg *em)
 {

@@ -67,6 +67,7 @@ struct core {
 	struct thread job_threads[CORE_JOB_THREADS];
 	struct cond idle_cond; /* with jobs_mu: the idle thread shall end */
 	struct thread idle_thread;
+	atomic_bool gc_end; /* the volume is about to be closed */
 	bool closing; /* guarded by t.mu: nothing is queued any more */
 	struct handle *handles; /* all; guarded by t.mu */
 };

@@ -29,6 +29,8 @@ int gc_tick(struct gc *g, uint64_t done, uint64_t all)
 
 	g->done = done;
 	g->all = all;
+	if (atomic_load(&g->core->gc_end))
+		return -ECANCELED;
 	if (!g->o->progress)
 		return 0;
 	now = vio_mono_ns(g->store->vio);
@@ -42,6 +44,8 @@ int gc_waiting(void *gc)
 {
 	struct gc *g = gc;
 
+	if (atomic_load(&g->core->gc_end))
+		return -ECANCELED;
 	if (!g->o->progress)
 		return 0;
 	return g->o->progress(g->o->ctx, g->part, g->done, g->all) ?

@@ -77,4 +77,10 @@ struct core_gc_report {
 int must_use core_gc(struct core *c, struct core_gc_report *out,
 		     const struct core_gc_options *o, struct errmsg *em);
 
+/*
+ * The volume is about to be closed: a run that goes on ends at its next safe
+ * point, and none begins any more.
+ */
+void core_gc_end(struct core *c);
+
 #endif

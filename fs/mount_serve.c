@@ -34,6 +34,7 @@
 #include "fs/control.h"
 #include "fs/core.h"
 #include "fs/fuse_ll.h"
+#include "fs/gc.h"
 #include "fs/guard_place.h"
 #include "fs/mount_impl.h"
 #include "ledger/ledger.h"
@@ -419,6 +420,8 @@ int mount_serve(struct mount *m, struct errmsg *em)
 	struct errmsg close_em = ERRMSG_INIT;
 	int rc = serve(m, em);
 
+	if (m->core)
+		core_gc_end(m->core); /* the socket waits for its caller */
 	if (m->control)
 		control_quiesce(m->control);
 	close_session(m);

@@ -69,7 +69,7 @@ static int copy(struct tree_out *t, const struct past *p, int fd)
 	int rc = past_content(p, t->core, &content);
 
 	while (rc == 0 && n > 0) {
-		n = past_read(p, t->core, content, t->bytes, STEP, off);
+		n = past_read(p, content, t->bytes, STEP, off);
 		rc = n < 0 ? (int)n : put(fd, t->bytes, (size_t)n, off);
 		off += n > 0 ? (uint64_t)n : 0;
 		t->report->bytes += n > 0 ? (uint64_t)n : 0;
