@@ -64,6 +64,12 @@ int vio_allocate(struct vio_file *f, uint64_t off, uint64_t n)
 	return f->vio->ops->allocate(f, off, n);
 }
 
+void vio_advise(struct vio_file *f, enum vio_advice advice)
+{
+	if (f->vio->ops->advise)
+		f->vio->ops->advise(f, advice);
+}
+
 int vio_fstat(struct vio_file *f, struct vio_stat *out)
 {
 	return f->vio->ops->fstat(f, out);

@@ -47,6 +47,9 @@ struct vio_space {
 	uint64_t free_bytes; /* for us */
 };
 
+/* A hint: how the file will be read from now on. */
+enum vio_advice { VIO_RANDOM, VIO_STREAM };
+
 /* Called for each name in a directory, unsorted; nonzero stops and returns. */
 typedef int vio_list_fn(void *ctx, const char *name);
 
@@ -62,6 +65,8 @@ struct vio_ops {
 	int (*fdatasync)(struct vio_file *f); /* data and size */
 	int (*truncate)(struct vio_file *f, uint64_t size);
 	int (*allocate)(struct vio_file *f, uint64_t off, uint64_t n);
+	/* NULL: takes none */
+	void (*advise)(struct vio_file *f, enum vio_advice advice);
 	int (*fstat)(struct vio_file *f, struct vio_stat *out);
 	int (*lock)(struct vio_file *f); /* exclusive; -EBUSY when held */
 	int (*stat)(struct vio *v, const char *path, struct vio_stat *out);
@@ -104,6 +109,7 @@ int must_use vio_pwrite(struct vio_file *f, const void *p, size_t n,
 int must_use vio_fdatasync(struct vio_file *f);
 int must_use vio_truncate(struct vio_file *f, uint64_t size);
 int must_use vio_allocate(struct vio_file *f, uint64_t off, uint64_t n);
+void vio_advise(struct vio_file *f, enum vio_advice advice);
 int must_use vio_fstat(struct vio_file *f, struct vio_stat *out);
 int must_use vio_lock(struct vio_file *f);
 int must_use vio_stat(struct vio *v, const char *path, struct vio_stat *out);

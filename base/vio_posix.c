@@ -161,6 +161,13 @@ static int posix_truncate(struct vio_file *f, uint64_t size)
 	return rc;
 }
 
+static void posix_advise(struct vio_file *f, enum vio_advice advice)
+{
+	(void)posix_fadvise(fd_of(f), 0, 0,
+			    advice == VIO_RANDOM ? POSIX_FADV_RANDOM :
+						   POSIX_FADV_SEQUENTIAL);
+}
+
 static int posix_allocate(struct vio_file *f, uint64_t off, uint64_t n)
 {
 	int rc;
@@ -380,6 +387,7 @@ static const struct vio_ops posix_ops = {
 	.fdatasync = posix_fdatasync,
 	.truncate = posix_truncate,
 	.allocate = posix_allocate,
+	.advise = posix_advise,
 	.fstat = posix_fstat,
 	.lock = posix_lock,
 	.stat = posix_stat,

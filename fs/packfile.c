@@ -84,6 +84,8 @@ int packfile_pin(struct packfile *f, struct vio_file **out)
 	} else {
 		rc = vio_open(f->vio, &f->file, f->name,
 			      f->read_only ? VIO_READ : VIO_WRITE);
+		if (rc == 0)
+			vio_advise(f->file, VIO_RANDOM);
 		if (rc == 0 && h->n >= h->max)
 			idle = evict_locked(h);
 	}
@@ -494,6 +496,8 @@ ssize_t packfile_bytes(struct packfile *f, void *p, size_t n, uint64_t off)
 
 	if (got < 0)
 		return got;
+	if (n > PACK_RECORD_SIZE)
+		packfile_ahead(f, file, off, n);
 	got = vio_pread(file, p, n, off);
 	packfile_unpin(f);
 	return got;

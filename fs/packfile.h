@@ -18,6 +18,7 @@
 #define FS_PACKFILE_H
 
 #include <stdatomic.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -70,6 +71,10 @@ struct packfile {
 	uint64_t cut_bytes; /* not zero, behind the last record at open */
 	struct packfile_gap *gaps;
 	uint32_t n_gaps;
+
+	/* packfile_ahead.c */
+	atomic_uint_least64_t next;
+	atomic_uint streak;
 
 	/* guarded by handles->mu */
 	struct vio_file *file;

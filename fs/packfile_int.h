@@ -15,4 +15,8 @@ void packfile_forget(struct packfile *f);
 int must_use packfile_entry_add(struct packfile *f, const struct pack_entry *e)
 	requires_capability(&f->mu);
 
+/* Before a read of n bytes at off: what comes next?  packfile_ahead.c */
+void packfile_ahead(struct packfile *f, struct vio_file *file, uint64_t off,
+		    uint64_t n);
+
 #endif
