@@ -234,3 +234,18 @@ int core_storage_scrub(struct core *c, uint64_t objects, uint64_t bytes,
 	p->e.body.scrub.repaired = repaired;
 	return enter(c, p);
 }
+
+int core_storage_repair(struct core *c, uint16_t source, const char *object,
+			uint64_t bytes)
+{
+	size_t n = strlen(object);
+	struct pend *p = n <= LIMIT_PATH ? pend_new(ENTRY_REPAIR, n) : NULL;
+
+	if (!p)
+		return n <= LIMIT_PATH ? -ENOMEM : -ENAMETOOLONG;
+	p->e.body.repair.what = 4; /* journal */
+	p->e.body.repair.source = source;
+	p->e.body.repair.bytes = bytes;
+	p->e.body.repair.object = pend_str(p, object, n);
+	return enter(c, p);
+}

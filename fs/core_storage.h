@@ -27,6 +27,9 @@ int must_use core_storage_restore(struct core *c, const struct cred *cr,
 /* Enters REPLICA_ADD or REPLICA_REMOVE (kind), and waits for the index. */
 int must_use core_storage_replica(struct core *c, uint16_t kind,
 				  uint16_t number, const char *location);
+/* Enters REPAIR of a journal segment from that replica (0: not known). */
+int must_use core_storage_repair(struct core *c, uint16_t source,
+				 const char *object, uint64_t bytes);
 /* Enters SCRUB of the store and what follows it. */
 int must_use core_storage_scrub(struct core *c, uint64_t objects,
 				uint64_t bytes, uint64_t bad,

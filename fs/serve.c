@@ -108,6 +108,26 @@ static void report_add(struct buf *out, const struct fsck_report *r,
 		 f->words.n ? (const char *)f->words.p : "");
 }
 
+/* Journal segments that fsck --repair fetched again: told to the log. */
+static int enter_segments(struct serve *s, const struct json *request)
+{
+	const struct json *list = json_get(request, "segments");
+	int rc = 0;
+
+	for (const struct json *v = list ? list->first : NULL; v && rc == 0;
+	     v = v->next) {
+		const char *object = json_get_str(v, "object");
+		uint64_t source = 0, bytes = 0;
+
+		(void)!json_get_u64(v, "source", &source);
+		(void)!json_get_u64(v, "bytes", &bytes);
+		if (object && source <= UINT16_MAX)
+			rc = core_storage_repair(s->core, (uint16_t)source,
+						 object, bytes);
+	}
+	return rc;
+}
+
 static int verb_verify(void *ctx, const struct json *request,
 		       const struct cred *peer, struct buf *out,
 		       struct errmsg *em)
@@ -128,6 +148,8 @@ static int verb_verify(void *ctx, const struct json *request,
 
 	(void)peer;
 	mutex_lock(&s->busy_mu);
+	if (rc == 0 && o.repair && !core_options_of(s->core)->read_only)
+		rc = enter_segments(s, request);
 	if (rc == 0)
 		rc = fsck_verify(core_ledger(s->core), core_store(s->core), &r,
 				 &o, em);

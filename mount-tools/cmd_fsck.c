@@ -1,10 +1,12 @@
 /*
  * cmd_fsck.c - `vouch fsck` and `vouch reindex`: the store's parts against
  * each other, nothing mounted.  The index is compared row for row with one
- * made anew from the journal; reindex puts that one in its place.
+ * made anew from the journal; reindex puts that one in its place.  With --repair
+ * what can be put right is, first (fsck_repair.h).
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -13,6 +15,7 @@
 #include "index/idx.h"
 #include "index/rebuild.h"
 #include "ledger/ledger.h"
+#include "mount-tools/fsck_repair.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
 #include "mount-tools/progress.h"
@@ -125,21 +128,54 @@ static int check(struct verify *v, struct reader *r, struct errmsg *em)
 	return rc;
 }
 
+/* Repairs, and looks at everything again. */
+static int repair(struct verify *v, const char *path,
+		  const struct opt_texts *from, struct errmsg *em)
+{
+	struct fsck_repair *x = calloc(1, sizeof(*x));
+	int rc = x ? 0 : -ENOMEM;
+
+	if (!x)
+		return rc;
+	x->text = v->format == OPT_AS_TEXT;
+	rc = fsck_repair_run(x, path, from, em);
+	buf_add(&v->repairs, x->json.p ? (const char *)x->json.p : "",
+		x->json.n);
+	fsck_repair_release(x);
+	free(x);
+	v->deep = true;
+	return rc;
+}
+
 int cmd_fsck(int argc, char **argv)
 {
 	struct verify v = { .format = OPT_AS_TEXT };
+	struct opt_texts from = { .n = 0 };
+	bool mend = false;
 	const struct opt options[] = {
 		{ 0, "deep", OPT_FLAG, &v.deep, NULL,
 		  "also every byte of every chunk, and what nothing names" },
+		{ 0, "repair", OPT_FLAG, &mend, NULL,
+		  "put right what can be, then check all of it" },
+		{ 0, "from", OPT_EACH, &from, "REPLICA",
+		  "--repair: a replica that the log does not name" },
 		OPT_FORMAT(&v.format),
 		OPT_END,
 	};
 	struct errmsg em = ERRMSG_INIT;
 	struct reader r;
-	int status = opt_parse(options, &argc, &argv, 1, 1), rc;
+	int status = opt_parse(options, &argc, &argv, 1, 1), rc = 0;
 
 	if (status != OPT_GO)
 		return status;
+	if (from.n && !mend)
+		return opt_misuse("fsck", "--from goes with --repair");
+	if (mend)
+		rc = repair(&v, argv[0], &from, &em);
+	if (rc < 0) {
+		verify_release(&v);
+		return opt_fail("fsck", rc, &em);
+	}
 	rc = reader_open(&r, argv[0], NULL,
 			 READER_OFFLINE | (v.deep ? READER_STORE : 0), &em);
 	if (rc == 0) {

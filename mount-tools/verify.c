@@ -105,6 +105,8 @@ static void json_add(struct verify *v, struct buf *out, bool ok)
 		 (unsigned long long)r->versions,
 		 (unsigned long long)r->missing);
 	buf_addf(out, ",\"released\":%llu", (unsigned long long)r->released);
+	if (v->repairs.n)
+		buf_addf(out, ",\"repairs\":[%s]", (char *)v->repairs.p);
 	buf_addf(out, ",\"repaired\":%llu,\"damaged\":%llu,\"found\":[%s]}\n",
 		 (unsigned long long)r->store.repaired,
 		 (unsigned long long)r->damaged,
@@ -158,4 +160,5 @@ void verify_release(struct verify *v)
 	buf_release(&v->note);
 	buf_release(&v->found);
 	buf_release(&v->lines);
+	buf_release(&v->repairs);
 }

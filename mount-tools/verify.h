@@ -21,8 +21,9 @@ struct verify {
 	enum opt_format format;
 	struct buf note; /* an old checkpoint to be consistent with */
 	struct fsck_report report;
-	struct buf found; /* JSON strings, commas between */
-	struct buf lines; /* the same as text */
+	struct buf found;   /* JSON strings, commas between */
+	struct buf lines;   /* the same as text */
+	struct buf repairs; /* fsck --repair: JSON strings */
 	struct progress bar;
 };
 

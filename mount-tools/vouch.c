@@ -23,8 +23,10 @@ static const struct vouch_verb verbs[] = {
 	  "write the log out for others to verify" },
 	{ "fork", cmd_fork, "fork STORE [--suffix=NAME] [--admin=FILE]",
 	  "make a copy of a store a volume of its own" },
-	{ "fsck", cmd_fsck, "fsck STORE [--deep] [--format=text|json]",
-	  "check the parts of a store against each other" },
+	{ "fsck", cmd_fsck,
+	  "fsck STORE [--deep] [--repair [--from=REPLICA]] "
+	  "[--format=text|json]",
+	  "check the parts of a store against each other, repair them" },
 	{ "gc", cmd_gc,
 	  "gc STORE|DIR [-n] [--threshold=PERCENT] [--rate=MIB] [--drop-saves] "
 	  "[--format=text|json]",
