@@ -386,11 +386,17 @@ int core_readlink(struct core *c, uint64_t ino, char *out, size_t cap)
 int core_statfs(struct core *c, struct statvfs *out)
 {
 	struct vio_space space = { 0 };
-	uint64_t left = 0;
+	uint64_t left = 0, inodes = 0;
+	struct idx_reader *r = NULL;
 	int rc = vio_space(c->vio, &space);
 
 	if (rc >= 0)
 		rc = store_left(c->store, &left);
+	if (rc >= 0)
+		rc = core_reader_take(c, &r);
+	if (rc >= 0)
+		rc = idx_inodes(r, &inodes);
+	core_reader_give(c, r);
 	if (rc < 0)
 		return rc;
 	if (left > space.free_bytes)
@@ -401,9 +407,7 @@ int core_statfs(struct core *c, struct statvfs *out)
 	out->f_bfree = space.free_bytes / 4096;
 	out->f_bavail = left / 4096; /* what a write would still get */
 	out->f_files = 1ULL << 40;   /* inode numbers are not scarce */
-	mutex_lock(&c->t.mu);
-	out->f_ffree = out->f_favail = (1ULL << 40) - c->next_ino;
-	mutex_unlock(&c->t.mu);
+	out->f_ffree = out->f_favail = out->f_files - inodes;
 	out->f_namemax = LIMIT_NAME;
 	return 0;
 }

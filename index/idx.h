@@ -123,6 +123,8 @@ int must_use idx_extents(struct idx_reader *r, uint64_t ino, idx_extent_fn *fn,
  * these two alone). */
 typedef int idx_ino_fn(void *ctx, uint64_t ino, uint32_t flags);
 int must_use idx_unfinished(struct idx_reader *r, idx_ino_fn *fn, void *ctx);
+/* How many inodes there are. */
+int must_use idx_inodes(struct idx_reader *r, uint64_t *out);
 /* Largest inode counter used by a mount (0: none), so none is used again. */
 int must_use idx_last_ino(struct idx_reader *r, uint32_t mount_no,
 			  uint64_t *out_counter);

@@ -298,6 +298,22 @@ int idx_last_ino(struct idx_reader *r, uint32_t mount_no, uint64_t *out_counter)
 	return 0;
 }
 
+int idx_inodes(struct idx_reader *r, uint64_t *out)
+{
+	sqlite3_stmt *s = NULL;
+	bool bad = false;
+	int rc = idx_reader_take(r, READER_S_INODES, &s);
+
+	if (rc)
+		return rc;
+	rc = db_step(s);
+	*out = rc > 0 ? db_u64(s, 0, &bad) : 0;
+	idx_reader_give(r, READER_S_INODES, s);
+	if (rc < 0)
+		return rc;
+	return rc && !bad ? 0 : -ERR_CORRUPT;
+}
+
 /* --- leaves --- */
 
 static int leaf_scan(struct idx_reader *r, const struct digest *leaf,

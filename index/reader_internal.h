@@ -44,6 +44,7 @@
 	X(LAST_INO,                                                      \
 	  "SELECT max(inode) FROM entry"                                 \
 	  " WHERE inode>=? AND inode<=? AND " SCHEMA_ENTRY_INODE_WHERE)  \
+	X(INODES, "SELECT files+dirs+others FROM meta WHERE id=1")       \
 	X(POSITION, "SELECT seals,root FROM meta WHERE id=1")            \
 	X(LEAF_AT, "SELECT leaf FROM entry WHERE no=?")                  \
 	X(LEAF_SCAN, "SELECT no FROM entry WHERE leaf=? LIMIT 1")

@@ -92,6 +92,18 @@ mount_volume -o ro
 look "from a new index" mnt
 umount_volume
 
+# df -i: as many as there are, the last second's left aside
+mount_volume
+in_use() { stat -f -c '%c %d' mnt | awk '{ print $1 - $2 }'; }
+before=$(in_use)
+mkdir mnt/count && (cd mnt/count && touch {1..50})
+vouch sync mnt && sleep 1
+same "inodes in use" "$(in_use)" $((before + 51))
+rm -r mnt/count
+vouch sync mnt && sleep 1
+same "and without them" "$(in_use)" "$before"
+umount_volume
+
 # nothing is set aside for fallocate, but what cannot fit is refused
 mount_volume
 refuse "more than the disk" 1 "no space left" fallocate -l 15T mnt/big
