@@ -204,6 +204,24 @@ static void remember(struct past **list, uint32_t n, uint64_t h)
 	*list = p;
 }
 
+/*
+ * The kernel ends a WRITE request behind a page that it had not read and that
+ * begins with other bytes: a write that is not acknowledged may be there up to
+ * the end of its first page.
+ */
+static void first_page(struct file *f, const struct op *op, uint64_t seed,
+		       uint32_t n)
+{
+	size_t part = PAGE - op->at % PAGE;
+
+	if (part == PAGE || part >= op->len)
+		return;
+	fill(f->bytes + op->at, part, seed ^ n);
+	if (f->size < op->at + part)
+		f->size = op->at + part;
+	remember(&f->past, n, hash(f->bytes, f->size));
+}
+
 /* The same in memory. */
 static void op_model(const struct op *op, uint64_t seed, uint32_t n)
 {
@@ -222,6 +240,7 @@ static void op_model(const struct op *op, uint64_t seed, uint32_t n)
 	case MMAP:
 		if (op->len == 0)
 			break;
+		first_page(f, op, seed, n);
 		fill(f->bytes + op->at, op->len, seed ^ n);
 		f->size = end > f->size ? end : f->size;
 		remember(&f->past, n, hash(f->bytes, f->size));
