@@ -68,7 +68,7 @@ struct core {
 	struct cond idle_cond; /* with jobs_mu: the idle thread shall end */
 	struct thread idle_thread;
 	atomic_bool gc_end; /* the volume is about to be closed */
-	bool closing; /* guarded by t.mu: nothing is queued any more */
+	bool closing;	    /* guarded by t.mu: nothing is queued any more */
 	struct handle *handles; /* all; guarded by t.mu */
 };
 

@@ -19,22 +19,22 @@ churn() { # works until the file `stop` is there
 	local i=0
 	while [ ! -e stop ]; do
 		i=$((i + 1))
-		lump mnt/work/a "w$((i % 5))" 1500
-		cp --reflink=never mnt/work/a mnt/work/b
-		cp mnt/work/b "mnt/work/c$((i % 3))"
-		lump mnt/work/d "one of a kind $i" 700
-		rm -f mnt/work/b
-		sync mnt/work/a
-		cmp -s mnt/work/a <(lump /dev/stdout "w$((i % 5))" 1500) ||
+		lump mnt/busy/a "w$((i % 5))" 1500
+		cp --reflink=never mnt/busy/a mnt/busy/b
+		cp mnt/busy/b "mnt/busy/c$((i % 3))"
+		lump mnt/busy/d "one of a kind $i" 700
+		rm -f mnt/busy/b
+		sync mnt/busy/a
+		cmp -s mnt/busy/a <(lump /dev/stdout "w$((i % 5))" 1500) ||
 			{ echo "round $i: a holds other bytes"; return 1; }
-		vouch restore mnt/work/a --version=1 >/dev/null 2>&1
+		vouch restore mnt/busy/a --version=1 >/dev/null 2>&1
 	done
 	echo "$i rounds"
 }
 
 new_volume
 mount_volume
-mkdir mnt/keep mnt/work
+mkdir mnt/keep mnt/busy
 for i in 1 2 3 4; do
 	lump mnt/keep/f$i "kept $i" 900
 done
@@ -45,7 +45,7 @@ done
 vouch snapshot mnt first >/dev/null || fail "snapshot"
 before=$(sums)
 old=$(sha256sum <mnt/audit/at/first/keep/f1)
-expect "retain" vouch retain set mnt 'work/**' --versions=1
+expect "retain" vouch retain set mnt 'busy/**' --versions=1
 
 # beside the load
 churn >churn.out 2>&1 &
@@ -67,12 +67,12 @@ same "what is kept" "$(sums)" "$before"
 # killed in the middle
 for i in 1 2 3; do
 	for k in 1 2 3 4 5 6; do
-		lump mnt/work/g$k "gone $i $k" 3000
+		lump mnt/busy/g$k "gone $i $k" 3000
 	done
 	vouch sync mnt
-	rm mnt/work/g[1-5]
+	rm mnt/busy/g[1-5]
 	vouch sync mnt
-	kept=$(sha256sum <mnt/work/g6)
+	kept=$(sha256sum <mnt/busy/g6)
 	vouch gc mnt --threshold=100 >/dev/null 2>&1 &
 	pid=$!
 	sleep 0.$((RANDOM % 40 + 5))
@@ -80,13 +80,13 @@ for i in 1 2 3; do
 	wait $pid
 	umount -l mnt 2>/dev/null || fusermount3 -uz mnt
 	mount_volume
-	same "g6 after kill $i" "$(sha256sum <mnt/work/g6)" "$kept"
+	same "g6 after kill $i" "$(sha256sum <mnt/busy/g6)" "$kept"
 	same "kept after kill $i" "$(sums)" "$before"
 done
 
-lump mnt/work/h "written over" 3000
+lump mnt/busy/h "written over" 3000
 vouch sync mnt
-lump mnt/work/h "written again" 3000
+lump mnt/busy/h "written again" 3000
 vouch sync mnt
 
 # unmounted in the middle: it does not wait for the end
