@@ -9,9 +9,9 @@
  *   -> the index applies the batch; rows in memory may be evicted
  *   -> frames settle into journal and packs; checkpoint.
  *
- * Threads: `commit` (batches), `apply` (index), `settle` (journal,
- * checkpoint).  The queue and all counters are guarded by itable.mu; no lock
- * is held across I/O or when a waiter is called.
+ * Threads: `commit` (batches, but those that a waiter makes himself), `apply`
+ * (index), `settle` (journal, checkpoint).  The queue and all counters are
+ * guarded by itable.mu; no lock is held across I/O or when a waiter is called.
  */
 #ifndef FS_COMMIT_H
 #define FS_COMMIT_H

@@ -6,7 +6,8 @@
  * order.  (2) What is hashed once is never hashed again: a batch that meets
  * a full disk, or no memory, is kept and goes on later as it is.
  *
- * Threads: the commit thread, no lock held; it alone touches inode.last.
+ * Threads: who commits, one at a time (commit.committing), no lock held; he
+ * alone touches inode.last.
  */
 #include <assert.h>
 #include <stdlib.h>

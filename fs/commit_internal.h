@@ -50,6 +50,7 @@ struct commit {
 	uint64_t applied_seq;
 	int64_t oldest_ns; /* when the head was queued (monotonic) */
 	struct waiter *waiters;
+	bool committing; /* one thread at a time makes and writes a batch */
 	struct batch *to_apply, **to_apply_tail;
 	struct batch *retry; /* hashed in part or whole, and not written */
 	/*
