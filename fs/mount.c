@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,6 +171,12 @@ void mount_tell_parent(struct mount *m, int rc, const struct errmsg *em)
 static int run_here(struct mount *m, struct errmsg *em)
 {
 	raise_limits();
+	/*
+	 * What one thread allocates another frees, and every other arena of
+	 * glibc grows page by page with a system call each: with one arena a
+	 * file that is made takes 86 us of CPU instead of 97.
+	 */
+	mallopt(M_ARENA_MAX, 1);
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);
 	if (m->opt.debug)
