@@ -574,13 +574,17 @@ static int fault_xattrs(struct itable *t, uint64_t ino, struct idx_reader *r)
 int itable_fault(struct itable_tx *tx, struct idx_reader *r)
 {
 	enum itable_need_kind need = tx->need;
+	int rc;
 
 	tx->need = NEED_NONE;
 	switch (need) {
 	case NEED_INODE:
 		return fault_inode(tx->t, tx->ino, r);
 	case NEED_NAME:
-		return fault_name(tx, r);
+		rc = fault_name(tx, r);
+		if (!rc)
+			itable_read_ahead(tx->t, r, tx->ino, tx->name, tx->len);
+		return rc;
 	case NEED_XATTRS:
 		return fault_xattrs(tx->t, tx->ino, r);
 	default:

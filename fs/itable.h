@@ -60,16 +60,18 @@ struct inode {
 	bool listed_clean;  /* that list is the LRU */
 	bool checked;	    /* its version was found in the journal */
 	bool xattrs_loaded;
-	bool orphan_queued; /* FREE_ORPHAN is queued */
-	bool all_names;	    /* a directory: each name it has is in memory */
-	char *hint;	    /* the name it was last looked up by */
+	bool orphan_queued;    /* FREE_ORPHAN is queued */
+	bool all_names;	       /* a directory: each name it has is in memory */
+	uint16_t ahead;	       /* a directory: names that were read ahead */
+	uint64_t ahead_cookie; /* and the last of them */
+	char *hint;	       /* the name it was last looked up by */
 	struct xattr *xattrs;
 	struct leafcell *version_cell; /* NULL: row.version_leaf */
 	struct file *file;	       /* open or dirty; see file.h */
 	struct pend *setattr;	       /* queued, may still be merged into */
 	struct link names;	       /* dirs: dirty names, by cookie */
-	struct digest last; /* commit thread: leaf of the last entry */
-	bool last_set;	    /* commit thread: `last` is newer than row.last */
+	struct digest last;	       /* who commits: leaf of the last entry */
+	bool last_set; /* who commits: `last` is newer than row.last */
 };
 
 struct name {
@@ -173,6 +175,12 @@ void itable_learn_names(struct itable *t, const struct itable_look *look,
  */
 void itable_load_inodes(struct itable *t, struct idx_reader *r, uint64_t *ino,
 			size_t n);
+/*
+ * The name was just read.  If it comes after the one before, those that follow
+ * it in the directory are read, too, and their inodes.
+ */
+void itable_read_ahead(struct itable *t, struct idx_reader *r, uint64_t parent,
+		       const char *name, size_t len);
 
 /* The index has applied everything up to seq. */
 void itable_applied(struct itable *t, uint64_t seq);

@@ -14,11 +14,17 @@
  */
 #include <stdlib.h>
 
+#include "base/buf.h"
 #include "fs/itable_internal.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 
-enum { SLICE = 64 }; /* rows that are put while the lock is held */
+enum {
+	SLICE = 64, /* rows that are put while the lock is held */
+	AHEAD_MIN = 16,
+	AHEAD_MAX = 256,
+	AHEAD_GAP = 64, /* cookies between a name and the next, removed ones */
+};
 
 void itable_look(struct itable *t, struct itable_look *out)
 {
@@ -128,4 +134,85 @@ void itable_load_inodes(struct itable *t, struct idx_reader *r, uint64_t *ino,
 	mutex_lock(&t->mu);
 	itable_trim(t);
 	mutex_unlock(&t->mu);
+}
+
+/* --- reading ahead --- */
+
+struct ahead {
+	struct itable_look look;
+	uint64_t cookie; /* of the name that was asked for */
+	size_t want;
+	struct itable_listed v[AHEAD_MAX];
+	size_t at[AHEAD_MAX]; /* of the names, in `names` */
+	uint64_t ino[AHEAD_MAX + 1];
+	size_t n;
+	struct buf names;
+};
+
+/*
+ * Was the name the next one, by cookie, of those read before?  Then *a says
+ * what to read.
+ */
+static bool is_sequential(struct itable *t, struct ahead *a, uint64_t parent,
+			  const char *name, size_t len)
+{
+	struct inode *dir;
+	struct name *n;
+
+	mutex_lock(&t->mu);
+	dir = itable_find_inode(t, parent);
+	n = itable_find_name(t, parent, name, len);
+	a->want = 0;
+	if (dir && n && n->row.ino) {
+		uint64_t gap = n->row.cookie - dir->ahead_cookie;
+
+		a->want = gap == 0 || gap > AHEAD_GAP ? 0 :
+			  dir->ahead == 0	      ? AHEAD_MIN :
+			  dir->ahead < AHEAD_MAX      ? dir->ahead * 2U :
+							AHEAD_MAX;
+		a->cookie = dir->ahead_cookie = n->row.cookie;
+		a->ino[0] = n->row.ino;
+		dir->ahead = (uint16_t)a->want;
+	}
+	mutex_unlock(&t->mu);
+	return a->want > 0;
+}
+
+static int add_ahead(void *ctx, const struct name_row *row, const char *name,
+		     uint16_t len)
+{
+	struct ahead *a = ctx;
+
+	a->v[a->n] = (struct itable_listed){ *row, NULL, (uint8_t)len };
+	a->at[a->n] = a->names.n;
+	a->ino[++a->n] = row->ino;
+	buf_add(&a->names, name, len);
+	return a->names.bad ? -1 : 0;
+}
+
+void itable_read_ahead(struct itable *t, struct idx_reader *r, uint64_t parent,
+		       const char *name, size_t len)
+{
+	struct ahead a; /* large: not cleared when nothing is to be read */
+	struct inode *dir;
+
+	if (!is_sequential(t, &a, parent, name, len))
+		return;
+	a.n = 0;
+	a.names = (struct buf)BUF_INIT;
+	itable_look(t, &a.look);
+	if (idx_names(r, parent, a.cookie, (uint32_t)a.want, add_ahead, &a) ||
+	    !a.n)
+		goto out; /* what is needed is read when it is needed */
+	for (size_t i = 0; i < a.n; i++)
+		a.v[i].name = (const char *)a.names.p + a.at[i];
+	itable_learn_names(t, &a.look, a.v, a.n);
+	itable_load_inodes(t, r, a.ino, a.n + 1);
+	mutex_lock(&t->mu);
+	dir = itable_find_inode(t, parent);
+	if (dir && dir->ahead_cookie == a.cookie)
+		dir->ahead_cookie = a.v[a.n - 1].row.cookie;
+	mutex_unlock(&t->mu);
+out:
+	buf_release(&a.names);
 }
