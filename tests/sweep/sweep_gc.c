@@ -321,8 +321,8 @@ int main(void)
 	const char *s = getenv("STRIDE"), *c = getenv("CUT");
 	const char *slow = getenv("SLOWNESS"), *n = getenv("SEEDS");
 	uint64_t stride = s    ? strtoull(s, NULL, 10) :
-			  slow ? 3 * strtoull(slow, NULL, 10) :
-				 3;
+			  slow ? 12 * strtoull(slow, NULL, 10) :
+				 12;
 	uint64_t seeds = n ? strtoull(n, NULL, 10) : 2, cuts = 0;
 	uint64_t first = prng_seed("sweep_gc", 1);
 	unsigned writes = 0;
