@@ -143,13 +143,14 @@ int main(void)
 	const char *part = getenv("PART"), *every = getenv("EVERY");
 	const char *max = getenv("SECONDS_MAX");
 	time_t start = time(NULL);
-	unsigned step = every			  ? (unsigned)atoi(every) :
+	unsigned step = every ? (unsigned)strtoul(every, NULL, 10) :
 			slow && strcmp(slow, "1") ? 1201 :
 						    401;
-	unsigned k = part ? (unsigned)atoi(part) : 1;
-	unsigned parts = part && strchr(part, '/') ?
-				 (unsigned)atoi(strchr(part, '/') + 1) :
-				 1;
+	unsigned k = part ? (unsigned)strtoul(part, NULL, 10) : 1;
+	unsigned parts =
+		part && strchr(part, '/') ?
+			(unsigned)strtoul(strchr(part, '/') + 1, NULL, 10) :
+			1;
 
 	log_set_level(0); /* a failing disk is no news here */
 	seq_world_init(&w);
@@ -158,7 +159,7 @@ int main(void)
 	if (one)
 		sweep_text(one);
 	for (unsigned c = 7; c < seq_count() * seq_count() && !one; c++)
-		if (max && time(NULL) - start > atoi(max)) {
+		if (max && time(NULL) - start > strtol(max, NULL, 10)) {
 			printf("sweep_seq_fault: time was over before the "
 			       "end\n");
 			break;
