@@ -285,6 +285,33 @@ static int status_replica(void *ctx, const struct idx_replica *v)
 	return 0;
 }
 
+static int status_hold(void *ctx, const struct idx_hold *v)
+{
+	unsigned *n = ctx;
+
+	*n += !v->until_no;
+	return 0;
+}
+
+/* The policy in force (left out: none ever was), and how many holds. */
+static int status_retention(struct idx_reader *r, struct buf *out)
+{
+	struct idx_policy p = { .count = 0 };
+	unsigned holds = 0;
+	int rc = idx_policy(r, &p);
+
+	buf_adds(out, " \"retention\": {");
+	if (rc > 0) {
+		buf_adds(out, "\"policy\": ");
+		line_no(out, p.no);
+		buf_adds(out, ", ");
+	}
+	if (rc >= 0)
+		rc = idx_holds(r, status_hold, &holds);
+	buf_addf(out, "\"rules\": %u, \"holds\": %u},\n", p.count, holds);
+	return rc;
+}
+
 static void status_now(struct buf *out, const struct core_status *s)
 {
 	buf_addf(out,
@@ -333,8 +360,10 @@ static int status_render(struct provider *p, struct buf *out,
 		 ledger_guarded(l) ? "guard" : "none");
 	if (rc >= 0)
 		rc = idx_replicas(r, status_replica, &reps);
-	core_reader_give(p->core, r);
 	buf_adds(out, "],\n");
+	if (rc >= 0)
+		rc = status_retention(r, out);
+	core_reader_give(p->core, r);
 	if (n.wall_max_ns) {
 		buf_adds(out, " \"last_entry\": ");
 		line_time(out, n.wall_max_ns);

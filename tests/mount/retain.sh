@@ -60,7 +60,7 @@ vouch log mnt/logs/a | grep -q "version 1, .*, released by $gc" || fail "log: $(
 vouch show "$first" mnt >out
 grep -q "its bytes were released on 20..-..-.. by entry $gc, under the policy of entry" out || fail "show: $(cat out)"
 vouch query mnt "SELECT count(*) FROM versions WHERE path='logs/a' AND released NOTNULL" | grep -q '^4$' || fail 'view'
-jq -e '.files.released >= 4' mnt/audit/status.json >/dev/null || fail "status.json: $(cat mnt/audit/status.json)"
+jq -e '.files.released >= 4 and .retention.rules == 1 and .retention.holds == 1' mnt/audit/status.json >/dev/null || fail "status.json: $(cat mnt/audit/status.json)"
 vouch status mnt | grep -q 'released' || fail "status: $(vouch status mnt)"
 
 # Reading what is gone is an error in words, not damage; the rest reads.
