@@ -94,8 +94,8 @@ int main(void)
 	const char *one = getenv("SEQ"), *nth = getenv("FAULT");
 	const char *slow = getenv("SLOWNESS"), *s = getenv("STEP");
 	uint64_t step = s			  ? strtoull(s, NULL, 10) :
-			slow && strcmp(slow, "1") ? 97 :
-						    37;
+			slow && strcmp(slow, "1") ? 61 :
+						    17;
 
 	log_set_level(0);
 	seq_world_init(&w);
@@ -115,7 +115,7 @@ int main(void)
 	printf("alloc_core: %llu allocations failed, %llu of them in a mount\n",
 	       (unsigned long long)faults, (unsigned long long)mounts_failed);
 	seq_world_release(&w);
-	if (!one && (!mounts_failed || faults - mounts_failed < 100)) {
+	if (!one && (!mounts_failed || faults - mounts_failed < 30)) {
 		fprintf(stderr, "alloc_core: too few to be true\n");
 		return 1;
 	}
