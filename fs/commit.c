@@ -1,5 +1,5 @@
 /*
- * commit.c - see commit.h: queue, commit point, waiters, index, settling.
+ * commit.c - see commit.h: queue, commit point, waiters, settling.
  *
  * States of an entry: queued (head..tail) -> being committed (c->committing,
  * or c->retry) -> to_apply -> applied.  next_seq, committed_seq
@@ -28,9 +28,6 @@ enum {
 	SETTLE_MS = 100,
 	CHECKPOINT_MS = 1000,
 	RETRY_MS = 500,
-	APPLY_ENTRIES = 16384, /* in one transaction */
-	APPLY_EAGER = 8192,    /* enough for one: do not linger */
-	APPLY_LINGER_MS = 250, /* entries that nobody wants to see */
 	FRAME_BYTES = LIMIT_FRAME / 2,
 	CHUNK_HEAD = 64,    /* of a small chunk in a frame */
 	NODE_BYTES = 12288, /* a tree node, at most */
@@ -39,8 +36,7 @@ enum {
 
 /* --- failure --- */
 
-static void fail_locked(struct commit *c, int rc, const char *what)
-	requires_capability(&c->t->mu)
+void commit_fail_locked(struct commit *c, int rc, const char *what)
 {
 	if (c->failed)
 		return;
@@ -50,12 +46,6 @@ static void fail_locked(struct commit *c, int rc, const char *what)
 	log_event(LOG_ERROR, "read_only",
 		  "why=\"%s\" do=\"unmount, check the disk, mount again\"",
 		  c->words);
-}
-
-/* No room on the disk or in memory: nothing is broken, later it may go well. */
-static bool is_soft(int rc)
-{
-	return rc == -ENOSPC || rc == -ENOMEM;
 }
 
 int commit_failed(struct commit *c)
@@ -342,7 +332,7 @@ static int commit_batch(struct commit *c, struct batch *b)
 		return rc;
 	rc = ledger_root(c->o.ledger, &size, &b->root);
 	if (rc < 0) /* durable: it must not be tried again */
-		return is_soft(rc) ? -EIO : rc;
+		return commit_is_soft(rc) ? -EIO : rc;
 	assert(size == b->seal + 1); /* one writer */
 	return 0;
 }
@@ -360,8 +350,7 @@ static void committed_locked(struct commit *c, struct batch *b)
 		c->apply_ns = vio_mono_ns(c->o.vio);
 	*c->to_apply_tail = b;
 	c->to_apply_tail = &b->next;
-	if (c->index_waiters || c->stop ||
-	    c->committed_seq - c->applied_seq >= APPLY_EAGER)
+	if (commit_apply_eager_locked(c))
 		cond_signal(&c->apply);
 	cond_broadcast(&c->changed);
 }
@@ -412,12 +401,13 @@ static bool commit_round_locked(struct commit *c) requires_capability(&c->t->mu)
 		c->retry = b;
 		if (!b)
 			put_pends_back_locked(c, pends, n);
-		if (is_soft(rc)) { /* nothing was written */
+		if (commit_is_soft(rc)) { /* nothing was written */
 			c->soft = rc;
 			c->retry_ns = vio_mono_ns(c->o.vio);
 			cond_broadcast(&c->changed);
 		} else {
-			fail_locked(c, rc, "the ledger cannot be written");
+			commit_fail_locked(c, rc,
+					   "the ledger cannot be written");
 			drop_batches(c, take(c->retry));
 		}
 	}
@@ -464,130 +454,6 @@ static void commit_main(void *arg)
 	mutex_unlock(&c->t->mu);
 }
 
-/* --- the index --- */
-
-static int apply_batch(struct commit *c, struct batch *b)
-{
-	int rc = idx_seal(c->o.idx, b->seal, ledger_mount_no(c->o.ledger),
-			  b->wall_ns, b->n);
-
-	for (uint32_t i = 0; i < b->n && rc >= 0; i++) {
-		struct entry e;
-
-		rc = entry_open(&e, NULL, b->entries[i].bytes,
-				b->entries[i].len, NULL);
-		if (rc >= 0)
-			rc = idx_apply(c->o.idx, &e, &b->entries[i].leaf,
-				       IDX_ENTRY_NO(b->seal, i));
-	}
-	return rc;
-}
-
-static int apply_batches(struct commit *c, struct batch *first)
-{
-	struct batch *last = first;
-	int rc = idx_begin(c->o.idx);
-
-	for (struct batch *b = first; b && rc >= 0; b = b->next) {
-		rc = apply_batch(c, b);
-		last = b;
-	}
-	if (rc >= 0)
-		rc = idx_end(c->o.idx, last->seal + 1, &last->root);
-	if (rc < 0)
-		idx_abort(c->o.idx);
-	return rc;
-}
-
-/*
- * A full disk: the log has these batches, the index gets them later.  `end` is
- * the last one's next.
- */
-static void put_back_locked(struct commit *c, struct batch *first,
-			    struct batch **end) requires_capability(&c->t->mu)
-{
-	*end = c->to_apply;
-	if (!c->to_apply)
-		c->to_apply_tail = end;
-	c->to_apply = first;
-}
-
-/* t->mu held, given up meanwhile; false when there was nothing to do. */
-static bool apply_round_locked(struct commit *c) requires_capability(&c->t->mu)
-{
-	struct batch *first = c->to_apply, **at = &c->to_apply, *next;
-	uint32_t n = 0;
-	uint64_t seq = 0;
-	int rc;
-
-	if (!first || c->failed)
-		return false;
-	for (; *at && n < APPLY_ENTRIES; at = &(*at)->next) {
-		n += (*at)->n;
-		seq = (*at)->last_seq;
-	}
-	c->to_apply = *at;
-	*at = NULL;
-	if (!c->to_apply)
-		c->to_apply_tail = &c->to_apply;
-	mutex_unlock(&c->t->mu);
-	rc = apply_batches(c, first);
-	for (; first && !is_soft(rc); first = next) {
-		next = first->next;
-		commit_batch_free(first);
-	}
-	if (rc >= 0)
-		itable_applied(c->t, seq);
-	mutex_lock(&c->t->mu);
-	c->index_soft = is_soft(rc) ? rc : 0;
-	if (c->index_soft)
-		put_back_locked(c, first, at);
-	else if (rc < 0)
-		fail_locked(c, rc, "the index cannot be written");
-	else
-		c->applied_seq = seq;
-	cond_broadcast(&c->changed);
-	return rc >= 0;
-}
-
-/* Nothing is left to apply, or what is must wait for the next mount. */
-static bool applied(const struct commit *c)
-{
-	return c->applied_seq == c->committed_seq || c->index_soft;
-}
-
-/*
- * How long the index may wait for more.  One transaction for a quarter of a
- * second's entries writes the pages that they share once: a lone fsync costs
- * a fifth less CPU, and has the disk to itself.
- */
-static int64_t apply_linger_locked(struct commit *c)
-	requires_capability(&c->t->mu)
-{
-	if (c->index_waiters || c->stop ||
-	    c->committed_seq - c->applied_seq >= APPLY_EAGER)
-		return 0;
-	return c->apply_ns + APPLY_LINGER_MS * NS_PER_MS -
-	       vio_mono_ns(c->o.vio);
-}
-
-static void apply_main(void *arg)
-{
-	struct commit *c = arg;
-	int64_t wait_ns;
-
-	mutex_lock(&c->t->mu);
-	while (!c->abandon &&
-	       !(c->stop && (c->failed || (c->commit_ended && applied(c))))) {
-		wait_ns = c->to_apply ? apply_linger_locked(c) : 0;
-		if (wait_ns > 0 || !apply_round_locked(c))
-			cond_timedwait_ns(&c->apply, &c->t->mu,
-					  wait_ns > 0 ? wait_ns :
-							LINGER_MS * NS_PER_MS);
-	}
-	mutex_unlock(&c->t->mu);
-}
-
 /* --- settling --- */
 
 static int settle_chunks(void *ctx, const struct digest *ids, size_t n)
@@ -615,7 +481,7 @@ static int settle_round(struct commit *c)
 	int rc = ledger_settle(c->o.ledger, 64, &ops);
 
 	/* no room: the WAL keeps it, try again later */
-	return is_soft(rc) ? 0 : rc;
+	return commit_is_soft(rc) ? 0 : rc;
 }
 
 static int checkpoint_round(struct commit *c, bool now)
@@ -629,7 +495,7 @@ static int checkpoint_round(struct commit *c, bool now)
 		return 0;
 	rc = ledger_checkpoint(c->o.ledger, NULL);
 	c->checkpoint_ns = mono;
-	return is_soft(rc) ? 0 : rc < 0 ? rc : 1;
+	return commit_is_soft(rc) ? 0 : rc < 0 ? rc : 1;
 }
 
 static void settle_main(void *arg)
@@ -652,7 +518,8 @@ static void settle_main(void *arg)
 			rc = checkpoint_round(c, false);
 		mutex_lock(&c->t->mu);
 		if (rc < 0)
-			fail_locked(c, rc, "the journal cannot be written");
+			commit_fail_locked(c, rc,
+					   "the journal cannot be written");
 	}
 	mutex_unlock(&c->t->mu);
 }
@@ -664,7 +531,7 @@ bool commit_step(struct commit *c)
 
 	mutex_lock(&c->t->mu);
 	did = commit_round_locked(c);
-	while (apply_round_locked(c))
+	while (commit_apply_round_locked(c))
 		did = true;
 	mutex_unlock(&c->t->mu);
 	rc = settle_round(c);
@@ -672,7 +539,7 @@ bool commit_step(struct commit *c)
 		rc = checkpoint_round(c, true);
 	mutex_lock(&c->t->mu);
 	if (rc < 0)
-		fail_locked(c, rc, "the journal cannot be written");
+		commit_fail_locked(c, rc, "the journal cannot be written");
 	if (c->failed)
 		tell_locked(c);
 	mutex_unlock(&c->t->mu);
@@ -700,8 +567,8 @@ int commit_open(struct commit **out, const struct commit_options *o)
 	if (!o->no_threads) {
 		rc = thread_start(&c->commit_thread, "commit", commit_main, c);
 		if (!rc)
-			rc = thread_start(&c->apply_thread, "apply", apply_main,
-					  c);
+			rc = thread_start(&c->apply_thread, "apply",
+					  commit_apply_main, c);
 		if (!rc)
 			rc = thread_start(&c->settle_thread, "settle",
 					  settle_main, c);

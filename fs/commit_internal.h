@@ -1,8 +1,10 @@
 /*
- * commit_internal.h - what commit.c and commit_batch.c share.
+ * commit_internal.h - what commit.c, commit_apply.c and commit_batch.c share.
  */
 #ifndef FS_COMMIT_INTERNAL_H
 #define FS_COMMIT_INTERNAL_H
+
+#include <errno.h>
 
 #include "base/buf.h"
 #include "base/thread.h"
@@ -79,5 +81,26 @@ int must_use commit_batch_build(struct commit *c, struct batch *b);
 void commit_batch_free(struct batch *b);
 /* Frees the pends; t->mu held. */
 void commit_batch_drop_pends(struct commit *c, struct batch *b);
+
+/* No room on the disk or in memory: nothing is broken, later it may go well. */
+static inline bool commit_is_soft(int rc)
+{
+	return rc == -ENOSPC || rc == -ENOMEM;
+}
+
+/* The first failure is the one that is told; t->mu held. */
+void commit_fail_locked(struct commit *c, int rc, const char *what)
+	requires_capability(&c->t->mu);
+
+/* --- commit_apply.c --- */
+
+/* Shall the index be written at once?  t->mu held. */
+bool commit_apply_eager_locked(const struct commit *c);
+/*
+ * One transaction; false when there was nothing to do.  t->mu held, given up
+ * meanwhile.
+ */
+bool commit_apply_round_locked(struct commit *c) requires_capability(&c->t->mu);
+void commit_apply_main(void *arg);
 
 #endif
