@@ -84,6 +84,7 @@ seeds sweep/sweep_ledger 1
 seeds unit/test_core 1
 seeds unit/test_content_model 1
 seeds mount/model_kernel.sh 1
+seeds mount/fsx.sh 4 SEEDS=4 OPS=1000000 ROUNDS=400
 if chosen mount/crash_kill.sh; then
 	echo mount/crash_kill.sh
 	one crash_kill tests/mount/crash_kill.sh MINUTES="$minutes" \
