@@ -87,8 +87,9 @@ static bool repair_record(struct store_checker *c, const struct pack_entry *e)
 		.len_hint = e->stored_len,
 	};
 	struct pack_record r = { 0 };
+	struct digest place = store_place(&e->id, at.pack, at.off);
 
-	verified_drop(&c->store->verified, &e->id);
+	verified_drop(&c->store->verified, &place);
 	if (!c->o->repair || c->store->read_only)
 		return false;
 	if (store_repair(c->store, c->slot, &r, &e->id, &at) == 0)

@@ -140,12 +140,17 @@ static int get_places(struct store *s, struct store_slot *slot,
 	if (n < 0)
 		return n;
 	for (int i = 0; i < n; i++) {
+		struct digest place = store_place(id, at[i].pack, at[i].off);
 		int rc = get_place(s, slot, out, id, &at[i]);
 
+		if (rc == 0)
+			verified_add(&s->verified, &place);
 		if (rc == 0 || rc == -ENOMEM)
 			return rc;
-		if (rc < 0)
-			bad->v[bad->n++] = at[i];
+		if (rc > 0)
+			continue;
+		verified_drop(&s->verified, &place);
+		bad->v[bad->n++] = at[i];
 	}
 	return bad->n > 0 ? -ERR_CORRUPT : -ERR_MISSING_CHUNK;
 }
@@ -240,7 +245,6 @@ static int get_entry(struct store *s, struct cached **out,
 	}
 	rc = load(s, &e, id);
 	if (rc == 0) {
-		verified_add(&s->verified, id);
 		chunk_cache_put(&s->cache, e);
 		*out = e;
 	}

@@ -49,8 +49,8 @@ struct store {
 	struct packs packs;
 	struct lease lease;
 	struct locations *locations;
-	struct verified verified;
-	struct verified told; /* chunks whose loss was told */
+	struct verified verified; /* store_place()s */
+	struct verified told;	  /* chunks whose loss was told */
 	struct chunk_cache cache;
 	struct staging staging;
 	struct space space;
@@ -79,6 +79,12 @@ struct store {
 struct store_slot *store_slot_take(struct store *s);
 void store_slot_give(struct store *s, struct store_slot *slot);
 
+/*
+ * What store.verified keeps: that the chunk's bytes at this place are good.
+ * Another copy, in a pack or in memory, says nothing of them.
+ */
+struct digest must_use store_place(const struct digest *id, uint64_t pack,
+				   uint32_t off);
 /* Remembers the first error that is not soft; returns rc. */
 int store_fail(struct store *s, int rc);
 /* Lists a chunk of a pack in the table. */

@@ -2,8 +2,8 @@
  * store_put.c - writing chunks: staging, settling, bulk writers.
  *
  * Dedup: a chunk that a pack lists is not written again if the record's whole
- * id agrees and its bytes were verified since the store was opened, or are
- * now (read back and compared).  A record found bad on this occasion is
+ * id agrees and its bytes, at that very place, were verified since the store
+ * was opened, or are now (read back and compared).  A record found bad on this occasion is
  * written anew in place, since good bytes are at hand.
  *
  * A pack that gc has condemned is passed over; what is found elsewhere, or
@@ -64,11 +64,12 @@ static bool bytes_there(struct store *s, struct packfile *f,
 			struct store_slot *slot, const struct location *at,
 			const struct chunk *c)
 {
+	struct digest place = store_place(&c->id, at->pack, at->off);
 	struct pack_record r = { 0 };
 	struct chunk have = { 0 };
 	int rc = 0;
 
-	if (verified_has(&s->verified, &c->id))
+	if (verified_has(&s->verified, &place))
 		return true;
 	rc = packfile_read(f, &r, slot->record, at->off, at->len_hint);
 	if (rc == -ERR_CORRUPT && digest_eq(&r.id, &c->id))
@@ -81,7 +82,7 @@ static bool bytes_there(struct store *s, struct packfile *f,
 		rc = chunk_verify(slot->raw, slot->unpacker, &have);
 	if (rc < 0)
 		return false;
-	verified_add(&s->verified, &c->id);
+	verified_add(&s->verified, &place);
 	return true;
 }
 
@@ -166,6 +167,7 @@ int store_append(struct store *s, struct packfile **pack,
 {
 	struct chunk c = *chunk;
 	struct pack_entry e = { .id = c.id, .raw_len = c.raw_len };
+	struct digest place = { 0 };
 	int rc = 0;
 
 	chunk_pack(&c);
@@ -177,7 +179,8 @@ int store_append(struct store *s, struct packfile **pack,
 		rc = store_list_entry(s, (*pack)->number, &e);
 	if (rc < 0)
 		return store_fail(s, rc);
-	verified_add(&s->verified, &c.id);
+	place = store_place(&c.id, (*pack)->number, e.off);
+	verified_add(&s->verified, &place);
 	space_wrote(&s->space, packfile_cost(c.stored_len));
 	atomic_fetch_add(&s->chunks, 1);
 	atomic_fetch_add(&s->raw_bytes, c.raw_len);

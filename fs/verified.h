@@ -1,7 +1,8 @@
 /*
- * verified.h - which chunks had their bytes checked since the store was
- * opened: a set of fixed size that forgets, and never remembers falsely but
- * for a collision of 128 bits (and its users compare the whole id besides).
+ * verified.h - which copies of chunks (store_place) had their bytes checked
+ * since the store was opened: a set of fixed size that forgets, and never
+ * remembers falsely but for a collision of 128 bits (and its users compare the
+ * whole id besides).
  *
  * Threads: any.
  */

@@ -278,6 +278,80 @@ Test(store, dedup_never_trusts_bytes_that_went_bad)
 	vio_sim_free(sim);
 }
 
+/* Chunk 1, packed and damaged; its bytes as they are, to be put again. */
+static struct vio_sim *damaged_one(struct chunk *out, uint8_t *p)
+{
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct store *s = store_on(sim);
+	size_t n = content(p, 1);
+	char name[PACK_NAME_SIZE];
+
+	cr_assert_eq(put_range(s, 1, 2), 0);
+	store_close(s);
+	cr_assert_gt(first_pack_with(sim, name), 0);
+	cr_assert_eq(vio_sim_flip(sim, name,
+				  PACK_HEADER_SIZE + PACK_RECORD_SIZE + 1, 3),
+		     0);
+	/* not as the record has them: it cannot be written again in place */
+	*out = (struct chunk){
+		.type = type_of(1),
+		.raw_len = (uint32_t)n,
+		.stored_len = (uint32_t)n,
+		.stored = p,
+	};
+	chunk_hash(&out->id, type_of(1), p, n);
+	return sim;
+}
+
+/* What was read from memory says nothing of what lies in a pack. */
+Test(store, a_staged_chunk_that_was_read_is_settled_all_the_same)
+{
+	autofree uint8_t *p = malloc(LIMIT_CHUNK);
+	struct chunk c = { 0 };
+	struct vio_sim *sim = damaged_one(&c, p);
+	struct store *s = store_on(sim);
+	bool frame = false;
+
+	cr_assert_eq(store_stage(s, &c, &frame), 0);
+	cr_assert(frame);
+	cr_assert_eq(check(s, 1), 0);
+	cr_assert_not_null(store_frame(s, &c.id));
+	cr_assert_eq(store_settle(s, &c.id, 1), 0);
+	cr_assert_eq(store_settle_flush(s), 0);
+	store_close(s);
+	s = store_on(sim);
+	cr_assert_eq(check(s, 1), 0);
+	store_close(s);
+	vio_sim_free(sim);
+}
+
+/* Nor does one copy say anything of another. */
+Test(store, dedup_is_against_the_copy_that_was_verified)
+{
+	autofree uint8_t *p = malloc(LIMIT_CHUNK);
+	struct chunk c = { 0 };
+	struct vio_sim *sim = damaged_one(&c, p);
+	struct store *s = store_on(sim);
+	struct store_writer *a = NULL;
+	struct store_writer *b = NULL;
+	struct prng r = { 0 };
+
+	prng_init(&r, 1);
+	cr_assert_eq(store_writer_open(s, &a), 0);
+	cr_assert_eq(store_writer_open(s, &b), 0);
+	cr_assert_eq(store_writer_put(a, &c), 0);
+	cr_assert_eq(store_writer_put(b, &c), 0);
+	cr_assert_eq(store_writer_flush(b), 0); /* a is not flushed */
+	vio_sim_crash(sim, &r);
+	store_writer_close(a);
+	store_writer_close(b);
+	store_close(s);
+	s = store_on(sim);
+	cr_assert_eq(check(s, 1), 0);
+	store_close(s);
+	vio_sim_free(sim);
+}
+
 Test(store, packs_are_sealed_at_their_limit_and_found_by_footer)
 {
 	struct vio_sim *sim = vio_sim_new(NULL);
