@@ -64,8 +64,9 @@ struct core_gc_report {
 	uint64_t bytes_freed, bytes_copied; /* stored bytes of those chunks */
 	/* needed by what runs now, not by what is in the index */
 	uint64_t chunks_leased;
-	uint64_t packs_kept; /* damaged: left as they are */
-	uint64_t repaired;   /* records, from replicas or other copies */
+	/* damaged, or a replica may have more of them: left as they are */
+	uint64_t packs_kept;
+	uint64_t repaired; /* records, from replicas or other copies */
 };
 
 /*

@@ -4,7 +4,9 @@
  * Looked at are packs that nobody appends to.  Packs that were only rested
  * (OPEN, nobody's) are sealed first when they are worth taking.  A pack with
  * gaps, or one that cannot be listed, is left alone: a replica may have what
- * it lacks.
+ * it lacks.  So is one without a footer, of which a replica has more, or
+ * cannot be asked: nobody else knows where its end was, and replicas delete
+ * what gc removes.
  *
  * Of several copies of a chunk the one in the pack with the highest number
  * counts; the others are garbage, once that one was read and found good.
@@ -194,6 +196,15 @@ static int cheapest(const void *a, const void *b)
 	return x->file->number < y->file->number ? -1 : 1;
 }
 
+/* All that it ever held can be listed here. */
+static bool is_whole(struct gc *g, struct packfile *f)
+{
+	if (packfile_state(f) == PACK_STILL && !g->o->dry_run &&
+	    store_restore_end(g->store, f) < 0)
+		return false;
+	return packfile_whole(f);
+}
+
 static int look_all(struct gc *g, struct store_slot *slot, struct gc_list *out)
 {
 	struct packfile *f = packs_after(&g->store->packs, 0);
@@ -201,14 +212,16 @@ static int look_all(struct gc *g, struct store_slot *slot, struct gc_list *out)
 	int rc = 0;
 
 	for (; rc == 0 && f; f = packs_after(&g->store->packs, f->number)) {
+		bool whole = false;
+
 		rc = gc_tick(g, g->done + 1, g->all);
 		if (rc < 0 ||
 		    (packfile_state(f) == PACK_OPEN && !g->o->dry_run))
 			continue;
-		if (packfile_whole(f))
+		whole = is_whole(g, f);
+		if (whole)
 			rc = look_pack(g, slot, &p, f, false);
-		if (!packfile_whole(f) ||
-		    (rc < 0 && rc != -ECANCELED && rc != -ENOMEM)) {
+		if (!whole || (rc < 0 && rc != -ECANCELED && rc != -ENOMEM)) {
 			g->report->packs_kept++;
 			rc = 0;
 			continue;

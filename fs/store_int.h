@@ -136,6 +136,11 @@ int must_use store_restore_missing(struct store *s, bool now);
 int must_use store_restore_pack(struct store *s, struct store_replica *r,
 				uint64_t number, uint64_t size);
 /*
+ * A pack without a footer may have lost its end: it has all that any replica
+ * has of it now.  -ERR_CORRUPT: it has not; or the error of a replica.
+ */
+int must_use store_restore_end(struct store *s, struct packfile *f);
+/*
  * A good record of the chunk at this place of this replica, in slot->record,
  * its raw bytes in slot->raw.
  */

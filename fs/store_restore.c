@@ -267,12 +267,13 @@ int store_restore_pack(struct store *s, struct store_replica *r,
 
 	if (s->read_only)
 		return -EROFS;
-	if (packs_is_removed(&s->packs, number))
-		return 0; /* not lost: gc gave it up */
 	pack_name(name, number);
 	mutex_lock(&s->restore_mu);
 	rc = vio_stat(s->vio, name, &st);
-	if (f && packfile_state(f) == PACK_OPEN)
+	/* asked now: what gc deletes is on its list before */
+	if (packs_is_removed(&s->packs, number))
+		rc = 0; /* not lost: gc gave it up */
+	else if (f && packfile_state(f) == PACK_OPEN)
 		rc = 0; /* somebody writes to it */
 	else if (rc == -ENOENT)
 		rc = restore_whole(s, r, number, &mended);
@@ -282,6 +283,39 @@ int store_restore_pack(struct store *s, struct store_replica *r,
 	mutex_unlock(&s->restore_mu);
 	mended_tell(&mended, s, r);
 	return rc;
+}
+
+/* What of the pack this replica has: 0, -errno. */
+static int size_there(struct store_replica *r, const struct packfile *f,
+		      uint64_t *out)
+{
+	int rc = 0;
+
+	*out = 0;
+	mutex_lock(&r->mu);
+	rc = r->replica->ops->size(r->replica, f->name, out);
+	mutex_unlock(&r->mu);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+int store_restore_end(struct store *s, struct packfile *f)
+{
+	struct store_replica *r = store_replica_next(s, NULL);
+
+	for (; r; r = store_replica_next(s, r)) {
+		uint64_t size = 0;
+		int rc = size_there(r, f, &size);
+
+		if (rc == 0 && size > packfile_durable(f))
+			rc = store_restore_pack(s, r, f->number, size);
+		if (rc >= 0 && size > packfile_durable(f))
+			rc = -ERR_CORRUPT;
+		if (rc < 0) {
+			store_replica_put(s, r);
+			return rc;
+		}
+	}
+	return 0;
 }
 
 struct found {

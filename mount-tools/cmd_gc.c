@@ -111,7 +111,9 @@ static void packs_text(struct buf *out, const struct json *a, bool dry)
 	if (number(a, "packs_kept")) {
 		buf_adds(out, "          ");
 		print_count(out, number(a, "packs_kept"), "pack");
-		buf_adds(out, " left alone: damaged (vouch scrub)\n");
+		buf_adds(out,
+			 " left alone: damaged, or a replica may have more "
+			 "of them (vouch scrub)\n");
 	}
 	buf_adds(out, dry ? "would free " : "freed     ");
 	add_size(out, before > after ? before - after : 0);

@@ -3,12 +3,16 @@
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
+#include "base/vio.h"
 #include "fs/core_internal.h"
 #include "fs/file.h"
+#include "fs/replica.h"
 #include "fs/store_int.h"
 #include "tests/sim/gc_box.h"
 #include "tests/sim/prng.h"
@@ -261,6 +265,106 @@ Test(gc, a_damaged_record_keeps_its_pack)
 	cr_assert_eq(r.packs_rewritten, 0);
 	cr_assert_eq(vol_umount(&v), 0);
 	vol_release(&v);
+}
+
+/* A replica on a disk of its own, with all packs there are. */
+static struct replica *copy_packs(struct vol *v, struct vio_sim *disk,
+				  const uint8_t volume[16])
+{
+	struct errmsg em = ERRMSG_INIT;
+	struct replica *r = NULL;
+	char name[64];
+
+	cr_assert_eq(replica_dir_open_vio(&r, vio_sim_vio(disk), "away", volume,
+					  1, &em),
+		     0, "%s", em.text);
+	for (uint64_t i = 1; i < 16; i++) {
+		struct buf b = BUF_INIT;
+
+		snprintf(name, sizeof(name), "packs/%08u.pack", (unsigned)i);
+		if (vio_read_file(vio_sim_vio(v->sim), &b, name, 64 << 20) == 0)
+			cr_assert_eq(r->ops->append(r, name, 0, b.p, b.n), 0);
+		buf_release(&b);
+	}
+	return r;
+}
+
+/* Cuts the end off the packs of more than a file. */
+static void cut_packs(struct vol *v)
+{
+	struct vio *d = vio_sim_vio(v->sim);
+	struct vio_stat st;
+	char name[64];
+
+	for (uint64_t i = 1; i < 16; i++) {
+		struct vio_file *f = NULL;
+
+		snprintf(name, sizeof(name), "packs/%08u.pack", (unsigned)i);
+		if (vio_stat(d, name, &st) < 0 || st.size < BIG / 2)
+			continue;
+		cr_assert_eq(vio_open(d, &f, name, VIO_WRITE), 0);
+		cr_assert_eq(vio_truncate(f, st.size * 4 / 5), 0);
+		cr_assert_eq(vio_fdatasync(f), 0);
+		vio_close(f);
+	}
+}
+
+static bool any_pack(void *ctx, struct packfile *f)
+{
+	(void)ctx;
+	(void)f;
+	return true;
+}
+
+/* What a pack lost at its end is not lost on the replica, too. */
+Test(gc, a_pack_that_was_cut_short_is_whole_before_it_goes)
+{
+	struct vio_sim *away = vio_sim_new(NULL);
+	struct core_gc_report r;
+	struct replica *copy;
+	struct handle *h;
+	struct vol v;
+	uint8_t volume[16];
+	uint64_t a, b;
+
+	start(&v, 12);
+	memcpy(volume, v.core->store->packs.volume_id, sizeof(volume));
+	core_release(v.core, make(v.core, "a", &a));
+	core_release(v.core, make(v.core, "b", &b));
+	version(v.core, a, 1, BIG);
+	version(v.core, b, 2, BIG);
+	cr_assert_eq(packs_seal_idle(&v.core->store->packs, any_pack, NULL), 0);
+	/* trees in another pack than the chunks that they name */
+	version(v.core, a, 3, 1000);
+	h = open_ino(v.core, b);
+	cr_assert_eq(
+		core_write(v.core, &vol_cred, h, "new", 3, 0, false, false), 0);
+	core_release(v.core, h);
+	cr_assert_eq(gc_box_release(v.core, a, 1, 1), 0);
+	remount(&v);
+	cr_assert_eq(gc_box_release(v.core, b, 1, 1), 0);
+	cr_assert_eq(vol_umount(&v), 0);
+	copy = copy_packs(&v, away, volume);
+	cut_packs(&v);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(store_replica_add(v.core->store, copy), 0);
+	/* a replica that does not answer may have more */
+	vio_sim_fail(away, VIO_SIM_ANY, 1, EIO, true);
+	cr_assert_eq(gc_box_run(v.core, &r, NULL), 0);
+	cr_assert_eq(r.packs_deleted + r.packs_rewritten, 0);
+	cr_assert_gt(r.packs_kept, 0);
+	vio_sim_fail(away, 0, 0, EIO, false);
+	cr_assert_eq(gc_box_run(v.core, &r, NULL), 0);
+	cr_assert_gt(r.packs_rewritten, 0);
+	cr_assert_eq(r.packs_kept, 0);
+	fill(2, BIG);
+	memcpy(bytes, "new", 3);
+	h = open_ino(v.core, b);
+	cr_assert_eq(core_read(v.core, h, got, BIG, 0), BIG);
+	cr_assert_eq(memcmp(bytes, got, BIG), 0);
+	core_release(v.core, h);
+	end(&v);
+	vio_sim_free(away);
 }
 
 static int stop(void *ctx, const char *part, uint64_t done, uint64_t all)
