@@ -218,7 +218,7 @@ static bool commit_round_locked(struct commit *c)
 /*
  * Whoever waits while nobody commits does it himself, one batch; the commit
  * thread takes what has come meanwhile.  A lone create + fsync is spared
- * switches of threads (17 in all, now 12) and a fifteenth of its time.
+ * switches of threads (17 in all, now 12) and 22 of its 261 us of CPU.
  */
 static void lead_locked(struct commit *c) requires_capability(&c->t->mu)
 {

@@ -202,7 +202,7 @@ static int create_op(struct core *c, struct itable_tx *tx, void *arg)
 	i = itable_find_inode(&c->t, a->ino);
 	if (!a->tmpfile)
 		set_hint(i, a->name);
-	/* names in it need not be looked for in the index: 8 us a file */
+	/* names in it need not be looked for in the index */
 	i->all_names = S_ISDIR(a->mode);
 	core_fill_stat(c, i, a->out);
 	return 0;
