@@ -190,3 +190,19 @@ int chunk_verify(uint8_t *out, struct chunk_unpacker *u, const struct chunk *c)
 	chunk_hash(&id, c->type, out, c->raw_len);
 	return digest_eq(&id, &c->id) ? 0 : -ERR_HASH;
 }
+
+int chunk_check(uint8_t *scratch, struct chunk_unpacker *u,
+		const struct chunk *c)
+{
+	struct digest id = { 0 };
+
+	/* what is not packed needs no copy to be hashed */
+	if (c->codec != CHUNK_RAW)
+		return chunk_verify(scratch, u, c);
+	if (c->raw_len == 0 || c->raw_len > LIMIT_CHUNK ||
+	    c->stored_len != c->raw_len ||
+	    (c->type != CHUNK_DATA && c->type != CHUNK_NODE))
+		return -ERR_CORRUPT;
+	chunk_hash(&id, c->type, c->stored, c->raw_len);
+	return digest_eq(&id, &c->id) ? 0 : -ERR_HASH;
+}

@@ -71,5 +71,8 @@ int must_use chunk_unpack(uint8_t *out, struct chunk_unpacker *u,
 /* Unpacks and compares with the id: -ERR_CORRUPT or -ERR_HASH. */
 int must_use chunk_verify(uint8_t *out, struct chunk_unpacker *u,
 			  const struct chunk *c);
+/* The same for who does not want the bytes; scratch: room for raw_len. */
+int must_use chunk_check(uint8_t *scratch, struct chunk_unpacker *u,
+			 const struct chunk *c);
 
 #endif

@@ -9,7 +9,8 @@
  * objects are compared with the store's and put right from it.
  *
  * May run beside everything else: of a pack that grows, what was durable when
- * the check came to it is read.  Uses one buffer of LIMIT_PACK bytes.
+ * the check came to it is read.  Uses two buffers of LIMIT_PACK bytes (one for
+ * small stores) and all cores: store_check_team.c.
  */
 #include "fs/store.h"
 
@@ -117,8 +118,8 @@ static void bad_record(struct store_checker *c, const struct pack_entry *e,
 
 /* --- records --- */
 
-static int good_add(struct store_checker *c, const struct pack_record *r,
-		    size_t off)
+int store_checker_good(struct store_checker *c, const struct pack_record *r,
+		       size_t off)
 {
 	if (c->n_good == c->cap_good) {
 		uint32_t cap = c->cap_good ? 2 * c->cap_good : 1024;
@@ -145,18 +146,9 @@ static size_t whole_record(struct store_checker *c, struct pack_record *out,
 			   size_t off)
 {
 	const uint8_t *stored = c->p + off + PACK_RECORD_SIZE;
-	struct chunk k = { 0 };
+	size_t len = store_checker_record(c, out, off);
 
-	if (pack_record_decode(out, c->p + off, c->records_end - off) < 0 ||
-	    c->records_end - off - PACK_RECORD_SIZE < out->stored_len ||
-	    !pack_record_holds(out, stored, out->stored_len))
-		return 0;
-	if (out->type != PACK_CLOSE_MARK) {
-		pack_record_chunk(&k, out, stored);
-		if (chunk_verify(c->slot->raw, c->slot->unpacker, &k) < 0)
-			return 0;
-	}
-	return PACK_RECORD_SIZE + (size_t)out->stored_len;
+	return len > 0 && store_checker_payload(out, stored, c->slot) ? len : 0;
 }
 
 static void hole_add(struct store_checker *c, size_t off, size_t end)
@@ -169,7 +161,7 @@ static void hole_add(struct store_checker *c, size_t off, size_t end)
 }
 
 /* Finds the good records and the holes between them. */
-static int scan_records(struct store_checker *c)
+static int scan_carefully(struct store_checker *c)
 {
 	struct pack_record r = { 0 };
 	size_t good = PACK_HEADER_SIZE;
@@ -191,7 +183,7 @@ static int scan_records(struct store_checker *c)
 		if (r.durable > c->durable)
 			c->durable = r.durable;
 		if (r.type != PACK_CLOSE_MARK)
-			rc = good_add(c, &r, off);
+			rc = store_checker_good(c, &r, off);
 		if (rc < 0)
 			return rc;
 		off += len;
@@ -200,6 +192,15 @@ static int scan_records(struct store_checker *c)
 	if (good < c->records_end)
 		hole_add(c, good, c->records_end);
 	return 0;
+}
+
+static int scan_records(struct store_checker *c)
+{
+	int rc = store_checker_fast(c);
+
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	return scan_carefully(c);
 }
 
 /* --- the footer --- */
@@ -404,10 +405,11 @@ static int check_pack(struct store_checker *c)
 	uint64_t repaired = c->report->repaired;
 	uint32_t n = 0;
 	int listed = -ERR_SHORT;
-	int rc = read_pack(c);
+	int rc = store_checker_take_ahead(c) ? 0 : read_pack(c);
 
-	if (rc < 0 && packs_is_removed(&c->store->packs, c->file->number))
+	if (packs_is_removed(&c->store->packs, c->file->number))
 		return 0; /* while we were at it */
+	store_checker_read_ahead(c);
 	if (rc < 0)
 		rc = lost_pack(c, rc);
 	if (rc < 0)
@@ -463,6 +465,7 @@ int store_check(struct store *s, struct store_check_report *out,
 		store_checker_found(&c, "packs were fetched from replicas");
 	c.p = malloc(LIMIT_PACK);
 	c.slot = store_slot_take(s);
+	rc = store_checker_team_open(&c);
 	if (!c.p || !c.slot)
 		rc = -ENOMEM;
 	add_sizes(&c);
@@ -475,6 +478,7 @@ int store_check(struct store *s, struct store_check_report *out,
 				    c.all);
 		c.file = packs_after(&s->packs, c.file->number);
 	}
+	store_checker_team_close(&c);
 	store_slot_give(s, c.slot);
 	free(c.p);
 	free(c.good);

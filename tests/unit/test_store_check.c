@@ -1,0 +1,114 @@
+/*
+ * store_check over packs that are large enough to be read ahead and shared
+ * between cores: what it tells is what a scan from the first byte to the last
+ * would.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "base/limits.h"
+#include "fs/store.h"
+#include "fs/store_int.h"
+#include "tests/sim/prng.h"
+#include "tests/sim/vio_sim.h"
+
+enum { CHUNKS = 600, PACKS = 3, SEALED = 2 };
+
+struct told {
+	unsigned n;
+	char words[512]; /* the last */
+};
+
+static void found(void *ctx, const char *words)
+{
+	struct told *t = ctx;
+
+	t->n++;
+	(void)snprintf(t->words, sizeof(t->words), "%s", words);
+}
+
+static struct store *store_on(struct vio_sim *sim)
+{
+	struct store_options o = { .vio = vio_sim_vio(sim) };
+	struct store *s = NULL;
+	struct errmsg em = ERRMSG_INIT;
+
+	memcpy(o.volume_id, "0123456789abcdef", 16);
+	cr_assert_eq(store_open(&s, &o, &em), 0, "%s", em.text);
+	return s;
+}
+
+/* Two full packs and one that is not; nothing compresses. */
+static void fill(struct store *s)
+{
+	struct chunk_maker *m = chunk_maker_new();
+	autofree uint8_t *p = malloc(LIMIT_CHUNK);
+	struct store_writer *w = NULL;
+	struct chunk c = { 0 };
+	struct prng r = { 0 };
+
+	prng_init(&r, 1);
+	cr_assert_eq(store_writer_open(s, &w), 0);
+	for (int i = 0; i < CHUNKS; i++) {
+		prng_bytes(&r, p, LIMIT_CHUNK);
+		cr_assert_eq(chunk_make(&c, m, CHUNK_DATA, p, LIMIT_CHUNK), 0);
+		cr_assert_eq(store_writer_put(w, &c), 0);
+	}
+	cr_assert_eq(store_writer_flush(w), 0);
+	store_writer_close(w);
+	chunk_maker_free(m);
+}
+
+static void check(struct store *s, struct store_check_report *rep,
+		  struct told *t)
+{
+	struct store_check_options o = { .found = found, .ctx = t };
+
+	*t = (struct told){ .n = 0 };
+	cr_assert_eq(store_check(s, rep, &o, NULL), 0);
+}
+
+Test(store_check, each_flipped_bit_is_told_with_its_place, .timeout = 120)
+{
+	const size_t record = PACK_RECORD_SIZE + (size_t)LIMIT_CHUNK;
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct store *s = store_on(sim);
+	struct store_check_report rep = { 0 };
+	struct told t;
+	struct prng r = { 0 };
+
+	prng_init(&r, prng_seed("store_check", 5));
+	fill(s);
+	check(s, &rep, &t);
+	cr_assert_eq(rep.packs, PACKS);
+	cr_assert_eq(rep.chunks, CHUNKS);
+	cr_assert_eq(rep.bad, 0);
+	for (unsigned i = 0; i < 4 * SEALED; i++) {
+		char name[PACK_NAME_SIZE], place[32];
+		/* in the header of a record, or in its bytes */
+		uint64_t nth = prng_below(&r, 40);
+		uint64_t in = prng_below(&r, i % 2 ? PACK_RECORD_SIZE : record);
+		uint64_t at = PACK_HEADER_SIZE + nth * record;
+		unsigned bit = (unsigned)prng_below(&r, 8);
+
+		pack_name(name, 1 + i % SEALED);
+		cr_assert_eq(vio_sim_flip(sim, name, at + in, bit), 0);
+		check(s, &rep, &t);
+		cr_assert_eq(rep.bad, 1, "%s at %lu: %lu, %s", name, at + in,
+			     rep.bad, t.words);
+		cr_assert_eq(rep.chunks, CHUNKS - 1);
+		(void)snprintf(place, sizeof(place), " at %lu", at);
+		cr_assert(strstr(t.words, name) && strstr(t.words, place),
+			  "%s%s: %s", name, place, t.words);
+		cr_assert_eq(vio_sim_flip(sim, name, at + in, bit), 0);
+	}
+	check(s, &rep, &t);
+	cr_assert_eq(rep.bad, 0);
+	cr_assert_eq(t.n, 0, "%s", t.words);
+	store_close(s);
+	vio_sim_free(sim);
+}
