@@ -59,6 +59,13 @@ int vio_truncate(struct vio_file *f, uint64_t size)
 	return f->vio->ops->truncate(f, size);
 }
 
+int vio_flush(struct vio_file *f)
+{
+	int rc = vio_fdatasync(f);
+
+	return rc == -ENOSPC || rc == -EDQUOT || rc == -ENOMEM ? -EIO : rc;
+}
+
 int vio_allocate(struct vio_file *f, uint64_t off, uint64_t n)
 {
 	return f->vio->ops->allocate(f, off, n);

@@ -107,6 +107,11 @@ int must_use vio_pread_full(struct vio_file *f, void *p, size_t n,
 int must_use vio_pwrite(struct vio_file *f, const void *p, size_t n,
 			uint64_t off);
 int must_use vio_fdatasync(struct vio_file *f);
+/*
+ * The same for what must not be lost: no failure of it is soft, whatever it is
+ * called.  What is lost by it is not known, and the next one may succeed.
+ */
+int must_use vio_flush(struct vio_file *f);
 int must_use vio_truncate(struct vio_file *f, uint64_t size);
 int must_use vio_allocate(struct vio_file *f, uint64_t off, uint64_t n);
 void vio_advise(struct vio_file *f, enum vio_advice advice);

@@ -316,17 +316,6 @@ unlock:
 	return rc;
 }
 
-/*
- * What a failed flush lost is not known, so it is never soft; room was asked
- * for before the bytes were written.
- */
-static int flush_file(struct vio_file *file)
-{
-	int rc = vio_fdatasync(file);
-
-	return rc == -ENOSPC || rc == -EDQUOT ? -EIO : rc;
-}
-
 int packfile_flush(struct packfile *f)
 {
 	struct vio_file *file = NULL;
@@ -341,7 +330,7 @@ int packfile_flush(struct packfile *f)
 	if (rc < 0)
 		goto unlock;
 	mutex_unlock(&f->mu);
-	rc = flush_file(file);
+	rc = vio_flush(file);
 	packfile_unpin(f);
 	mutex_lock(&f->mu);
 	if (rc == 0 && f->durable < want)
@@ -435,7 +424,7 @@ static int end_with_locked(struct packfile *f, const void *p, size_t n)
 	if (rc == 0)
 		rc = vio_truncate(file, f->end + n);
 	if (rc == 0)
-		rc = flush_file(file);
+		rc = vio_flush(file);
 	packfile_unpin(f);
 	if (rc < 0)
 		return rc;
@@ -566,7 +555,7 @@ int packfile_patch(struct packfile *f, uint64_t off, const void *p, size_t n)
 		return rc;
 	rc = vio_pwrite(file, p, n, off);
 	if (rc == 0)
-		rc = flush_file(file);
+		rc = vio_flush(file);
 	packfile_unpin(f);
 	return rc;
 }

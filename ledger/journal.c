@@ -127,7 +127,7 @@ int journal_sync(struct journal *j)
 	if (f == NULL || end == j->durable)
 		return 0;
 	/* Only the writer, which we are, replaces the active segment. */
-	rc = vio_fdatasync(f->file);
+	rc = vio_flush(f->file);
 	if (rc < 0)
 		return rc;
 	mutex_lock(&j->mu);
@@ -147,7 +147,7 @@ static int seal_active(struct journal *j)
 	if (rc == 0)
 		rc = vio_pwrite(f->file, footer.p, footer.n, j->end_at);
 	if (rc == 0)
-		rc = vio_fdatasync(f->file);
+		rc = vio_flush(f->file);
 	else if (rc == -EDQUOT)
 		rc = -ENOSPC;
 	if (rc == 0) {

@@ -259,7 +259,7 @@ int wal_append(struct wal *w, struct buf *frame, uint32_t len, uint64_t index)
 	frame_stamp(frame->p, len, s->epoch);
 	rc = vio_pwrite(s->file, frame->p, need, s->end_at);
 	if (rc == 0)
-		rc = vio_fdatasync(s->file);
+		rc = vio_flush(s->file);
 	if (rc < 0)
 		return rc == -ENOSPC || rc == -EDQUOT ? -EIO : rc;
 	mutex_lock(&w->mu);

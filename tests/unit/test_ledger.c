@@ -152,6 +152,27 @@ Test(ledger, a_full_disk_is_soft_and_nothing_is_lost)
 	cr_assert(log_box_intact(&box));
 }
 
+/* Whatever it is called: the next flush would succeed, and tell nothing. */
+Test(ledger, no_failed_flush_is_soft)
+{
+	static const int errors[] = { ENOSPC, EDQUOT, ENOMEM };
+
+	for (size_t i = 0; i < 3; i++) {
+		commits(1);
+		cr_assert_eq(log_box_settle(&box), 0);
+		commits(1);
+		vio_sim_fail(sim, VIO_SIM_SYNC, 1, errors[i], false);
+		cr_assert_eq(log_box_settle(&box), -EIO, "%zu", i);
+		cr_assert_eq(ledger_failed(box.l), -EIO);
+		reopen();
+		cr_assert(log_box_intact(&box));
+	}
+	commits(1);
+	vio_sim_fail(sim, VIO_SIM_SYNC, 1, ENOMEM, false);
+	cr_assert_eq(log_box_commit(&box, 1, 0), -EIO);
+	cr_assert_eq(ledger_failed(box.l), -EIO);
+}
+
 Test(ledger, a_failed_flush_is_sticky_until_the_log_is_opened_again)
 {
 	commits(3);

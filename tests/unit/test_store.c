@@ -513,6 +513,23 @@ Test(store, the_first_failed_write_turns_it_read_only)
 	vio_sim_free(sim);
 }
 
+Test(store, no_failed_flush_is_soft)
+{
+	static const int errors[] = { ENOSPC, EDQUOT, ENOMEM };
+
+	for (size_t i = 0; i < 3; i++) {
+		struct vio_sim *sim = vio_sim_new(NULL);
+		struct store *s = store_on(sim);
+
+		cr_assert_eq(put_range(s, 0, 5), 0);
+		vio_sim_fail(sim, VIO_SIM_SYNC, 1, errors[i], false);
+		cr_assert_eq(put_range(s, 5, 10), -EIO, "%zu", i);
+		cr_assert_eq(store_failed(s), -EIO);
+		store_close(s);
+		vio_sim_free(sim);
+	}
+}
+
 Test(store, a_full_disk_is_soft)
 {
 	struct vio_sim *sim = vio_sim_new(NULL);
