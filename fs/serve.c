@@ -153,10 +153,14 @@ static int verb_verify(void *ctx, const struct json *request,
 	if (rc == 0)
 		rc = fsck_verify(core_ledger(s->core), core_store(s->core), &r,
 				 &o, em);
-	/* Opening a volume repairs, too, what it comes across. */
+	/* Opening a volume repairs, too, what it comes across, and so do reads:
+	 * each repair is told once. */
 	store_stat(core_store(s->core), &st);
-	if (rc == 0 && o.repair && st.repaired > r.store.repaired)
-		r.store.repaired = st.repaired;
+	if (rc == 0 && o.repair) {
+		if (st.repaired - s->repaired > r.store.repaired)
+			r.store.repaired = st.repaired - s->repaired;
+		s->repaired = st.repaired;
+	}
 	if (rc == 0 && o.repair && !core_options_of(s->core)->read_only)
 		rc = core_storage_scrub(s->core, r.store.packs, r.store.bytes,
 					r.store.bad, r.store.repaired);

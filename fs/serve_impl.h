@@ -33,6 +33,7 @@ struct serve {
 	struct replicate *follow;
 	struct vio *own_vio;  /* NULL: the core's */
 	struct mutex busy_mu; /* one verify, scrub, add or remove at a time */
+	uint64_t repaired;    /* of the store's, told by a scrub; busy_mu */
 	struct mutex mu;      /* all below */
 	struct serve_replica replicas[SERVE_REPLICAS_MAX];
 	unsigned n_replicas;

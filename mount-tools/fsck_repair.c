@@ -282,10 +282,30 @@ static int mend_index(struct fsck_repair *x, struct errmsg *em)
 
 /* --- the volume, opened --- */
 
+/* Does what the scrub found say that it was put right? */
+static bool says_repaired(const char *words)
+{
+	static const char *const ends[] = {
+		"; repaired",
+		"; written again",
+		"; fetched from a replica",
+		"packs were fetched from replicas",
+	};
+	size_t n = strlen(words);
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		size_t len = strlen(ends[i]);
+
+		if (n >= len && strcmp(words + n - len, ends[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void tell_all(struct fsck_repair *x, const struct json *found)
 {
 	for (const struct json *v = found ? found->first : NULL; v; v = v->next)
-		if (json_str(v))
+		if (json_str(v) && says_repaired(json_str(v)))
 			fsck_repair_did(x, "%s", json_str(v));
 }
 

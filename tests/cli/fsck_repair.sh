@@ -65,6 +65,16 @@ truncate -s 200000 "$pack"
 good 'a pack cut short'
 rm "$pack"
 good 'a lost pack'
+# What no replica has whole is not told as repaired beside what was.
+cp "$pack" whole
+flip "$pack" 300000
+flip "$pack" 900000
+flip "away/copy/packs/$(basename "$pack")" 900000
+vouch fsck vol --repair >out 2>err && fail 'a chunk that is bad everywhere passed'
+grep -q '^repaired ' out || fail "nothing mended: $(cat out err)"
+grep '^repaired .*\(in no pack\|no records\)$' out && fail 'told as repaired what was not'
+cat whole >"$pack"
+expect 'scrub the copy' vouch fsck vol --repair
 
 rm vol/index.db*
 good 'a lost index'

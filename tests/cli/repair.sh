@@ -79,6 +79,18 @@ cmp "$pack" pack.bak || fail "the pack is not as it was"
 expect 'verify after scrub' vouch verify vol --deep
 vouch log vol | grep -q ' repair ' || fail "the repair is not in the log"
 vouch log vol | grep -q ' scrub ' || fail "the scrub is not in the log"
+# On a mount, what a read mended is told by the next scrub, and not again.
+mount_volume
+flip "$pack" 500000
+cmp mnt/big big || fail 'a damaged chunk, read'
+expect 'scrub the mount' vouch scrub mnt
+mended() { vouch log mnt --format=json | jq -s 'map(select(.kind == "scrub" and .repaired > 0)) | length'; }
+n=$(mended)
+[ "$n" -ge 1 ] || fail "no scrub has repaired anything: $(vouch log mnt --format=json | grep '"scrub"')"
+expect 'scrub again' vouch scrub mnt
+same 'counted once' "$(mended)" "$n"
+umount_volume
+cmp "$pack" pack.bak || fail "the pack is not as it was after a scrub of the mount"
 
 # Without the replica there is nothing to mend from.
 expect 'replica remove' vouch replica remove vol away/copy
