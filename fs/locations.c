@@ -75,17 +75,16 @@ static int table_open(struct locations *l, struct vio *v, size_t cache_bytes,
 	return rc;
 }
 
-int locations_open(struct locations **out, uint64_t *out_first,
-		   uint64_t *out_next, struct vio *v, size_t cache_bytes,
-		   bool read_only, struct errmsg *em)
+int locations_open(struct locations **out, struct locations_mark *out_mark,
+		   struct vio *v, size_t cache_bytes, bool read_only,
+		   struct errmsg *em)
 {
 	struct locations *l = calloc(1, sizeof(*l));
 	uint64_t mark[PTABLE_MARKS] = { 0 };
 	int rc = 0;
 
 	*out = NULL;
-	*out_first = 0;
-	*out_next = 0;
+	*out_mark = (struct locations_mark){ .first = 0 };
 	if (!l)
 		return -ENOMEM;
 	if (!read_only) {
@@ -93,8 +92,9 @@ int locations_open(struct locations **out, uint64_t *out_first,
 		if (rc < 0)
 			goto fail;
 		ptable_mark(l->table, mark);
-		*out_first = mark[0];
-		*out_next = mark[1];
+		out_mark->first = mark[0];
+		out_mark->next = mark[1];
+		out_mark->listed = mark[2];
 	}
 	*out = l;
 	return 0;
@@ -197,10 +197,10 @@ int locations_get(struct locations *l, struct location *out,
 	return n;
 }
 
-int locations_flush(struct locations *l, uint64_t first, uint64_t next,
+int locations_flush(struct locations *l, const struct locations_mark *m,
 		    struct errmsg *em)
 {
-	uint64_t mark[PTABLE_MARKS] = { first, next };
+	uint64_t mark[PTABLE_MARKS] = { m->first, m->next, m->listed };
 
 	if (!l->table) {
 		if (!l->sorted && l->n > 1)

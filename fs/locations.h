@@ -29,14 +29,19 @@ struct location {
 
 enum { LOCATIONS_MAX = 8 }; /* candidates looked at */
 
+/* What is durable together with the pairs. */
+struct locations_mark {
+	uint64_t first;	 /* chunks of this pack and later may be missing */
+	uint64_t next;	 /* a number that no pack had */
+	uint64_t listed; /* packs_print(first) of packs all listed; 0: none */
+};
+
 /*
- * Opens the table, or an empty one where it is missing or damaged:
- * *out_first is the number of the first pack whose chunks may be missing from
- * it, *out_next a number that no pack had when it was flushed.  read_only:
- * the table lives in memory alone and starts empty.
+ * Opens the table, or an empty one (with a mark of zeros) where it is missing
+ * or damaged.  read_only: the table lives in memory alone and starts empty.
  */
-int must_use locations_open(struct locations **out, uint64_t *out_first,
-			    uint64_t *out_next, struct vio *v,
+int must_use locations_open(struct locations **out,
+			    struct locations_mark *out_mark, struct vio *v,
 			    size_t cache_bytes, bool read_only,
 			    struct errmsg *em);
 void locations_close(struct locations *l); /* no flush; NULL is a no-op */
@@ -50,8 +55,9 @@ int must_use locations_del(struct locations *l, const struct digest *id,
 /* Candidates, newest first: their number, at most LOCATIONS_MAX, or error. */
 int must_use locations_get(struct locations *l, struct location *out,
 			   const struct digest *id);
-/* Durable now: everything of packs below `first`. */
-int must_use locations_flush(struct locations *l, uint64_t first, uint64_t next,
+/* Durable now, as the mark says. */
+int must_use locations_flush(struct locations *l,
+			     const struct locations_mark *mark,
 			     struct errmsg *em);
 
 #endif

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/atomic_file.h"
 #include "base/buf.h"
@@ -244,6 +245,32 @@ void packs_mark(struct packs *p, uint64_t *out_first, uint64_t *out_next)
 	if (p->n_creating > 0 && p->creating < *out_first)
 		*out_first = p->creating;
 	mutex_unlock(&p->mu);
+}
+
+uint64_t packs_print(struct packs *p, uint64_t first)
+{
+	uint64_t print = 1;
+
+	mutex_lock(&p->mu);
+	for (uint32_t i = 0; i < p->n && print != 0; i++) {
+		struct packfile *f = p->v[i];
+		uint64_t v[4] = { f->number };
+
+		if (f->number < first)
+			continue;
+		if (!packfile_whole(f)) {
+			print = 0;
+			break;
+		}
+		mutex_lock(&f->mu);
+		v[1] = f->count;
+		v[2] = f->raw_bytes;
+		v[3] = f->stored_bytes;
+		mutex_unlock(&f->mu);
+		print = XXH64(v, sizeof(v), print) | 1;
+	}
+	mutex_unlock(&p->mu);
+	return print;
 }
 
 bool packs_lags(struct packs *p, const struct packfile *f)

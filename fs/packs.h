@@ -74,6 +74,11 @@ int must_use packs_tidy(struct packs *p);
 /* Lowest number of a pack not complete, `next` if all are; and next. */
 void packs_mark(struct packs *p, uint64_t *out_first, uint64_t *out_next);
 /*
+ * A fingerprint of what the packs from `first` on hold.  Chunks are only ever
+ * added, so while it is the same so are they.  0: some cannot be listed.
+ */
+uint64_t packs_print(struct packs *p, uint64_t first);
+/*
  * Seals the idle packs that fn says yes to, so that gc may take them.  A full
  * disk leaves them as they are.
  */

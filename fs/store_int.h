@@ -69,6 +69,7 @@ struct store {
 	atomic_int failed;		     /* first error that was not soft */
 	atomic_bool relisted;		     /* all packs were listed again */
 	atomic_bool table_bad;		     /* forget the table at close */
+	atomic_bool unlisted;		     /* a chunk could not be listed */
 	atomic_uint_least64_t settle_number; /* of the settling pack, or 0 */
 	atomic_uint_least64_t puts; /* into the table since its flush */
 	atomic_uint_least64_t chunks, stored_bytes, raw_bytes;

@@ -13,6 +13,7 @@
 #include "fs/pack.h"
 #include "fs/replica.h"
 #include "fs/store.h"
+#include "fs/store_int.h"
 #include "tests/sim/prng.h"
 #include "tests/sim/vio_sim.h"
 
@@ -390,6 +391,45 @@ Test(store, packs_are_sealed_at_their_limit_and_found_by_footer)
 		store_release(&ref);
 	}
 	chunk_maker_free(m);
+	store_close(s);
+	vio_sim_free(sim);
+}
+
+/* Packs that are not full are listed again only when they are not the same. */
+Test(store, an_orderly_end_spares_the_next_opening_the_listing)
+{
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct store *s = store_on(sim);
+	struct location at[LOCATIONS_MAX];
+	struct prng r = { 0 };
+
+	prng_init(&r, 3);
+	cr_assert_eq(put_range(s, 0, 20), 0);
+	store_close(s);
+	for (uint64_t to = 21; to < 24; to++) {
+		s = store_on(sim);
+		cr_assert_eq(atomic_load(&s->puts), 0);
+		for (uint64_t k = 0; k < to - 1; k++)
+			cr_assert_eq(check(s, k), 0);
+		cr_assert_eq(put_range(s, to - 1, to), 0);
+		store_close(s);
+	}
+	/* of this end nobody told the table */
+	s = store_on(sim);
+	cr_assert_eq(put_range(s, 23, 30), 0);
+	vio_sim_stop_at(sim, 1);
+	store_close(s);
+	vio_sim_crash(sim, &r);
+	s = store_on(sim);
+	cr_assert_geq(atomic_load(&s->chunks), 30);
+	for (uint64_t k = 0; k < 30; k++) {
+		autofree uint8_t *p = malloc(LIMIT_CHUNK);
+		struct digest id = { 0 };
+
+		chunk_hash(&id, type_of(k), p, content(p, k));
+		cr_assert_geq(locations_get(s->locations, at, &id), 1,
+			      "chunk %lu is not listed", k);
+	}
 	store_close(s);
 	vio_sim_free(sim);
 }

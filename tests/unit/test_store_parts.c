@@ -202,13 +202,13 @@ Test(locations, come_back_with_pack_offset_and_length)
 	struct vio_sim *sim = vio_sim_new(NULL);
 	struct locations *l = NULL;
 	struct location at[LOCATIONS_MAX];
-	uint64_t first = 1;
-	uint64_t next = 1;
+	struct locations_mark m = { 1, 1, 1 };
 
-	cr_assert_eq(locations_open(&l, &first, &next, vio_sim_vio(sim),
-				    1 << 20, false, NULL),
-		     0);
-	cr_assert(first == 0 && next == 0);
+	cr_assert_eq(
+		locations_open(&l, &m, vio_sim_vio(sim), 1 << 20, false, NULL),
+		0);
+	cr_assert(m.first == 0 && m.next == 0 && m.listed == 0);
+	m = (struct locations_mark){ 17, 1001, 99 };
 	for (uint64_t k = 0; k < 1000; k++) {
 		struct digest id = id_of(k);
 
@@ -217,12 +217,12 @@ Test(locations, come_back_with_pack_offset_and_length)
 					   (uint32_t)k * 256),
 			     0);
 	}
-	cr_assert_eq(locations_flush(l, 17, 1001, NULL), 0);
+	cr_assert_eq(locations_flush(l, &m, NULL), 0);
 	locations_close(l);
-	cr_assert_eq(locations_open(&l, &first, &next, vio_sim_vio(sim),
-				    1 << 20, false, NULL),
-		     0);
-	cr_assert(first == 17 && next == 1001);
+	cr_assert_eq(
+		locations_open(&l, &m, vio_sim_vio(sim), 1 << 20, false, NULL),
+		0);
+	cr_assert(m.first == 17 && m.next == 1001 && m.listed == 99);
 	for (uint64_t k = 0; k < 1000; k++) {
 		struct digest id = id_of(k);
 
