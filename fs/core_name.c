@@ -56,7 +56,7 @@ static int get_name(struct itable_tx *tx, struct inode **out_dir,
 	if (rc < 0)
 		return rc;
 	rc = itable_name(tx, &n, parent, name, len);
-	if (rc < 0 || !n || !n->row.ino)
+	if (rc < 0 || !n->row.ino)
 		return rc;
 	rc = itable_get(tx, out, n->row.ino);
 	return rc == -ENOENT ? -ERR_CORRUPT : rc;

@@ -13,6 +13,7 @@
 #include "fs/commit.h"
 #include "fs/core_internal.h"
 #include "fs/file.h"
+#include "fs/itable_internal.h"
 #include "fs/leafcell.h"
 #include "fs/store.h"
 #include "fs/trail.h"
@@ -49,6 +50,7 @@ int core_op(struct core *c, core_op_fn *fn, void *arg)
 		mutex_lock(&c->t.mu);
 		tx.need = NEED_NONE;
 		rc = fn(c, &tx, arg);
+		itable_trim(&c->t);
 		mutex_unlock(&c->t.mu);
 		if (rc != -ERR_RELOCKED)
 			return rc;

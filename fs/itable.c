@@ -410,9 +410,14 @@ int itable_name(struct itable_tx *tx, struct name **out, uint64_t parent,
 	*out = n;
 	if (!n) {
 		dir = itable_find_inode(t, parent);
-		return dir && dir->all_names ?
-			       0 :
-			       miss(tx, NEED_NAME, parent, name, len);
+		if (!dir || !dir->all_names)
+			return miss(tx, NEED_NAME, parent, name, len);
+		/* a place for it: what puts it there must not fail half-way */
+		n = itable_add_name(t, parent, name, len);
+		if (!n)
+			return -ENOMEM;
+		itable_name_clean(t, n);
+		*out = n;
 	}
 	if (!n->dirty) {
 		link_del(&n->lru);

@@ -138,7 +138,7 @@ int must_use itable_get(struct itable_tx *tx, struct inode **out, uint64_t ino);
  */
 int must_use itable_get_removed(struct itable_tx *tx, struct inode **out,
 				uint64_t ino);
-/* A name: 0 and *out (NULL or row.ino 0: there is none), or -ERR_RELOCKED. */
+/* A name: 0 and *out (row.ino 0: there is none), or -ERR_RELOCKED. */
 int must_use itable_name(struct itable_tx *tx, struct name **out,
 			 uint64_t parent, const char *name, size_t len);
 /* The inode's extended attributes are loaded: 0 or -ERR_RELOCKED. */

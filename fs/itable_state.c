@@ -103,7 +103,7 @@ static int name_get(void *st, struct name_row *out, uint64_t parent,
 
 	if (rc < 0)
 		return rc;
-	if (!n || !n->row.ino)
+	if (!n->row.ino)
 		return 0;
 	*out = n->row;
 	return 1;
