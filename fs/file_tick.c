@@ -16,7 +16,11 @@ enum {
 	SAVE_AGE_MS = 500,
 	IDLE_MS = 30000,
 	CLOSED_MS = 50, /* a version is owed, and nobody writes any more */
-	EXTENTS_MAX = 16384,
+	/*
+	 * Folding scattered 4 KiB writes into a version stores whole chunks,
+	 * 64 KiB each: rarely, then.  4.5 MiB of memory.
+	 */
+	EXTENTS_MAX = 65536,
 };
 #define NS_PER_MS 1000000LL
 
