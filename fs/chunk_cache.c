@@ -227,6 +227,33 @@ bool chunk_cache_good(const struct cached *e, uint64_t off, uint64_t n)
 	return true;
 }
 
+bool chunk_cache_good_copy(const struct cached *e, const uint8_t *copy,
+			   uint64_t off, size_t n)
+{
+	uint64_t end = off + n;
+
+	assert(end <= e->n);
+	for (uint64_t i = off / CACHED_PIECE; i * CACHED_PIECE < end; i++) {
+		uint64_t lo = i * CACHED_PIECE;
+		uint64_t hi =
+			lo + CACHED_PIECE < e->n ? lo + CACHED_PIECE : e->n;
+
+		if (lo >= off && hi <= end) {
+			if (XXH3_64bits(copy + (lo - off), hi - lo) !=
+			    e->sums[i])
+				return false;
+			continue;
+		}
+		if (e->sums[i] != piece_sum(e, (size_t)i))
+			return false;
+		lo = lo < off ? off : lo;
+		hi = hi > end ? end : hi;
+		if (memcmp(copy + (lo - off), e->p + lo, hi - lo) != 0)
+			return false;
+	}
+	return true;
+}
+
 /* --- entries --- */
 
 /* Pins an entry that was found and makes it the newest. */

@@ -88,6 +88,12 @@ void chunk_cache_discard(struct chunk_cache *c, struct cached *e);
 void chunk_cache_sum(struct cached *e);
 /* Are the bytes [off, off + n), where there are any, what was summed? */
 bool chunk_cache_good(const struct cached *e, uint64_t off, uint64_t n);
+/*
+ * The same of a copy of [off, off + n), which all lie inside: the copy is
+ * summed itself where it holds whole pieces, and compared at its ends.
+ */
+bool chunk_cache_good_copy(const struct cached *e, const uint8_t *copy,
+			   uint64_t off, size_t n);
 
 /* Pins and returns the entry, NULL when there is none. */
 struct cached *chunk_cache_get(struct chunk_cache *c, const struct digest *id);

@@ -87,21 +87,14 @@ static int chunk_copy(struct content_pool *p, const struct digest *id,
 		      uint64_t at, uint64_t whole, uint8_t *out, size_t n,
 		      size_t all)
 {
-	struct store_ref ref = { .p = NULL };
-	int rc = store_get_part(p->store, &ref, id, CHUNK_DATA, at, n);
+	uint32_t len = 0;
+	int rc = store_read(p->store, out, &len, id, CHUNK_DATA, at, n,
+			    all >= READ_STREAM);
 
 	if (rc < 0)
 		return rc;
 	/* whole: the length that the reference promised, 0 if none did */
-	if (at + n > ref.n || (whole && whole != ref.n))
-		rc = -ERR_CORRUPT;
-	else
-		memcpy(out, ref.p + at, n);
-	if (all >= READ_STREAM && at + n == ref.n)
-		store_release_done(&ref);
-	else
-		store_release(&ref);
-	return rc;
+	return at + n > len || (whole && whole != len) ? -ERR_CORRUPT : 0;
 }
 
 /* A root that fits one chunk is a chunk or a node: whichever the store has. */
@@ -130,25 +123,19 @@ static int source_read(void *ctx, uint8_t *out, size_t *out_n,
 		       const struct digest *id)
 {
 	struct reader *r = ctx;
-	struct store_ref ref = { .p = NULL };
+	uint32_t len = 0;
 	int rc = 0;
 
 	if (r->kind == READER_PLAIN) { /* only the root is asked for */
 		*out_n = r->size;
 		return 1;
 	}
-	rc = store_get(r->pool->store, &ref, id, CHUNK_NODE);
+	rc = store_read(r->pool->store, out, &len, id, CHUNK_NODE, 0,
+			TREE_NODE_MAX, false);
 	if (rc < 0)
 		return rc;
-	if (ref.n > TREE_NODE_MAX) {
-		rc = -ERR_CORRUPT;
-	} else {
-		memcpy(out, ref.p, ref.n);
-		*out_n = ref.n;
-		rc = 0;
-	}
-	store_release(&ref);
-	return rc;
+	*out_n = len;
+	return len > TREE_NODE_MAX ? -ERR_CORRUPT : 0;
 }
 
 /* Takes a spare reader of this version out of the pool. */
@@ -263,9 +250,9 @@ int content_reader_at(struct reader *r, struct tree_at *out, uint64_t off)
 static int first_read(struct reader *r, uint8_t *out, size_t n, uint64_t off,
 		      bool *out_done)
 {
-	struct store_ref ref = { .p = NULL };
-	int rc = store_get_part(r->pool->store, &ref, &r->root, CHUNK_ANY, off,
-				n);
+	uint32_t len = 0;
+	int rc = store_read(r->pool->store, out, &len, &r->root, CHUNK_ANY, off,
+			    n, false);
 
 	if (rc < 0)
 		return rc;
@@ -273,12 +260,9 @@ static int first_read(struct reader *r, uint8_t *out, size_t n, uint64_t off,
 	rc = 0;
 	if (r->kind == READER_PLAIN) {
 		*out_done = true;
-		if (ref.n != r->size || off + n > ref.n)
+		if (len != r->size || off + n > len)
 			rc = -ERR_CORRUPT;
-		else
-			memcpy(out, ref.p + off, n);
 	}
-	store_release(&ref);
 	return rc;
 }
 

@@ -250,6 +250,7 @@ int store_open(struct store **out, const struct store_options *o,
 	s->vio = o->vio;
 	s->read_only = o->read_only;
 	s->on_repair = o->on_repair;
+	s->on_hop = o->on_hop;
 	s->ctx = o->ctx;
 	mutex_init(&s->settle_mu);
 	mutex_init(&s->slot_mu);

@@ -38,6 +38,15 @@ struct store;
 struct store_writer;
 struct vio;
 
+/* Where bytes of a chunk lie on their way from the disk to who reads them. */
+enum store_hop {
+	STORE_HOP_RECORD,  /* a pack's record, or a staged chunk, just read */
+	STORE_HOP_STAGED,  /* a chunk in memory, until its frame is settled */
+	STORE_HOP_DECODED, /* unpacked, not hashed yet */
+	STORE_HOP_CACHED,  /* hashed: in the cache */
+	STORE_HOP_COPY,	   /* with who asked: the reply */
+};
+
 struct store_options {
 	struct vio *vio; /* rooted at STORE */
 	/*
@@ -55,6 +64,8 @@ struct store_options {
 	 */
 	void (*on_repair)(void *ctx, const struct digest *id,
 			  const char *replica, bool ok);
+	/* Tests damage bytes with it; NULL otherwise, one branch a chunk. */
+	void (*on_hop)(void *ctx, enum store_hop hop, void *p, size_t n);
 	void *ctx;
 };
 
@@ -92,15 +103,15 @@ struct store_ref {
 int must_use store_get(struct store *s, struct store_ref *out,
 		       const struct digest *id, enum chunk_type type);
 /*
- * The same for who looks at [off, off + n) of it alone: from the cache only
- * those bytes (what there is of them) are checked.
+ * Copies what there is of [off, off + n) to out and sets *out_len to the
+ * chunk's length.  What arrived in out was checked there, after the copy, and
+ * is fetched anew when it is bad: this is the last hop of a read.  `done`: who
+ * reads in order does not come back when this reaches the end.
  */
-int must_use store_get_part(struct store *s, struct store_ref *out,
-			    const struct digest *id, enum chunk_type type,
-			    uint64_t off, uint64_t n);
+int must_use store_read(struct store *s, void *out, uint32_t *out_len,
+			const struct digest *id, enum chunk_type type,
+			uint64_t off, size_t n, bool done);
 void store_release(struct store_ref *ref);
-/* The same, by who read it in order to its end: it is not kept for others. */
-void store_release_done(struct store_ref *ref);
 /* True when the id is listed (says nothing about its bytes). */
 bool store_has(struct store *s, const struct digest *id);
 /* True when gc ever took a pack away. */

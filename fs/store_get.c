@@ -2,8 +2,9 @@
  * store_get.c - reading chunks: cache, staging, packs, replicas.
  *
  * A chunk is hashed in the very buffer that is handed out when it is decoded,
- * and the bytes that are asked for are compared with their sums at every
- * serving: the cache may go bad too.  What is stored raw is read into that
+ * and what is asked for is compared with its sums at every serving, after it
+ * was copied and where it was copied to: the cache may go bad too, and so may
+ * the reply.  A read that finds bad bytes, in whatever memory, tries again.  What is stored raw is read into that
  * buffer at once, and the record's own checksum is left to the hash: copies
  * and second hashes were a third of the CPU of a cold read.  A chunk is
  * decoded by one thread; others that want it wait.
@@ -31,13 +32,39 @@ struct bad_places {
 	int n;
 };
 
-/* Sums, then hashes (chunk_cache.h says why in this order). */
-static int check_entry(struct cached *e)
+enum { GET_TRIES = 3 };
+
+static void hop(struct store *s, enum store_hop at, void *p, size_t n)
 {
+	if (s->on_hop)
+		s->on_hop(s->ctx, at, p, n);
+}
+
+/* How many bytes of the part the chunk has. */
+static size_t part_len(const struct store_part *part, const struct cached *e)
+{
+	if (part->off >= e->n)
+		return 0;
+	return part->n < e->n - part->off ? part->n :
+					    (size_t)(e->n - part->off);
+}
+
+/*
+ * Sums, then hashes (chunk_cache.h says why in this order).  The part is
+ * copied before: so the hash, and that both are still the same afterwards
+ * (copy_good()), says that the copy is good, for a third of the cost of sums.
+ */
+static int check_entry(struct store *s, const struct store_slot *slot,
+		       struct cached *e)
+{
+	const struct store_part *part = slot->part;
 	struct digest id = { 0 };
 
+	hop(s, STORE_HOP_DECODED, e->p, e->n);
 	if (e->type != CHUNK_DATA && e->type != CHUNK_NODE)
 		return -ERR_CORRUPT;
+	if (part && part->off < e->n)
+		memcpy(part->out, e->p + part->off, part_len(part, e));
 	chunk_cache_sum(e);
 	chunk_hash(&id, e->type, e->p, e->n);
 	return digest_eq(&id, &e->id) ? 0 : -ERR_HASH;
@@ -55,7 +82,7 @@ static int unpack_entry(struct store *s, struct store_slot *slot,
 		return -ENOMEM;
 	rc = chunk_unpack(e->p, slot->unpacker, c);
 	if (rc == 0)
-		rc = check_entry(e);
+		rc = check_entry(s, slot, e);
 	if (rc < 0)
 		chunk_cache_discard(&s->cache, e);
 	else
@@ -79,7 +106,7 @@ static int use_record(struct store *s, struct store_slot *slot,
 	}
 	e->type = r->type;
 	e->n = r->raw_len;
-	rc = check_entry(e);
+	rc = check_entry(s, slot, e);
 	if (rc < 0)
 		chunk_cache_discard(&s->cache, e);
 	else
@@ -110,8 +137,10 @@ static int get_place(struct store *s, struct store_slot *slot,
 		return -ENOMEM;
 	rc = packfile_fetch(f, &r, e->p - PACK_RECORD_SIZE,
 			    PACK_RECORD_SIZE + (size_t)at->len_hint, at->off);
-	if (rc == 0 && digest_eq(&r.id, id))
+	if (rc == 0 && digest_eq(&r.id, id)) {
+		hop(s, STORE_HOP_RECORD, e->p, r.stored_len);
 		return use_record(s, slot, out, e, &r);
+	}
 	chunk_cache_discard(&s->cache, e);
 	if (rc != 0 && rc != -ERR_SHORT)
 		return rc;
@@ -143,6 +172,9 @@ static int get_places(struct store *s, struct store_slot *slot,
 		struct digest place = store_place(id, at[i].pack, at[i].off);
 		int rc = get_place(s, slot, out, id, &at[i]);
 
+		/* a place is bad when it is bad twice: memory fails, too */
+		if (rc < 0 && rc != -ENOMEM)
+			rc = get_place(s, slot, out, id, &at[i]);
 		if (rc == 0)
 			verified_add(&s->verified, &place);
 		if (rc == 0 || rc == -ENOMEM)
@@ -193,44 +225,69 @@ static int get_relisted(struct store *s, struct store_slot *slot,
 	return rc;
 }
 
+/* Out of memory, before the frame is settled; -ENOENT: not staged. */
+static int get_staged(struct store *s, struct store_slot *slot,
+		      struct cached **out, const struct digest *id)
+{
+	struct chunk c = { 0 };
+	int rc = -ENOENT;
+
+	for (int i = 0; i < GET_TRIES; i++) {
+		if (!staging_copy(&s->staging, &c, slot->record, id))
+			return -ENOENT;
+		hop(s, STORE_HOP_STAGED, (void *)(uintptr_t)slot->record,
+		    c.stored_len);
+		rc = unpack_entry(s, slot, out, &c);
+		if (rc == 0 || rc == -ENOMEM)
+			return rc;
+	}
+	return -ERR_CORRUPT;
+}
+
 static int load_in_section(struct store *s, struct cached **out,
-			   const struct digest *id)
+			   const struct digest *id,
+			   const struct store_part *part)
 {
 	struct store_slot *slot = store_slot_take(s);
 	struct bad_places bad = { .n = 0 };
-	struct chunk c = { 0 };
 	int rc = 0;
 
 	if (!slot)
 		return -ENOMEM;
-	if (staging_copy(&s->staging, &c, slot->record, id)) {
-		rc = unpack_entry(s, slot, out, &c);
-	} else {
+	slot->part = part;
+	rc = get_staged(s, slot, out, id);
+	if (rc == -ENOENT) {
 		rc = get_places(s, slot, out, id, &bad);
 		if (rc == -ERR_CORRUPT)
 			rc = get_repaired(s, slot, out, id, &bad);
 		if (rc == -ERR_MISSING_CHUNK)
 			rc = get_relisted(s, slot, out, id);
-		if (rc == -ERR_CORRUPT)
-			store_told_repair(s, id, "", false);
 	}
+	if (rc == -ERR_CORRUPT)
+		store_told_repair(s, id, "", false);
+	slot->part = NULL;
 	store_slot_give(s, slot);
 	return rc;
 }
 
 /* The places that the table names stay while the section lasts (lease.h). */
-static int load(struct store *s, struct cached **out, const struct digest *id)
+static int load(struct store *s, struct cached **out, const struct digest *id,
+		const struct store_part *part)
 {
 	unsigned section = lease_enter(&s->lease);
-	int rc = load_in_section(s, out, id);
+	int rc = load_in_section(s, out, id, part);
 
 	lease_leave(&s->lease, section);
 	return rc;
 }
 
-/* Pins the chunk; [off, off + n) of it were hashed or compared right now. */
+/*
+ * Pins the chunk.  Without a part, all of it was hashed or compared right now;
+ * else *out_fresh says that it was hashed, and the part copied before.
+ */
 static int get_entry(struct store *s, struct cached **out,
-		     const struct digest *id, uint64_t off, uint64_t n)
+		     const struct digest *id, const struct store_part *part,
+		     bool *out_fresh)
 {
 	struct chunk_claim claim = { .next = NULL };
 	struct cached *e = NULL;
@@ -238,12 +295,14 @@ static int get_entry(struct store *s, struct cached **out,
 
 	while ((e = chunk_cache_claim(&s->cache, &claim, id))) {
 		*out = e;
-		if (chunk_cache_good(e, off, n))
+		*out_fresh = false;
+		if (part || chunk_cache_good(e, 0, UINT64_MAX))
 			return 0;
 		chunk_cache_drop(&s->cache, e);
 		chunk_cache_unpin(&s->cache, e);
 	}
-	rc = load(s, &e, id);
+	*out_fresh = true;
+	rc = load(s, &e, id, part);
 	if (rc == 0) {
 		chunk_cache_put(&s->cache, e);
 		*out = e;
@@ -252,15 +311,15 @@ static int get_entry(struct store *s, struct cached **out,
 	return rc;
 }
 
-int store_get_part(struct store *s, struct store_ref *out,
-		   const struct digest *id, enum chunk_type type, uint64_t off,
-		   uint64_t n)
+int store_get(struct store *s, struct store_ref *out, const struct digest *id,
+	      enum chunk_type type)
 {
 	struct cached *e = NULL;
+	bool fresh = false;
 	int rc = 0;
 
 	*out = (struct store_ref){ .p = NULL };
-	rc = get_entry(s, &e, id, off, n);
+	rc = get_entry(s, &e, id, NULL, &fresh);
 	if (rc < 0)
 		return rc;
 	if (type != CHUNK_ANY && e->type != type) {
@@ -276,23 +335,60 @@ int store_get_part(struct store *s, struct store_ref *out,
 	return type == CHUNK_ANY ? e->type : 0;
 }
 
-int store_get(struct store *s, struct store_ref *out, const struct digest *id,
-	      enum chunk_type type)
+/* Copies, unless that was done, and checks what arrived. */
+static bool copy_good(struct store *s, struct cached *e,
+		      const struct store_part *part, bool fresh)
 {
-	return store_get_part(s, out, id, type, 0, UINT64_MAX);
+	const uint8_t *from = e->p + part->off;
+	size_t n = part_len(part, e);
+
+	if (n == 0)
+		return true;
+	hop(s, STORE_HOP_CACHED, e->p, e->n);
+	if (!fresh)
+		memcpy(part->out, from, n);
+	hop(s, STORE_HOP_COPY, part->out, n);
+	return fresh ? memcmp(part->out, from, n) == 0 :
+		       chunk_cache_good_copy(e, part->out, part->off, n);
+}
+
+int store_read(struct store *s, void *out, uint32_t *out_len,
+	       const struct digest *id, enum chunk_type type, uint64_t off,
+	       size_t n, bool done)
+{
+	const struct store_part part = { .out = out, .off = off, .n = n };
+	int rc = -ERR_CORRUPT;
+
+	for (int i = 0; rc == -ERR_CORRUPT && i < GET_TRIES; i++) {
+		struct cached *e = NULL;
+		bool fresh = false;
+
+		rc = get_entry(s, &e, id, &part, &fresh);
+		if (rc < 0)
+			return rc;
+		*out_len = e->n;
+		if (type != CHUNK_ANY && e->type != type) {
+			chunk_cache_unpin(&s->cache, e);
+			return -ERR_CORRUPT;
+		}
+		if (!copy_good(s, e, &part, fresh))
+			rc = -ERR_CORRUPT;
+		else if (type == CHUNK_ANY)
+			rc = e->type;
+		if (rc < 0)
+			chunk_cache_drop(&s->cache, e);
+		if (rc >= 0 && done && off + n == e->n)
+			chunk_cache_done(&s->cache, e);
+		else
+			chunk_cache_unpin(&s->cache, e);
+	}
+	return rc;
 }
 
 void store_release(struct store_ref *ref)
 {
 	if (ref->pin)
 		chunk_cache_unpin(&ref->store->cache, ref->pin);
-	*ref = (struct store_ref){ .p = NULL };
-}
-
-void store_release_done(struct store_ref *ref)
-{
-	if (ref->pin)
-		chunk_cache_done(&ref->store->cache, ref->pin);
 	*ref = (struct store_ref){ .p = NULL };
 }
 

@@ -22,10 +22,18 @@
 #include "fs/store.h"
 #include "fs/verified.h"
 
+/* What of a chunk is asked for, and where it goes. */
+struct store_part {
+	uint8_t *out;
+	uint64_t off;
+	size_t n;
+};
+
 /* Scratch to read one record; taken from a pool. */
 struct store_slot {
 	struct store_slot *next;
 	struct chunk_unpacker *unpacker;
+	const struct store_part *part; /* copied before the hash; or NULL */
 	uint8_t record[PACK_RECORD_SIZE + LIMIT_CHUNK];
 	uint8_t raw[LIMIT_CHUNK];
 };
@@ -44,6 +52,7 @@ struct store {
 	bool read_only;
 	void (*on_repair)(void *ctx, const struct digest *id,
 			  const char *replica, bool ok);
+	void (*on_hop)(void *ctx, enum store_hop hop, void *p, size_t n);
 	void *ctx;
 
 	struct packs packs;

@@ -497,13 +497,13 @@ int main(int argc, char **argv)
 	while ((c = getopt(argc, argv, "p:t:b:s:r:d")) != -1) {
 		switch (c) {
 		case 'p':
-			processes = (unsigned)atoi(optarg);
+			processes = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 't':
-			threads = (unsigned)atoi(optarg);
+			threads = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 'b':
-			batch = (unsigned)atoi(optarg);
+			batch = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 's':
 			sync_command = optarg;
