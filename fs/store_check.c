@@ -290,6 +290,22 @@ static void check_listed(struct store_checker *c, const struct pack_entry *v,
  * The table is a cache: what it lacks is listed again (a read that finds
  * nothing does that too) and told, but is no damage.
  */
+/* The chunk is at one of these places. */
+static bool is_elsewhere(struct store_checker *c, const struct digest *id,
+			 const struct location *at, int n)
+{
+	for (int k = 0; k < n; k++) {
+		struct packfile *f = packs_find(&c->store->packs, at[k].pack);
+		struct pack_record r = { 0 };
+
+		if (f && packfile_header(f, &r, at[k].off) == 0 &&
+		    digest_eq(&r.id, id))
+			return true;
+	}
+	return false;
+}
+
+/* Of two copies one is enough: gc that is killed has forgotten the other. */
 static int check_table(struct store_checker *c)
 {
 	struct location at[LOCATIONS_MAX];
@@ -306,7 +322,7 @@ static int check_table(struct store_checker *c)
 		for (int k = 0; k < n; k++)
 			listed = listed || (at[k].pack == c->file->number &&
 					    at[k].off == e->off);
-		lacks += !listed;
+		lacks += !listed && !is_elsewhere(c, &e->id, at, n);
 		if (!listed && c->o->repair && !c->store->read_only)
 			rc = store_list_entry(c->store, c->file->number, e);
 	}
