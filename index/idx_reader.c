@@ -85,8 +85,13 @@ int idx_reader_begin(struct idx_reader *r)
 	struct digest root;
 	int rc = db_exec(r->db, "BEGIN");
 
+	if (rc)
+		return rc;
 	/* The first read fixes the state. */
-	return rc ? rc : idx_reader_position(r, &seals, &root);
+	rc = idx_reader_position(r, &seals, &root);
+	if (rc)
+		idx_reader_end(r);
+	return rc;
 }
 
 void idx_reader_end(struct idx_reader *r)

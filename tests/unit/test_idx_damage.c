@@ -540,6 +540,32 @@ Test(idx_damage, edited_rows_and_tables_are_found)
 	target_release(&t);
 }
 
+static void edit(const struct target *t, const char *sql)
+{
+	sqlite3 *db = NULL;
+
+	cr_assert_eq(sqlite3_open(t->path, &db), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+/* Else a reader that is kept would answer from that moment for ever. */
+Test(idx_damage, a_state_that_cannot_be_held_is_let_go)
+{
+	struct idx_reader *r = NULL;
+	struct target t;
+
+	target_init(&t, "idx begin");
+	r = idx_world_reader(&t.w);
+	edit(&t, "UPDATE meta SET id=2");
+	cr_assert_eq(idx_reader_begin(r), -ERR_CORRUPT);
+	edit(&t, "UPDATE meta SET id=1");
+	cr_assert_eq(idx_reader_begin(r), 0);
+	idx_reader_end(r);
+	idx_reader_close(r);
+	target_release(&t);
+}
+
 Test(idx_damage, each_kind_of_wrong_file_has_its_words)
 {
 	struct errmsg em = ERRMSG_INIT;
