@@ -286,10 +286,6 @@ static void check_listed(struct store_checker *c, const struct pack_entry *v,
 
 /* --- the table --- */
 
-/*
- * The table is a cache: what it lacks is listed again (a read that finds
- * nothing does that too) and told, but is no damage.
- */
 /* The chunk is at one of these places. */
 static bool is_elsewhere(struct store_checker *c, const struct digest *id,
 			 const struct location *at, int n)
@@ -305,7 +301,11 @@ static bool is_elsewhere(struct store_checker *c, const struct digest *id,
 	return false;
 }
 
-/* Of two copies one is enough: gc that is killed has forgotten the other. */
+/*
+ * The table is a cache: what it lacks is listed again (a read that finds
+ * nothing does that too) and told, but is no damage.  Of two copies one is
+ * enough: gc that is killed has forgotten the other.
+ */
 static int check_table(struct store_checker *c)
 {
 	struct location at[LOCATIONS_MAX];
