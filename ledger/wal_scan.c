@@ -21,6 +21,7 @@
 #include "base/vio.h"
 #include "ledger/frame.h"
 #include "ledger/numbered.h"
+#include "ledger/seal_format.h"
 #include "ledger/wal_impl.h"
 
 enum { WINDOW = 1 << 20, LOOK_AHEAD_FRAMES = 1 << 20 };
@@ -67,6 +68,39 @@ static int window_get(struct window *w, const uint8_t **out, size_t *out_n,
 	return 0;
 }
 
+/*
+ * What is cheap to see of a frame: the length of its seal, and its own at its
+ * end.  Old bytes look like a head now and then (len and index are in range),
+ * and without this each costs a read and a checksum of up to LIMIT_FRAME: of
+ * 1.2 million small files, half of what a mount read of the WAL.
+ */
+static int may_be_frame(struct window *win, uint64_t at, uint64_t index,
+			uint32_t len)
+{
+	const uint8_t *p = NULL;
+	const uint8_t *seal = NULL;
+	uint8_t tail[4];
+	uint32_t seal_n = 0;
+	size_t n = 0;
+	struct breader r;
+	int rc = window_get(win, &p, &n, at,
+			    FRAME_HEAD_SIZE + 2 + SEAL_SIZE_MAX);
+
+	if (rc < 0)
+		return rc;
+	if (frame_peek_seal(&seal, &seal_n, p, n, index) < 0)
+		return 0;
+	if (at + len <= win->at + win->buf.n)
+		memcpy(tail, p + len - sizeof(tail), sizeof(tail));
+	else
+		rc = vio_pread_full(win->file, tail, sizeof(tail),
+				    at + len - sizeof(tail));
+	if (rc < 0)
+		return rc == -ERR_SHORT ? 0 : rc;
+	breader_init(&r, tail, sizeof(tail));
+	return breader_u32(&r) == len;
+}
+
 /* 1: a valid frame with this index range starts at `at`. */
 static int frame_at(struct window *win, const struct wal_segment *s,
 		    uint64_t at, uint64_t lo, uint64_t hi, struct frame *out)
@@ -82,6 +116,9 @@ static int frame_at(struct window *win, const struct wal_segment *s,
 	if (n < FRAME_HEAD_SIZE || frame_head(&len, &index, p) < 0 ||
 	    index < lo || index > hi || len > win->size - at)
 		return 0;
+	rc = may_be_frame(win, at, index, len);
+	if (rc <= 0)
+		return rc;
 	rc = window_get(win, &p, &n, at, len);
 	if (rc < 0)
 		return rc;

@@ -19,13 +19,14 @@ static struct vio_sim *sim;
 static struct vio *v;
 static struct wal *w;
 static struct errmsg em;
+static uint64_t segment_bytes = 64 << 10;
 
 static void open_wal(void)
 {
 	struct wal_options o = {
 		.vio = v,
 		.volume_id = volume_id,
-		.segment_bytes = 64 << 10,
+		.segment_bytes = segment_bytes,
 		.create = true,
 	};
 
@@ -210,6 +211,35 @@ Test(wal, a_damaged_frame_with_valid_ones_behind_it_is_a_gap)
 	open_wal();
 	cr_assert_eq(wal_first(w), 5);
 	cr_assert_eq(wal_end(w), 10);
+}
+
+/* A file's bytes may lie here as an old frame's small chunk. */
+Test(wal, what_only_looks_like_a_head_is_not_read_to_its_end)
+{
+	enum { SEGMENT = 8 << 20, CLAIM = 2 << 20, PAGE = 4096 };
+	struct vio_file *f = NULL;
+	uint8_t head[FRAME_HEAD_SIZE] = { 0 };
+	unsigned before;
+
+	teardown();
+	segment_bytes = SEGMENT;
+	setup();
+	cr_assert_eq(wal_start(w, 0), 0);
+	for (uint64_t i = 0; i < 3; i++)
+		cr_assert_eq(append(i, 100), 0);
+	wal_close(w);
+	/* little-endian: len, checksum, index */
+	head[2] = CLAIM >> 16;
+	head[12] = 7;
+	cr_assert_eq(vio_open(v, &f, "wal/00000001.wal", VIO_WRITE), 0);
+	for (uint64_t at = 1 << 16; at + CLAIM < SEGMENT; at += PAGE)
+		cr_assert_eq(vio_pwrite(f, head, sizeof(head), at), 0);
+	vio_close(f);
+	before = vio_sim_count(sim, VIO_SIM_READ);
+	open_wal();
+	cr_assert_lt(vio_sim_count(sim, VIO_SIM_READ) - before, 40);
+	cr_assert_eq(wal_start(w, 3), 0);
+	expect(0, 3);
 }
 
 Test(wal, another_volumes_and_a_newer_segment_are_refused)
