@@ -60,6 +60,10 @@ int core_op(struct core *c, core_op_fn *fn, void *arg)
 		if (rc >= 0)
 			rc = itable_fault(&tx, r);
 		core_reader_give(c, r);
+		if (rc == -ERR_CORRUPT)
+			log_event(LOG_ERROR, "index_row_wrong",
+				  "inode=%llu why=\"%s\" do=\"vouch reindex\"",
+				  (unsigned long long)tx.ino, err_text(rc));
 		if (rc < 0)
 			return rc;
 	}

@@ -50,7 +50,7 @@ mended() {
 }
 
 # The whole row of another file's content.
-swap inode 'size version version_no entry_no version_leaf tree_root sha256 last'
+swap inode 'flags size allocated version version_no entry_no version_leaf tree_root sha256 last'
 mount_volume
 is_eio 'a swapped row' cat mnt/a
 is_eio 'the other' cat mnt/b
@@ -106,6 +106,8 @@ sqlite3 vol/index.db "UPDATE inode SET size = -1, mode = 99999999, nlink = -5, t
 mount_volume
 ls -l mnt >/dev/null 2>&1
 cat mnt/a >got 2>/dev/null && fail "nonsense was read: $(cat got)"
+grep -q "index_row_wrong.*inode=$ino_a.*do=\"vouch reindex\"" vol/vouch.log ||
+	fail "nonsense is not told: $(cat vol/vouch.log)"
 cat mnt/b >/dev/null 2>&1
 same 'the rest' "$(cat mnt/c)" third
 mended inode
