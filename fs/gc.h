@@ -37,8 +37,9 @@ struct core_gc_options {
 	 */
 	uint32_t live_percent;
 	/*
-	 * Also takes what was saved between two versions and is in neither:
-	 * /audit/at cannot show such an instant any more (-ENODATA).
+	 * Also takes what was saved between two versions and is in neither,
+	 * nor shown by a snapshot: /audit/at cannot show such an instant any
+	 * more (-ENODATA).
 	 */
 	bool drop_saves;
 	bool dry_run; /* reports what would be freed, changes nothing */

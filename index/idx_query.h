@@ -384,7 +384,8 @@ typedef int idx_root_fn(void *ctx, const struct idx_root *root);
 /*
  * Every version that is not released, every chunk of an extent that no
  * version has absorbed and of an attribute; with `saves` every EXTENTS entry
- * whose versions are not released.  In no order; nonzero from fn stops and is
+ * whose versions are not released, without it those alone that a snapshot
+ * shows.  In no order; nonzero from fn stops and is
  * returned.  The reader may be used in fn.  -ERR_CORRUPT: versions are
  * missing from the index.
  */

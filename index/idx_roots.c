@@ -108,7 +108,7 @@ static void bind_place(sqlite3_stmt *s, enum reader_statement i,
 	db_bind_u64(s, 1, at->a);
 	if (i == READER_S_ROOT_XATTRS)
 		db_bind_blob(s, 2, at->name, at->n_name);
-	else if (i != READER_S_ROOT_SAVES)
+	else if (i != READER_S_ROOT_SAVES && i != READER_S_ROOT_SAVES_SHOWN)
 		db_bind_u64(s, 2, at->b);
 	if (i == READER_S_ROOT_EXTENTS)
 		db_bind_u64(s, 3, at->c);
@@ -169,7 +169,10 @@ int idx_roots(struct idx_reader *r, bool saves, idx_root_fn *fn, void *ctx)
 		rc = each(r, READER_S_ROOT_EXTENTS, extent_row, &rows, fn, ctx);
 	if (!rc)
 		rc = each(r, READER_S_ROOT_XATTRS, xattr_row, &rows, fn, ctx);
-	if (!rc && saves)
-		rc = each(r, READER_S_ROOT_SAVES, save_row, &rows, fn, ctx);
+	if (!rc)
+		rc = each(r,
+			  saves ? READER_S_ROOT_SAVES :
+				  READER_S_ROOT_SAVES_SHOWN,
+			  save_row, &rows, fn, ctx);
 	return rc;
 }

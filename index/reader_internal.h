@@ -157,7 +157,8 @@
 
 /*
  * index/idx_roots.c.  A save goes with the version that it was made on and
- * with the one that absorbed it.
+ * with the one that absorbed it.  Shown by a snapshot is what no version had
+ * absorbed there; one of an older place may show any before it.
  */
 #define READER_STATEMENTS_ROOTS(X)                                           \
 	X(ROOT_VERSIONS, "SELECT ino,version,no,size,tree_root,released"     \
@@ -171,7 +172,14 @@
 		      " AND kind=519 AND NOT rejected AND NOT EXISTS("       \
 		      "SELECT 1 FROM version v WHERE v.ino=entry.inode"      \
 		      " AND v.version IN (entry.version,entry.version+1)"    \
-		      " AND v.released IS NOT NULL) ORDER BY no")
+		      " AND v.released IS NOT NULL) ORDER BY no")            \
+	X(ROOT_SAVES_SHOWN,                                                  \
+	  "SELECT no,inode,version FROM entry WHERE no>?"                    \
+	  " AND kind=519 AND NOT rejected AND EXISTS("                       \
+	  "SELECT 1 FROM snapshot s WHERE s.no>entry.no"                     \
+	  " AND (s.position IS NOT NULL OR NOT EXISTS("                      \
+	  "SELECT 1 FROM version v WHERE v.ino=entry.inode"                  \
+	  " AND v.version=entry.version+1 AND v.no<s.no))) ORDER BY no")
 
 #define READER_STATEMENTS(X)         \
 	READER_STATEMENTS_BASE(X)    \

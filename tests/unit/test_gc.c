@@ -453,6 +453,48 @@ Test(gc, saves_stay_unless_they_are_given_up)
 	end(&v);
 }
 
+static int submit(struct core *c, struct itable_tx *tx, void *arg)
+{
+	return core_submit(c, tx, arg, NULL, NULL);
+}
+
+/* As when somebody saves while a snapshot makes versions of other files. */
+static void snapshot_here(struct core *c)
+{
+	struct pend *p = pend_new(ENTRY_SNAPSHOT, 1);
+
+	p->e.body.snapshot.name = pend_str(p, "s", 1);
+	cr_assert_geq(core_op(c, submit, p), 0);
+	cr_assert_eq(core_settle_index(c), 0);
+}
+
+Test(gc, a_save_that_a_snapshot_shows_is_not_given_up)
+{
+	const struct core_gc_options drop = { .drop_saves = true };
+	struct core_gc_report r;
+	struct vol v;
+	struct handle *h;
+	uint64_t a, seq;
+
+	start(&v, 13);
+	h = make(v.core, "a", &a);
+	put(v.core, h, 1, BIG);
+	cr_assert_eq(file_save(v.core, h->file, &seq), 0);
+	snapshot_here(v.core);
+	put(v.core, h, 2, BIG);
+	cr_assert_eq(file_save(v.core, h->file, &seq), 0);
+	put(v.core, h, 3, BIG);
+	cr_assert_eq(file_version(v.core, h->file, ENTRY_REASON_DEMAND), 0);
+	core_release(v.core, h);
+	remount(&v);
+	cr_assert_eq(gc_box_run(v.core, &r, &drop), 0);
+	/* the second save, whole, and not the first */
+	cr_assert_geq(r.bytes_freed, (uint64_t)BIG * 9 / 10);
+	cr_assert_leq(r.bytes_freed, (uint64_t)BIG * 11 / 10);
+	holds(v.core, a, 3, BIG);
+	end(&v);
+}
+
 Test(gc, a_full_disk_is_where_it_helps)
 {
 	struct core_gc_report r;
