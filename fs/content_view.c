@@ -167,6 +167,10 @@ int content_reader_open(struct reader **out, struct content_pool *p,
 
 	if (size > CHUNKER_MIN) /* less is one chunk, nearly always */
 		r = reader_take(p, root, size);
+	if (r && !tree_cursor_good(r->cursor)) {
+		content_reader_free(r);
+		r = NULL;
+	}
 	*out = r;
 	if (r)
 		return 0;

@@ -108,6 +108,12 @@ int must_use tree_cursor_next(struct tree_cursor *c, struct tree_at *out);
 int must_use tree_cursor_subtree(struct tree_cursor *c, struct tree_ref *out,
 				 uint8_t *out_level, uint64_t off, uint64_t hi,
 				 int level_max);
+/*
+ * Are the nodes in memory what was decoded?  Who keeps a cursor from one use to
+ * another asks first: nothing else would notice a length that flipped (a sum
+ * of some 4 KiB a level).
+ */
+bool tree_cursor_good(const struct tree_cursor *c);
 uint64_t tree_cursor_size(const struct tree_cursor *c);
 
 /*

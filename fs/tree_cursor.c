@@ -15,7 +15,9 @@
 #include "fs/tree.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <xxhash.h>
 
 #include "base/err.h"
 #include "fs/chunker.h"
@@ -24,6 +26,7 @@ struct step {
 	uint64_t off;	   /* of the node in the file */
 	unsigned pick;	   /* reference in use */
 	uint64_t pick_off; /* where it starts */
+	uint64_t sum;	   /* of the node, since it was decoded */
 	struct tree_node node;
 };
 
@@ -36,6 +39,12 @@ struct tree_cursor {
 	struct step *path[TREE_LEVELS_MAX];
 	uint8_t bytes[TREE_NODE_MAX];
 };
+
+static uint64_t node_sum(const struct tree_node *n)
+{
+	return XXH3_64bits(n, offsetof(struct tree_node, refs) +
+				      n->count * sizeof(n->refs[0]));
+}
 
 static int step_get(struct tree_cursor *c, struct step **out, int level)
 {
@@ -55,6 +64,7 @@ static int plain_root(struct tree_cursor *c, const struct digest *root)
 		return rc;
 	*s = (struct step){ .node.count = c->size > 0, .node.len = c->size };
 	s->node.refs[0] = (struct tree_ref){ .len = c->size, .id = *root };
+	s->sum = node_sum(&s->node);
 	c->top = 0;
 	c->low = 0;
 	return 0;
@@ -92,6 +102,7 @@ static int load_root(struct tree_cursor *c, const struct digest *root)
 		return rc;
 	*s = (struct step){ .off = 0 };
 	s->node = *node;
+	s->sum = node_sum(&s->node);
 	c->top = node->level;
 	c->low = node->level;
 	return 0;
@@ -125,6 +136,17 @@ void tree_cursor_close(struct tree_cursor *c)
 	for (int i = 0; i < TREE_LEVELS_MAX; i++)
 		free(c->path[i]);
 	free(c);
+}
+
+bool tree_cursor_good(const struct tree_cursor *c)
+{
+	for (int i = c->low; i <= c->top; i++) {
+		const struct tree_node *n = &c->path[i]->node;
+
+		if (n->count > TREE_REFS_MAX || node_sum(n) != c->path[i]->sum)
+			return false;
+	}
+	return true;
 }
 
 uint64_t tree_cursor_size(const struct tree_cursor *c)
@@ -170,6 +192,7 @@ static int descend(struct tree_cursor *c, int level)
 	s->off = up->pick_off;
 	s->pick = 0;
 	s->pick_off = s->off;
+	s->sum = node_sum(&s->node);
 	c->low = level - 1;
 	return 0;
 }
