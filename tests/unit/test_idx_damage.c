@@ -489,7 +489,7 @@ static const char *const edits[] = {
 	"DELETE FROM seal",
 	"UPDATE seal SET wall_max='x'",
 	"UPDATE seal SET count=0",
-	"UPDATE snapshot SET name=zeroblob(4)",
+	"UPDATE snapshot SET name=zeroblob(4 + no % 1000)",
 	"UPDATE replica SET id=x'00'",
 	"UPDATE repair SET object=7",
 	"UPDATE policy SET count=-1, until=0",
@@ -526,10 +526,17 @@ Test(idx_damage, edited_rows_and_tables_are_found)
 
 	target_init(&t, "idx edits");
 	for (i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
+		int rc;
+
 		cr_assert_eq(sqlite3_open(t.path, &db), SQLITE_OK);
-		cr_assert_eq(sqlite3_exec(db, edits[i], NULL, NULL, &why),
-			     SQLITE_OK, "%s: %s", edits[i], why);
-		before = (unsigned)sqlite3_total_changes(db);
+		rc = sqlite3_exec(db, edits[i], NULL, NULL, &why);
+		/* where rows would become the same, SQLite itself refuses */
+		cr_assert(rc == SQLITE_OK || rc == SQLITE_CONSTRAINT, "%s: %s",
+			  edits[i], why);
+		before = rc == SQLITE_OK ? (unsigned)sqlite3_total_changes(db) :
+					   0;
+		sqlite3_free(why);
+		why = NULL;
 		sqlite3_close(db);
 		found = 0;
 		harmless = 0;
