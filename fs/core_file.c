@@ -34,7 +34,7 @@ struct open_arg {
 	struct handle *h;
 	struct file *f; /* NULL: no regular file */
 	uint64_t ino;
-	bool others; /* out: dirty by another process */
+	bool others; /* out: dirty by another process, or by a closed handle */
 };
 
 static int open_op(struct core *c, struct itable_tx *tx, void *arg)
@@ -59,7 +59,8 @@ static int open_op(struct core *c, struct itable_tx *tx, void *arg)
 		return 0;
 	if (h->writable)
 		a->f->writers++;
-	a->others = a->f->on_dirty && a->f->writer != h->actor;
+	a->others =
+		a->f->on_dirty && (a->f->writer != h->actor || a->f->flushed);
 	return 0;
 }
 
@@ -136,10 +137,13 @@ int core_open_file(struct core *c, const struct cred *cr, uint64_t ino,
 	}
 	if (rc >= 0)
 		rc = core_op(c, open_op, &a);
+	/* RELEASE may come later than this open: what was closed is kept */
+	if (rc >= 0 && a.others)
+		rc = file_version(c, h->file, ENTRY_REASON_DEMAND);
+	if (rc == -ENOSPC && flags & O_TRUNC)
+		rc = 0; /* this makes room */
 	if (rc >= 0 && flags & O_TRUNC)
 		rc = truncate_open(c, h);
-	else if (rc >= 0 && a.others)
-		rc = file_version(c, h->file, ENTRY_REASON_DEMAND);
 	if (rc >= 0 && (flags & O_ACCMODE) != O_WRONLY && !(flags & O_TRUNC))
 		rc = core_op(c, opened_op, h);
 	if (rc >= 0 && kill_suidgid && must_kill(c, h->inode))
@@ -290,6 +294,9 @@ int core_flush(struct core *c, struct handle *h)
 
 	if (!h->file || !h->writable)
 		return 0;
+	mutex_lock(&c->t.mu);
+	h->file->flushed = h->file->on_dirty;
+	mutex_unlock(&c->t.mu);
 	rc = take_deferred(h->file);
 	if (!rc)
 		rc = commit_failed(c->commit);

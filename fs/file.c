@@ -377,6 +377,7 @@ void file_dirtied(struct core *c, struct file *f, struct actor *a,
 	f->mtime_ns = f->ctime_ns = now;
 	f->times = true;
 	f->strength = strength;
+	f->flushed = false;
 	if (f->writer != a) {
 		struct actor *old = f->writer;
 

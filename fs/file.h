@@ -44,7 +44,8 @@ struct file {
 	uint32_t writers; /* handles that may write */
 	bool on_dirty;
 	bool job_queued;
-	bool times; /* the two below are newer than the row's */
+	bool flushed; /* whoever wrote last has closed since (itable.mu) */
+	bool times;   /* the two below are newer than the row's */
 	int64_t mtime_ns, ctime_ns;
 	struct actor *writer; /* last; a reference */
 	uint8_t strength;     /* enum entry_strength of that */

@@ -320,6 +320,36 @@ static void assert_path(struct core *c, const char *want)
 	ledger_record_release(&rec);
 }
 
+static void assert_version(struct core *c, uint64_t version, uint64_t size)
+{
+	struct ledger_record rec;
+	struct entry e = last_entry(c, ENTRY_VERSION, &rec);
+
+	cr_assert_eq(e.core.version, version);
+	cr_assert_eq(e.body.version.size, size);
+	ledger_record_release(&rec);
+}
+
+/* The kernel tells of the last close when it likes: an open overtakes it. */
+Test(core_life, what_was_closed_is_a_version_though_it_is_opened_again_first)
+{
+	struct handle *h, *again;
+	struct stat st;
+	struct vol v;
+
+	start(&v, 21);
+	h = make(v.core, "a", O_WRONLY, &st);
+	put(v.core, h, "one", 3, 0);
+	cr_assert_eq(core_flush(v.core, h), 0);
+	again = open_named(v.core, "a", O_WRONLY | O_TRUNC);
+	assert_version(v.core, 1, 3);
+	core_release(v.core, h);
+	put(v.core, again, "four", 4, 0);
+	core_release(v.core, again);
+	assert_version(v.core, 2, 4);
+	end(&v);
+}
+
 static void write_again(struct core *c, const char *name, const char *what)
 {
 	struct handle *h = open_named(c, name, O_RDWR);
