@@ -60,9 +60,9 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$1/sock"
 	touch -d '1969-12-31 23:59:59.5 UTC' "$1/a/f9"
 	touch -d '2040-01-01 00:00:00.123456789 UTC' "$1/a/f10"
 	touch -h -d '2001-02-03 04:05:06.789 UTC' "$1/a/soft" "$1/fifo"
-	# rsync compares whole seconds: a node it makes within the second of its
-	# original keeps the time it was made at, on any file system
-	touch -h -d '2003-02-03 04:05:06.789 UTC' "$1/broken" "$1/sock"
+	# rsync compares whole seconds: a node that is made within the second of
+	# its original keeps the time it was made at, on any file system
+	touch -h -d '2003-02-03 04:05:06.789 UTC' "$1/broken" "$1/sock" "$1/empty"
 	[ "$(id -u)" != 0 ] ||
 		touch -h -d '2004-02-03 04:05:06.789 UTC' "$1/null" "$1/block"
 	touch -d '2002-02-03 04:05:06.789012345 UTC' "$1/a/b/c" "$1/a/b" "$1/a"
