@@ -190,7 +190,7 @@ static bool map_slot(struct worker *w, int prot, uint32_t slot, uint8_t **out,
 	w->map = *out;
 	w->map_n = *out_n;
 	w->map_size = st.st_size;
-	w->may_retry = 3;
+	w->may_retry = 50;
 	return true;
 }
 
@@ -422,6 +422,7 @@ static void on_bus(int sig, siginfo_t *info, void *ctx)
 	(void)ctx;
 	fstat(w->fd, &st);
 	if (w->may_retry-- > 0) {
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 		atomic_fetch_add(&shared->kinds[5], 1);
 		siglongjmp(w->again, 1);
 	}
