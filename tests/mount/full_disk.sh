@@ -70,7 +70,7 @@ touch removed.2
 
 # --- the daemon is killed while the disk is full
 vouch sync mnt || fail "sync on the full disk"
-kill -9 "$(daemon_pid)"
+kill_daemon
 umount -l mnt
 up
 check "after a kill on the full disk"

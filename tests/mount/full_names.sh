@@ -65,7 +65,7 @@ for work in name attr over; do
 		grep -qi 'no space left' err || fail "$work: rm: $(cat err)"
 	case $work in
 	attr) # killed on the full disk
-		kill -9 "$(daemon_pid)"
+		kill_daemon
 		umount -l mnt
 		rm disk/ballast
 		up

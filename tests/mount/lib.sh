@@ -56,6 +56,14 @@ daemon_pid() {
 	vouch status mnt --format=json | jq -r .pid
 }
 
+# Its lock goes last: a mount before that is refused.
+kill_daemon() {
+	local victim
+	victim=$(daemon_pid)
+	kill -9 "$victim"
+	while [ -e /proc/"$victim" ]; do sleep 0.05; done
+}
+
 # flip FILE OFFSET: inverts one byte
 flip() {
 	local was

@@ -68,7 +68,7 @@ for mode in delete wal; do
 		pids="$pids $!"
 	done
 	sleep $((2 * SLOWNESS))
-	kill -9 "$(daemon_pid)"
+	kill_daemon
 	for p in $pids; do
 		wait "$p" || fail "a worker of $mode"
 	done
