@@ -130,11 +130,15 @@ static int read_all(struct verifying *v)
 
 /* --- all of it --- */
 
-/* A damaged end looks like a torn one; but it was whole and flushed once. */
+/*
+ * A damaged end looks like a torn one; but it was whole and flushed once.
+ * What was flushed is read first: the journal of a mount grows, and by then
+ * has it.
+ */
 static void check_flushed(struct verifying *v)
 {
-	uint64_t end = journal_end(ledger_journal(v->l));
 	uint64_t flushed = ledger_settled(v->l);
+	uint64_t end = journal_end(ledger_journal(v->l));
 
 	if (flushed > end)
 		ledger_verify_tellf(

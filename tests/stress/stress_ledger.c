@@ -142,11 +142,17 @@ static void reader(void *arg)
 	buf_release(&b);
 }
 
+static void found(void *ctx, const char *words)
+{
+	(void)ctx;
+	fprintf(stderr, "verify: %s\n", words);
+}
+
 static void verifier(void *arg)
 {
 	(void)arg;
 	while (!atomic_load(&stop)) {
-		struct ledger_verify_options o = { .found = NULL };
+		struct ledger_verify_options o = { .found = found };
 		struct ledger_verify_report r;
 		int rc = ledger_verify(box.l, &r, &o, NULL);
 
