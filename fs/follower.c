@@ -2,18 +2,22 @@
  * follower.c - one round of copying to one replica.
  *
  * First round, or first after an error: follower_state.c finds out what the
- * replica has.  Every round: compare what may not have been synced there, note
- * the objects that will grow in PROGRESS, append, sync, then the small objects.
+ * replica has.  Every round: write again what may not have been synced there,
+ * note the objects that will grow in PROGRESS, append, sync, then the small
+ * objects.
  *
  * Packs that gc removed are deleted on the replica at the end of a round that
  * copied everything: the list of them was taken before the packs were listed,
  * so what took their place was copied and synced.  The list itself goes
  * first, for who restores from the replica.
  *
- * Bytes in doubt that differ from the store's are written over; a replica
- * whose *synced* bytes go beyond the store's, or end otherwise than the
- * store's, is never written to: then one of the two is an older copy or lost
- * something, and the words say so.
+ * Bytes in doubt are written over, not compared: after a flush that failed the
+ * page cache shows bytes that are on no disk.  So that there are never many of
+ * them, a long round syncs and saves PROGRESS every SYNC_EVERY bytes.
+ *
+ * A replica whose *synced* bytes go beyond the store's, or end otherwise than
+ * the store's, is never written to: then one of the two is an older copy or
+ * lost something, and the words say so.
  */
 #include "fs/replicate_int.h"
 
@@ -30,7 +34,12 @@
 #include "fs/replica.h"
 #include "fs/store_int.h"
 
-enum { TAIL = 4096, STEP = 1 << 20, WHOLE_MAX = 1 << 20 };
+enum {
+	TAIL = 4096,
+	STEP = 1 << 20,
+	WHOLE_MAX = 1 << 20,
+	SYNC_EVERY = 256 << 20,
+};
 
 /* --- the store's side --- */
 
@@ -55,17 +64,13 @@ static int settle_doubt(struct follower *f, struct follower_object *o,
 	int rc = 0;
 
 	for (uint64_t at = o->synced; rc == 0 && at < end;) {
-		size_t n = end - at < STEP / 2 ? (size_t)(end - at) : STEP / 2;
-		ssize_t a = local_get(f, &file, o->name, at, scratch, n);
-		ssize_t b =
-			follower_read(f, o->name, at, scratch + STEP / 2, n);
+		size_t n = end - at < STEP ? (size_t)(end - at) : STEP;
+		ssize_t got = local_get(f, &file, o->name, at, scratch, n);
 
-		if (a >= 0 && (size_t)a < n)
-			a = -ERR_SHORT;
-		if (a < 0 || b < 0)
-			rc = a < 0 ? (int)a : (int)b;
-		else if (b != a || memcmp(scratch, scratch + STEP / 2, n) != 0)
-			rc = follower_write(f, o->name, at, scratch, n, true);
+		if (got >= 0 && (size_t)got < n)
+			got = -ERR_SHORT;
+		rc = got < 0 ? (int)got :
+			       follower_write(f, o->name, at, scratch, n, true);
 		at += n;
 	}
 	vio_close(file);
@@ -240,14 +245,24 @@ static bool is_removed(struct follower *f, const char *name)
 	       packs_is_removed(&f->owner->o.store->packs, number);
 }
 
+static bool is_stopping(struct follower *f)
+{
+	bool stop = false;
+
+	mutex_lock(&f->owner->mu);
+	stop = f->stop;
+	mutex_unlock(&f->owner->mu);
+	return stop;
+}
+
 static int append_object(struct follower *f, const struct wanted *w,
-			 uint8_t *scratch)
+			 uint8_t *scratch, uint64_t *out_bytes)
 {
 	struct follower_object *o = follower_find(f, w->name);
 	struct vio_file *file = NULL;
 	int rc = 0;
 
-	while (rc == 0 && o->size < w->durable) {
+	while (rc == 0 && o->size < w->durable && !is_stopping(f)) {
 		uint64_t left = w->durable - o->size;
 		uint64_t old = o->physical - o->size; /* to write over */
 		size_t n = left < STEP ? (size_t)left : STEP;
@@ -264,8 +279,10 @@ static int append_object(struct follower *f, const struct wanted *w,
 		rc = got < 0 ? (int)got :
 			       follower_write(f, w->name, o->size, scratch, n,
 					      old > 0);
-		if (rc == 0)
+		if (rc == 0) {
 			o->size += n;
+			*out_bytes += n;
+		}
 		if (o->physical < o->size)
 			o->physical = o->size;
 	}
@@ -302,7 +319,10 @@ static bool grows(const struct wanted *w)
 	return !w->whole && !w->skip;
 }
 
-/* All is synced: nothing is in doubt, and sealed packs are done with. */
+/*
+ * All that was written is synced: nothing is in doubt, and sealed packs that
+ * were copied whole are done with.
+ */
 static void settled(struct follower *f, const struct wants *w)
 {
 	bool all_before = true;
@@ -311,17 +331,19 @@ static void settled(struct follower *f, const struct wants *w)
 		const struct wanted *e = &w->v[i];
 		struct follower_object *o = follower_find(f, e->name);
 		uint64_t number = pack_number(e->name);
+		bool done = false;
 
 		if (!grows(e) || !o) {
 			all_before = all_before && !e->skip;
 			continue;
 		}
-		if (o->synced != o->size || (o->open && e->complete))
+		done = e->complete && o->size >= e->durable;
+		if (o->synced != o->size || (o->open && done))
 			f->progress_dirty = true;
 		o->synced = o->size;
-		if (e->complete)
+		if (done)
 			o->open = false;
-		all_before = all_before && (number == 0 || e->complete);
+		all_before = all_before && (number == 0 || done);
 		if (number > 0 && all_before)
 			f->packs_below = number + 1;
 	}
@@ -378,6 +400,35 @@ static int remove_packs(struct follower *f, const struct wants *w)
 	return rc;
 }
 
+static int sync_all(struct follower *f, const struct wants *w)
+{
+	int rc = follower_sync(f);
+
+	if (rc == 0)
+		settled(f, w);
+	return rc;
+}
+
+static int append_all(struct follower *f, const struct wants *w,
+		      uint8_t *scratch)
+{
+	uint64_t bytes = 0;
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < w->n; i++) {
+		if (!grows(&w->v[i]))
+			continue;
+		rc = append_object(f, &w->v[i], scratch, &bytes);
+		if (rc < 0 || bytes < SYNC_EVERY)
+			continue;
+		bytes = 0;
+		rc = sync_all(f, w);
+		if (rc == 0)
+			rc = follower_progress_save(f);
+	}
+	return rc < 0 ? rc : sync_all(f, w);
+}
+
 static int copy_all(struct follower *f, struct wants *w, struct errmsg *em)
 {
 	autofree uint8_t *scratch = malloc(STEP);
@@ -386,14 +437,15 @@ static int copy_all(struct follower *f, struct wants *w, struct errmsg *em)
 
 	if (scratch)
 		rc = prepare_all(f, w, scratch, &left, em);
-	for (uint32_t i = 0; rc == 0 && i < w->n; i++)
-		if (grows(&w->v[i]))
-			rc = append_object(f, &w->v[i], scratch);
 	if (rc == 0)
-		rc = follower_sync(f);
+		rc = append_all(f, w, scratch);
 	if (rc < 0)
 		return rc;
-	settled(f, w);
+	if (is_stopping(f)) {
+		rc = follower_progress_save(f);
+		return errmsg_set(em, rc < 0 ? rc : -ERR_AGAIN,
+				  "stopped before it had all");
+	}
 	for (uint32_t i = 0; rc == 0 && i < w->n; i++)
 		if (w->v[i].whole && !w->v[i].skip)
 			rc = put_whole(f, &w->v[i]);

@@ -137,6 +137,8 @@ int follower_sync(struct follower *f)
 
 	mutex_lock(&f->replica->mu);
 	rc = ops(f)->sync(f->replica->replica);
+	if (rc == 0 && f->losses != f->replica->replica->losses)
+		rc = -EIO; /* another's flush took bytes of ours with it */
 	mutex_unlock(&f->replica->mu);
 	return rc;
 }
@@ -261,6 +263,9 @@ int follower_refresh(struct follower *f)
 
 	f->n = 0;
 	f->packs_below = 0;
+	mutex_lock(&f->replica->mu);
+	f->losses = f->replica->replica->losses;
+	mutex_unlock(&f->replica->mu);
 	for (size_t i = 0; rc == 0 && i < sizeof(folders) / sizeof(*folders);
 	     i++) {
 		mutex_lock(&f->replica->mu);

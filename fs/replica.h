@@ -46,14 +46,21 @@ struct replica_ops {
 	/* Replaces a small object whole, atomically (identity, checkpoint). */
 	int (*put)(struct replica *r, const char *name, const void *p,
 		   size_t n);
-	/* Everything appended or put so far is durable. */
+	/*
+	 * Everything appended, patched or put so far is durable.  After a
+	 * failure nobody knows which of the bytes written since the last good
+	 * one are on the disk, though reading shows them all: they have to be
+	 * written again, a later sync does not bring them back.
+	 */
 	int (*sync)(struct replica *r);
 	void (*close)(struct replica *r);
 };
 
 struct replica {
 	const struct replica_ops *ops;
-	char name[256];	       /* as `vouch replica list` shows it */
+	char name[256]; /* as `vouch replica list` shows it */
+	/* Flushes that failed, whoever asked for them: see sync. */
+	uint64_t losses;
 	uint8_t volume_id[16]; /* whose copy this is (identify) */
 };
 

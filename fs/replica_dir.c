@@ -6,7 +6,11 @@
  * another volume, is refused: nothing of anybody's is ever overwritten.
  *
  * Appended bytes are durable after sync: files stay open, and on the list,
- * until then.  Calls are serialised by the owner.
+ * until then.  A file whose flush failed leaves the list, and the failure is
+ * counted: Linux drops the pages, keeps showing them, and says so only once,
+ * so flushing again would succeed and prove nothing.
+ *
+ * Calls are serialised by the owner.
  */
 #include "fs/replica.h"
 
@@ -69,10 +73,12 @@ static int sync_files(struct dir_replica *d)
 		struct dirty_file *f = &d->dirty[d->n_dirty - 1];
 		int rc = vio_fdatasync(f->file);
 
-		if (rc < 0)
-			return rc;
 		vio_close(f->file);
 		d->n_dirty--;
+		if (rc < 0) {
+			d->base.losses++;
+			return rc;
+		}
 	}
 	return 0;
 }

@@ -15,7 +15,7 @@
  * and is tried again.
  *
  * Invariants: (1) on a replica, bytes below the recorded size of an object
- * were synced; bytes above it are compared before they are relied upon.
+ * were synced; bytes above it are written again before they are relied upon.
  * (2) The small objects (checkpoint) are read before the lists of the large
  * ones and written after those are synced, so a replica's checkpoint is never
  * ahead of its journal.

@@ -36,6 +36,7 @@ struct follower {
 	struct follower_object *objects; /* by name */
 	uint32_t n, cap;
 	uint64_t packs_below; /* packs below are sealed and copied */
+	uint64_t losses;      /* the replica's, when the table was made */
 	bool progress_dirty;
 	uint64_t saved_position;
 
@@ -80,6 +81,7 @@ int must_use follower_write(struct follower *f, const char *name, uint64_t off,
 			    const void *p, size_t n, bool in_place);
 int must_use follower_put(struct follower *f, const char *name, const void *p,
 			  size_t n);
+/* -EIO, too, when a flush failed since the table was made. */
 int must_use follower_sync(struct follower *f);
 /* Writes PROGRESS if anything in it changed. */
 int must_use follower_progress_save(struct follower *f);

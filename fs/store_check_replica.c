@@ -21,8 +21,8 @@ struct copy {
 	struct store_replica *r;
 	uint8_t *bytes; /* room for the largest piece */
 	size_t cap;
-	uint64_t size; /* of the replica's object */
-	bool patched;
+	uint64_t size;	  /* of the replica's object */
+	unsigned patched; /* pieces written over, not flushed yet */
 };
 
 static int check_piece(struct copy *k, uint64_t off, size_t n)
@@ -40,7 +40,7 @@ static int check_piece(struct copy *k, uint64_t off, size_t n)
 		if (k->c->o->repair)
 			ok = ops->patch(k->r->replica, name, off, k->c->p + off,
 					n) == 0;
-		k->patched = k->patched || ok;
+		k->patched += ok;
 	} else {
 		ok = true;
 		n = 0;
@@ -80,13 +80,17 @@ static int check_copy(struct copy *k)
 					 (size_t)c->good[i].stored_len);
 	if (rc == 0 && c->n > c->records_end)
 		rc = check_piece(k, c->records_end, c->n - c->records_end);
-	if (rc == 0 && k->patched) {
+	if (rc == 0 && k->patched > 0) {
 		mutex_lock(&k->r->mu);
 		rc = ops->sync(k->r->replica);
 		mutex_unlock(&k->r->mu);
-		if (rc < 0)
-			store_checker_found(c, "replica %s: %s",
-					    k->r->replica->name, err_text(rc));
+		if (rc < 0) {
+			c->report->repaired -= k->patched;
+			store_checker_found(c,
+					    "replica %s: %s: not repaired: %s",
+					    k->r->replica->name, c->file->name,
+					    err_text(rc));
+		}
 	}
 	return 0;
 }
