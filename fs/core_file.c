@@ -128,6 +128,7 @@ int core_open_file(struct core *c, const struct cred *cr, uint64_t ino,
 	h->sync = flags & (O_SYNC | O_DSYNC);
 	atomic_init(&h->append, flags & O_APPEND);
 	h->writable = (flags & O_ACCMODE) != O_RDONLY;
+	h->write_only = (flags & O_ACCMODE) == O_WRONLY;
 	if (h->writable || flags & O_TRUNC)
 		rc = core_may_change(c, false);
 	if (rc >= 0) {
@@ -237,6 +238,7 @@ static int wrote(struct core *c, struct handle *h, struct actor *a,
 
 	mutex_lock(&c->t.mu);
 	file_dirtied(c, h->file, a, strength, core_now(c));
+	h->file->flushed = h->write_only;
 	mutex_unlock(&c->t.mu);
 	if (c->o.entries_every_write)
 		rc = file_version(c, h->file, ENTRY_REASON_EVERY_WRITE);

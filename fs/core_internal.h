@@ -80,6 +80,7 @@ struct handle {
 	struct actor *actor; /* who opened it */
 	uint64_t stream;
 	bool writable;
+	bool write_only;    /* nobody may say when it was closed */
 	bool sync;	    /* O_SYNC, O_DSYNC */
 	atomic_bool append; /* O_APPEND */
 };

@@ -44,7 +44,7 @@ struct file {
 	uint32_t writers; /* handles that may write */
 	bool on_dirty;
 	bool job_queued;
-	bool flushed; /* whoever wrote last has closed since (itable.mu) */
+	bool flushed; /* who wrote last has, or may have, closed since */
 	bool times;   /* the two below are newer than the row's */
 	int64_t mtime_ns, ctime_ns;
 	struct actor *writer; /* last; a reference */

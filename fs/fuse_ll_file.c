@@ -54,17 +54,29 @@ static void open_virtual(fuse_req_t req, uint64_t ino,
 		fuse_ll_vops(l)->release(l->o.vdir->ctx, f);
 }
 
-static void fill_open(struct fuse_file_info *fi, struct handle *h, bool keep)
+/*
+ * Close is told (FLUSH) only where it matters: a handle that may be mapped for
+ * writing, whose pages the kernel then sends, and a query's text.  What a
+ * handle wrote that writes only, the core takes for closed when the file is
+ * opened again, so that RELEASE may come later than that.  An error that came
+ * late is told by the next write or fsync.  One request less of seven for a
+ * file that is made, written and closed.
+ */
+static bool needs_flush(struct fuse_ll *l, uint64_t ino, int flags)
+{
+	if ((flags & O_ACCMODE) == O_WRONLY)
+		return fuse_ll_virt_known(l, ino);
+	return writes(flags);
+}
+
+static void fill_open(struct fuse_ll *l, struct fuse_file_info *fi,
+		      struct handle *h, bool keep)
 {
 	fi->fh = (uintptr_t)h;
 	fi->keep_cache = keep;
 	fi->direct_io = (fi->flags & O_DIRECT) != 0;
 	fi->parallel_direct_writes = fi->direct_io;
-	/*
-	 * Who wrote is told what came late; and RELEASE, which makes the
-	 * version, follows close(2) sooner than the next open.
-	 */
-	fi->noflush = !writes(fi->flags);
+	fi->noflush = !needs_flush(l, core_handle_ino(h), fi->flags);
 }
 
 static void ll_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -84,7 +96,7 @@ static void ll_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_ll_reply(req, rc);
 		return;
 	}
-	fill_open(fi, h, keep);
+	fill_open(l, fi, h, keep);
 	fuse_ll_settle(l);
 	if (fuse_reply_open(req, fi) < 0)
 		core_release(l->o.core, h);
@@ -96,7 +108,7 @@ static void reply_create(fuse_req_t req, struct fuse_file_info *fi,
 	struct fuse_ll *l = fuse_ll_of(req);
 	struct fuse_entry_param e = fuse_ll_name_entry(l, st);
 
-	fill_open(fi, h, true);
+	fill_open(l, fi, h, true);
 	if (fuse_reply_create(req, &e, fi) < 0)
 		core_release(l->o.core, h);
 }

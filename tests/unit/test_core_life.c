@@ -350,6 +350,25 @@ Test(core_life, what_was_closed_is_a_version_though_it_is_opened_again_first)
 	end(&v);
 }
 
+/* The same where nobody tells of a close: what writes only, may be closed. */
+Test(core_life, what_may_be_closed_is_a_version_when_it_is_opened_again)
+{
+	struct handle *h, *again;
+	struct stat st;
+	struct vol v;
+
+	start(&v, 22);
+	h = make(v.core, "a", O_WRONLY, &st);
+	put(v.core, h, "one", 3, 0);
+	again = open_named(v.core, "a", O_WRONLY | O_TRUNC);
+	assert_version(v.core, 1, 3);
+	core_release(v.core, h);
+	put(v.core, again, "four", 4, 0);
+	core_release(v.core, again);
+	assert_version(v.core, 2, 4);
+	end(&v);
+}
+
 static void write_again(struct core *c, const char *name, const char *what)
 {
 	struct handle *h = open_named(c, name, O_RDWR);
