@@ -594,31 +594,10 @@ static void stop_threads(struct commit *c, bool abandon)
 	thread_join(&c->apply_thread);
 }
 
-static void commit_free(struct commit *c)
-{
-	struct batch rest = { .pends = c->head };
-
-	mutex_lock(&c->t->mu);
-	commit_batch_drop_pends(c, &rest);
-	drop_batches(c, c->retry);
-	drop_batches(c, c->to_apply);
-	if (!c->failed)
-		c->failed = -ERR_STICKY;
-	tell_locked(c);
-	mutex_unlock(&c->t->mu);
-	cond_destroy(&c->work);
-	cond_destroy(&c->apply);
-	cond_destroy(&c->settle);
-	cond_destroy(&c->changed);
-	free(c);
-}
-
-int commit_close(struct commit *c, struct errmsg *em)
+int commit_finish(struct commit *c, struct errmsg *em)
 {
 	int rc = 0;
 
-	if (!c)
-		return 0;
 	if (c->o.no_threads)
 		while (commit_step(c))
 			;
@@ -644,8 +623,26 @@ int commit_close(struct commit *c, struct errmsg *em)
 	if (rc < 0)
 		errmsg_set(em, rc, "the journal cannot be settled: %s",
 			   err_text(rc));
-	commit_free(c);
 	return rc;
+}
+
+static void commit_free(struct commit *c)
+{
+	struct batch rest = { .pends = c->head };
+
+	mutex_lock(&c->t->mu);
+	commit_batch_drop_pends(c, &rest);
+	drop_batches(c, c->retry);
+	drop_batches(c, c->to_apply);
+	if (!c->failed)
+		c->failed = -ERR_STICKY;
+	tell_locked(c);
+	mutex_unlock(&c->t->mu);
+	cond_destroy(&c->work);
+	cond_destroy(&c->apply);
+	cond_destroy(&c->settle);
+	cond_destroy(&c->changed);
+	free(c);
 }
 
 void commit_abandon(struct commit *c)

@@ -46,9 +46,10 @@ struct commit_options {
 int must_use commit_open(struct commit **out, const struct commit_options *o);
 /*
  * Commits what is queued, lets the index catch up, settles, checkpoints, ends
- * the threads.  First error in words.
+ * the threads.  First error in words.  Nothing may be enqueued any more;
+ * commit_abandon frees it.
  */
-int commit_close(struct commit *c, struct errmsg *em);
+int must_use commit_finish(struct commit *c, struct errmsg *em);
 /* Ends the threads, losing the queue. */
 void commit_abandon(struct commit *c);
 

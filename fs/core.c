@@ -476,12 +476,11 @@ static int stop_op(struct core *c, struct itable_tx *tx, void *arg)
 	return core_submit(c, tx, p, NULL, NULL);
 }
 
-int core_close(struct core *c, struct errmsg *em)
+int core_finish(struct core *c, struct errmsg *em)
 {
-	int rc = 0, closed;
+	int rc = 0, finished;
 
-	if (!c)
-		return 0;
+	c->finished = true;
 	/* what is queued behind the STOP would follow it in the log */
 	stop_jobs(c);
 	if (!c->o.read_only) {
@@ -493,15 +492,24 @@ int core_close(struct core *c, struct errmsg *em)
 			rc = core_op(c, stop_op, NULL);
 	}
 	set_closing(c);
-	if (c->o.read_only) {
-		core_free(c);
+	if (c->o.read_only)
 		return 0;
-	}
-	closed = commit_close(take(c->commit), em);
+	finished = commit_finish(c->commit, em);
 	if (rc >= 0)
-		rc = closed;
-	core_free(c);
+		rc = finished;
 	return rc < 0 ? rc : 0;
+}
+
+int core_close(struct core *c, struct errmsg *em)
+{
+	int rc = 0;
+
+	if (!c)
+		return 0;
+	if (!c->finished)
+		rc = core_finish(c, em);
+	core_free(c);
+	return rc;
 }
 
 void core_abandon(struct core *c)

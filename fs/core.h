@@ -73,8 +73,12 @@ int must_use core_open(struct core **out, const struct core_options *o,
 		       struct errmsg *em);
 /*
  * Makes versions of everything dirty, commits, enters STOP, settles, waits
- * for the index, checkpoints, closes.  0, or what could not be saved, in words.
+ * for the index, checkpoints.  0, or what could not be saved, in words.  The
+ * log ends here: it can be read and copied until core_close, no change is
+ * taken any more.
  */
+int must_use core_finish(struct core *c, struct errmsg *em);
+/* Closes; what core_finish does comes first, if it was not called before. */
 int core_close(struct core *c, struct errmsg *em);
 /* Closes at once, losing what is not committed (tests: a crash). */
 void core_abandon(struct core *c);

@@ -69,6 +69,7 @@ struct core {
 	struct thread idle_thread;
 	atomic_bool gc_end; /* the volume is about to be closed */
 	bool closing;	    /* guarded by t.mu: nothing is queued any more */
+	bool finished;	    /* core_finish was called; its caller's */
 	struct handle *handles; /* all; guarded by t.mu */
 };
 

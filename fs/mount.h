@@ -29,13 +29,15 @@ struct mount_options {
 /*
  * Who makes the virtual files.  `open` is called in the daemon, after the core
  * is open and before the mount: it fills *out and may register verbs.  `close`
- * is called when no request can come any more, before core_close().
+ * is called when no request can come any more, before core_finish(); `release`
+ * after it, before core_close(): the log is whole and can still be copied.
  */
 struct mount_wiring {
 	int (*open)(void *ctx, struct core *core, struct control *control,
 		    const struct mount_opt *opt, struct vdir *out,
 		    struct errmsg *em);
 	void (*close)(void *ctx, struct vdir *v);
+	void (*release)(void *ctx);
 	void *ctx;
 };
 

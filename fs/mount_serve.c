@@ -427,8 +427,10 @@ int mount_serve(struct mount *m, struct errmsg *em)
 	close_session(m);
 	if (m->wired)
 		m->wiring->close(m->wiring->ctx, &m->vdir);
-	int closed = m->core ? core_close(m->core, &close_em) : 0;
-	m->core = NULL;
+	int closed = m->core ? core_finish(m->core, &close_em) : 0;
+	if (m->wired)
+		m->wiring->release(m->wiring->ctx);
+	(void)core_close(take(m->core), NULL);
 	vio_close(m->lock);
 	vio_free(m->lock_vio);
 	if (closed < 0) {

@@ -40,8 +40,9 @@ int replicate_open(struct replicate **out, const struct replicate_options *o)
 
 /* --- rounds --- */
 
-static void publish_locked(struct follower *f, uint64_t position, int rc,
-			   uint64_t behind, const struct errmsg *em)
+static void publish_locked(struct follower *f, uint64_t position,
+			   uint64_t kicks, int rc, uint64_t behind,
+			   const struct errmsg *em)
 {
 	f->error = rc < 0 ? rc : 0;
 	f->behind_bytes = behind;
@@ -56,6 +57,7 @@ static void publish_locked(struct follower *f, uint64_t position, int rc,
 		return;
 	}
 	f->failures = 0;
+	f->kicks = kicks;
 	f->words[0] = '\0';
 	f->round_ns = vio_wall_ns(f->owner->o.vio);
 	if (f->position < position)
@@ -67,6 +69,7 @@ static int round_locked(struct follower *f) no_thread_safety_analysis
 {
 	struct replicate *r = f->owner;
 	uint64_t position = r->mark;
+	uint64_t kicks = r->kicks;
 	uint64_t behind = 0;
 	struct errmsg em = ERRMSG_INIT;
 	int rc = 0;
@@ -76,7 +79,7 @@ static int round_locked(struct follower *f) no_thread_safety_analysis
 	rc = follower_round(f, position, &behind, &em);
 	mutex_lock(&r->mu);
 	f->busy = false;
-	publish_locked(f, position, rc, behind, &em);
+	publish_locked(f, position, kicks, rc, behind, &em);
 	cond_broadcast(&r->changed);
 	return rc;
 }
@@ -290,6 +293,48 @@ int replicate_wait(struct replicate *r, uint64_t position, int64_t timeout_ns)
 	}
 	mutex_unlock(&r->mu);
 	return have == all ? 0 : -ERR_AGAIN;
+}
+
+/* Followers that lag, and whether one of them may still get there. */
+static unsigned lagging_locked(const struct replicate *r, uint64_t position,
+			       uint64_t kicks, bool *out_hope)
+{
+	unsigned n = 0;
+
+	*out_hope = false;
+	for (const struct follower *f = r->followers; f; f = f->next) {
+		if (f->error == 0 && f->round_ns != 0 && f->kicks >= kicks &&
+		    f->position >= position)
+			continue;
+		n++;
+		*out_hope = *out_hope || f->error == 0;
+	}
+	return n;
+}
+
+int replicate_catch_up(struct replicate *r, uint64_t position,
+		       int64_t timeout_ns)
+{
+	int64_t until = vio_mono_ns(r->o.vio) + timeout_ns;
+	uint64_t kicks = 0;
+	unsigned lagging = 0;
+	bool hope = false;
+
+	mutex_lock(&r->mu);
+	if (r->mark < position)
+		r->mark = position;
+	kicks = ++r->kicks;
+	cond_broadcast(&r->changed);
+	for (;;) {
+		int64_t left = until - vio_mono_ns(r->o.vio);
+
+		lagging = lagging_locked(r, position, kicks, &hope);
+		if (!hope || left <= 0)
+			break;
+		cond_timedwait_ns(&r->changed, &r->mu, left);
+	}
+	mutex_unlock(&r->mu);
+	return lagging ? -ERR_AGAIN : 0;
 }
 
 int replicate_each(struct replicate *r, replicate_status_fn *fn, void *ctx)

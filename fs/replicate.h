@@ -78,6 +78,13 @@ void replicate_mark(struct replicate *r, uint64_t position);
  */
 int must_use replicate_wait(struct replicate *r, uint64_t position,
 			    int64_t timeout_ns);
+/*
+ * Lets every replica make one more round from now on and waits until those
+ * that do not fail have the position, and all small objects as they are now.
+ * 0, or -ERR_AGAIN when the time was over or a replica fails.
+ */
+int must_use replicate_catch_up(struct replicate *r, uint64_t position,
+				int64_t timeout_ns);
 /* How many replicas have it, of how many (the store itself not counted). */
 void replicate_have(struct replicate *r, uint64_t position, uint32_t *out_have,
 		    uint32_t *out_all);

@@ -43,6 +43,7 @@ struct follower {
 	/* guarded by owner.mu */
 	bool stop, busy;
 	uint64_t position;
+	uint64_t kicks; /* the owner's, when the last good round began */
 	uint64_t behind_bytes, bytes;
 	uint64_t count;
 	int64_t round_ns;

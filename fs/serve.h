@@ -40,7 +40,10 @@ struct serve;
  */
 int must_use serve_open(struct serve **out, struct core *core,
 			struct control *control, struct errmsg *em);
-/* Replicas get what is durable by now, if they take it soon.  NULL ok. */
+/*
+ * Replicas get what is durable by now, if they take it soon: after
+ * core_finish() that is the whole log.  NULL is a no-op.
+ */
 void serve_close(struct serve *s);
 
 /* Answers one request as the control socket would (see control.h). */

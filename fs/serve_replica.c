@@ -194,26 +194,18 @@ static int catch_up(struct serve *s, int64_t timeout_ns)
 	return replicate_wait(s->follow, size, timeout_ns);
 }
 
-static int on_health(void *ctx, const struct replicate_status *v)
-{
-	bool *ok = ctx;
-
-	*ok = *ok && v->error == 0;
-	return 0;
-}
-
+/* Called when the log is at its end: the last seal and checkpoint, too. */
 void serve_replica_close(struct serve *s)
 {
-	bool healthy = true;
-
 	if (s->thread.running) {
 		mutex_lock(&s->mu);
 		s->stop = true;
 		cond_broadcast(&s->changed);
 		mutex_unlock(&s->mu);
 		thread_join(&s->thread);
-		if (replicate_each(s->follow, on_health, &healthy) == 0 &&
-		    healthy && catch_up(s, CLOSE_NS) < 0)
+		if (replicate_catch_up(s->follow,
+				       ledger_settled(core_ledger(s->core)),
+				       CLOSE_NS) < 0)
 			log_event(LOG_WARN, "replicas",
 				  "some are behind; they catch up at the next "
 				  "mount");

@@ -88,8 +88,9 @@ static int open_and_ask(struct json_doc **out, const char *store,
 	if (rc == 0)
 		rc = answer(out, c, s, members, em);
 	set_open(NULL, NULL);
+	closed = core_finish(c, &closing);
 	serve_close(s);
-	closed = core_close(c, &closing);
+	(void)core_close(c, NULL);
 	if (rc == 0 && closed < 0)
 		rc = errmsg_set(em, closed, "%s",
 				errmsg_text(&closing, closed));

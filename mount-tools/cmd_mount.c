@@ -43,6 +43,13 @@ static void wire_close(void *ctx, struct vdir *v)
 
 	(void)v;
 	provider_close(take(w->provider));
+}
+
+/* The replicas get the end of the log, too. */
+static void wire_release(void *ctx)
+{
+	struct wired *w = ctx;
+
 	serve_close(take(w->serve));
 }
 
@@ -52,6 +59,7 @@ static int do_mount(const struct mount_options *o)
 	const struct mount_wiring wiring = {
 		.open = wire_open,
 		.close = wire_close,
+		.release = wire_release,
 		.ctx = &wired,
 	};
 	struct errmsg em = ERRMSG_INIT;
