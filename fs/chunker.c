@@ -22,50 +22,18 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "fs/chunker_gear.h"
+#include "fs/chunker_scan.h"
 
 enum { CHUNKER_WINDOW = 64 };
 
-/* Normalised: 18 bits before the average is reached, 14 after. */
-#define CHUNKER_MASK_EARLY (~0ULL << (64 - 18))
-#define CHUNKER_MASK_LATE (~0ULL << (64 - 14))
+/* Normalised: so many zero bits before the average is reached, and after. */
+enum { CHUNKER_BITS_EARLY = 18, CHUNKER_BITS_LATE = 14 };
 
 _Static_assert((int)CHUNKER_MAX <= (int)LIMIT_CHUNK, "a chunk fits the store");
 _Static_assert((int)CHUNKER_MIN > (int)CHUNKER_WINDOW,
 	       "the window can be warmed up");
 _Static_assert(CHUNKER_MIN < CHUNKER_AVG && CHUNKER_AVG < CHUNKER_MAX,
 	       "sizes ascend");
-
-/* First length in (from, to] whose hash matches, 0 if none. */
-static size_t scan(const uint8_t *p, size_t from, size_t to, uint64_t mask,
-		   uint64_t *hash)
-{
-	uint64_t h = *hash;
-	size_t i = from;
-
-	for (; i + 4 <= to; i += 4) {
-		uint64_t a = (h << 1) + chunker_gear[p[i]];
-		uint64_t b = (a << 1) + chunker_gear[p[i + 1]];
-		uint64_t c = (b << 1) + chunker_gear[p[i + 2]];
-
-		h = (c << 1) + chunker_gear[p[i + 3]];
-		if (!(a & mask))
-			return i + 1;
-		if (!(b & mask))
-			return i + 2;
-		if (!(c & mask))
-			return i + 3;
-		if (!(h & mask))
-			return i + 4;
-	}
-	for (; i < to; i++) {
-		h = (h << 1) + chunker_gear[p[i]];
-		if (!(h & mask))
-			return i + 1;
-	}
-	*hash = h;
-	return 0;
-}
 
 static size_t least(size_t a, size_t b)
 {
@@ -80,12 +48,12 @@ size_t chunker_cut_run(const uint8_t *p, size_t n, bool last)
 
 	if (n < CHUNKER_MIN)
 		return last ? n : 0;
-	for (size_t i = CHUNKER_MIN - CHUNKER_WINDOW; i < CHUNKER_MIN - 1; i++)
-		h = (h << 1) + chunker_gear[p[i]];
-	cut = scan(p, CHUNKER_MIN - 1, least(end, CHUNKER_AVG),
-		   CHUNKER_MASK_EARLY, &h);
+	h = chunker_scan_warm(p + CHUNKER_MIN - CHUNKER_WINDOW,
+			      CHUNKER_WINDOW - 1);
+	cut = chunker_scan(p, CHUNKER_MIN - 1, least(end, CHUNKER_AVG),
+			   CHUNKER_BITS_EARLY, &h);
 	if (!cut && end > CHUNKER_AVG)
-		cut = scan(p, CHUNKER_AVG, end, CHUNKER_MASK_LATE, &h);
+		cut = chunker_scan(p, CHUNKER_AVG, end, CHUNKER_BITS_LATE, &h);
 	if (cut)
 		return cut;
 	if (end == CHUNKER_MAX || last)

@@ -56,6 +56,24 @@ static void cut_windows(struct cuts *out, const uint8_t *p, size_t n,
 	}
 }
 
+/* The first cut of a data run by the definition: one byte after another. */
+static size_t run_naive(const uint8_t *p, size_t n)
+{
+	if (n <= CHUNKER_MIN)
+		return n;
+	for (size_t len = CHUNKER_MIN; len <= n; len++) {
+		uint64_t h = 0;
+
+		/* what is older has left the hash */
+		for (size_t i = len - 64; i < len; i++)
+			h = (h << 1) + chunker_gear[p[i]];
+		if (len == CHUNKER_MAX ||
+		    h >> (len <= CHUNKER_AVG ? 64 - 18 : 64 - 14) == 0)
+			return len;
+	}
+	return n;
+}
+
 /* The definition, done the slow and obvious way. */
 static void cut_naive(struct cuts *out, const uint8_t *p, size_t n)
 {
@@ -82,7 +100,7 @@ static void cut_naive(struct cuts *out, const uint8_t *p, size_t n)
 			end++;
 		while (at < end) {
 			cut.off = at;
-			cut.len = chunker_cut_run(p + at, end - at, true);
+			cut.len = run_naive(p + at, end - at);
 			cut.hole = false;
 			cuts_add(out, &cut);
 			at += cut.len;
@@ -151,6 +169,52 @@ Test(chunker, any_slicing_of_the_input_gives_the_same_cuts)
 			cut_windows(b, p, n, &r);
 			same(a, b);
 		}
+	}
+}
+
+/* Cuts are part of the format: other cuts share nothing with old chunks. */
+Test(chunker, cuts_are_those_of_format_1)
+{
+	static const size_t first[] = { 91393,	120500, 93371, 83275,
+					117047, 101115, 74264, 66754 };
+	struct prng r = { 0 };
+	size_t n = 16 << 20, at = 0, count = 0;
+	autofree uint8_t *p = malloc(n);
+	uint64_t sum = 0;
+
+	prng_init(&r, 1);
+	prng_bytes(&r, p, n);
+	for (; at < n; count++) {
+		size_t len = chunker_cut_run(p + at, n - at, true);
+
+		if (count < sizeof(first) / sizeof(*first))
+			cr_assert_eq(len, first[count]);
+		sum = sum * 31 + len;
+		at += len;
+	}
+	cr_assert_eq(count, 227);
+	cr_assert_eq(sum, 0x5f04af283b54a9aaULL);
+}
+
+/* Few values, so that the hash is small often and in all places of a step. */
+Test(chunker, cuts_are_those_of_the_plain_loop)
+{
+	enum { N = CHUNKER_MAX + 100 };
+	struct prng r = { 0 };
+	autofree uint8_t *p = malloc(N);
+
+	prng_init(&r, prng_seed("chunker_plain", 11));
+	for (int round = 0; round < 300; round++) {
+		size_t n =
+			CHUNKER_MIN - 2 +
+			prng_below(&r, round % 8 ? 100 << 10 : N - CHUNKER_MIN);
+		unsigned values = 2 + (unsigned)prng_below(&r, 255);
+
+		prng_bytes(&r, p, N);
+		for (size_t i = 0; i < N && round % 3; i++)
+			p[i] = (uint8_t)(p[i] % values);
+		cr_assert_eq(chunker_cut_run(p, n, true), run_naive(p, n),
+			     "round %d, %zu bytes", round, n);
 	}
 }
 
