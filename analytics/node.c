@@ -234,14 +234,3 @@ void node_publish(struct node_table *t, struct node *n, uint64_t size,
 	n->position = position;
 	mutex_unlock(&t->mu);
 }
-
-void node_each(struct node_table *t, uint16_t kind, uint64_t a,
-	       void (*fn)(void *ctx, struct node *n), void *ctx)
-{
-	mutex_lock(&t->mu);
-	for (uint32_t i = 0; i < t->n_buckets; i++)
-		for (struct node *n = t->buckets[i]; n; n = n->next)
-			if (n->key.kind == kind && n->key.a == a)
-				fn(ctx, n);
-	mutex_unlock(&t->mu);
-}

@@ -61,8 +61,5 @@ void node_unlock(struct node_table *t) release_capability(&t->mu);
 /* Says what stat(2) shows from now on. */
 void node_publish(struct node_table *t, struct node *n, uint64_t size,
 		  int64_t mtime_ns, uint64_t position);
-/* Calls fn with the lock held for every node of a kind with key.a == a. */
-void node_each(struct node_table *t, uint16_t kind, uint64_t a,
-	       void (*fn)(void *ctx, struct node *n), void *ctx);
 
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 static void check(int rc, const char *what)
 {
@@ -156,6 +157,13 @@ int thread_start(struct thread *out, const char *name, void (*fn)(void *arg),
 	snprintf(shortname, sizeof(shortname), "%s", name);
 	(void)pthread_setname_np(out->id, shortname);
 	return 0;
+}
+
+unsigned thread_cores(unsigned max)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > (long)max ? max : (unsigned)n;
 }
 
 void thread_nice(int by)

@@ -73,6 +73,8 @@ struct thread {
  */
 int must_use thread_start(struct thread *out, const char *name,
 			  void (*fn)(void *arg), void *arg);
+/* How many threads can run at once: cores that are online, 1 to max. */
+unsigned thread_cores(unsigned max);
 /* Lowers the priority of this thread, where the system lets it. */
 void thread_nice(int by);
 /* Waits for the end of the thread; a no-op when it is not running. */

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "fs/tree.h"
+#include "ledger/ledger.h"
 
 enum {
 	CHUNK_PACK_MIN = 8 << 10, /* raw below this */
@@ -35,6 +36,30 @@ struct chunk_maker {
 struct chunk_unpacker {
 	ZSTD_DCtx *zstd;
 };
+
+struct chunk chunk_of_frame(const struct ledger_chunk *k)
+{
+	return (struct chunk){
+		.id = k->id,
+		.type = k->type,
+		.codec = k->codec,
+		.raw_len = k->raw_len,
+		.stored_len = k->stored_len,
+		.stored = k->stored,
+	};
+}
+
+struct ledger_chunk chunk_to_frame(const struct chunk *c)
+{
+	return (struct ledger_chunk){
+		.id = c->id,
+		.type = c->type,
+		.codec = c->codec,
+		.raw_len = c->raw_len,
+		.stored_len = c->stored_len,
+		.stored = c->stored,
+	};
+}
 
 struct chunk_maker *chunk_maker_new(void)
 {

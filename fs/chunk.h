@@ -34,6 +34,11 @@ struct chunk {
 	struct chunk_maker *maker;
 };
 
+/* The same chunk as a frame of the ledger carries it; both borrow. */
+struct ledger_chunk;
+struct chunk chunk_of_frame(const struct ledger_chunk *k);
+struct ledger_chunk chunk_to_frame(const struct chunk *c);
+
 /* Per-thread scratch for chunk_make; opaque. */
 struct chunk_maker *chunk_maker_new(void); /* NULL: no memory */
 void chunk_maker_free(struct chunk_maker *m);

@@ -269,16 +269,6 @@ static struct cached *use_locked(struct chunk_cache *c, struct cached *e)
 	return e;
 }
 
-struct cached *chunk_cache_get(struct chunk_cache *c, const struct digest *id)
-{
-	struct cached *e = NULL;
-
-	mutex_lock(&c->mu);
-	e = use_locked(c, find_locked(c, id));
-	mutex_unlock(&c->mu);
-	return e;
-}
-
 static bool claimed_locked(const struct chunk_cache *c, const struct digest *id)
 {
 	const struct chunk_claim *k = c->claims;

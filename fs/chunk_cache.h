@@ -95,11 +95,9 @@ bool chunk_cache_good(const struct cached *e, uint64_t off, uint64_t n);
 bool chunk_cache_good_copy(const struct cached *e, const uint8_t *copy,
 			   uint64_t off, size_t n);
 
-/* Pins and returns the entry, NULL when there is none. */
-struct cached *chunk_cache_get(struct chunk_cache *c, const struct digest *id);
 /*
- * The same, but waits while another thread loads it.  NULL: it is the caller
- * who loads it now, and says chunk_cache_loaded() in the end.
+ * Pins and returns the entry; waits while another thread loads it.  NULL: it
+ * is the caller who loads it now, and says chunk_cache_loaded() in the end.
  */
 struct cached *chunk_cache_claim(struct chunk_cache *c, struct chunk_claim *k,
 				 const struct digest *id);

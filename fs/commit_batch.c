@@ -91,16 +91,8 @@ static void add_chunks(struct commit *c, struct batch *b, const struct pend *p)
 	for (size_t i = 0; i < p->n_staged; i++) {
 		const struct chunk *k = store_frame(c->o.store, &p->staged[i]);
 
-		if (!k)
-			continue;
-		b->chunks[b->n_chunks++] = (struct ledger_chunk){
-			.id = k->id,
-			.type = k->type,
-			.codec = k->codec,
-			.raw_len = k->raw_len,
-			.stored_len = k->stored_len,
-			.stored = k->stored,
-		};
+		if (k)
+			b->chunks[b->n_chunks++] = chunk_to_frame(k);
 	}
 }
 

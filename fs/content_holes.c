@@ -71,29 +71,47 @@ int content_reader_count(struct reader *r, uint64_t *out, uint64_t lo,
 	return 0;
 }
 
+/* The base as it was at one moment, kept from garbage collection. */
+struct base {
+	struct lease *lease;
+	unsigned section;
+	struct reader *r;
+	struct digest root;
+	uint64_t size;
+};
+
+static int base_open(struct base *out, struct content *c)
+{
+	out->lease = store_lease(c->pool->store);
+	out->section = lease_enter(out->lease); /* root to reader */
+	out->r = NULL;
+	mutex_lock(&c->mu);
+	out->root = c->root;
+	out->size = c->root_size;
+	mutex_unlock(&c->mu);
+	return content_reader_open(&out->r, c->pool, &out->root, out->size);
+}
+
+/* Also after an error of base_open(). */
+static void base_close(struct base *b)
+{
+	content_reader_close(b->r);
+	lease_leave(b->lease, b->section);
+}
+
 /* Of the base, when its version did not say. */
 static int base_count(struct content *c, uint64_t *out)
 {
-	struct lease *lease = store_lease(c->pool->store);
-	unsigned section = lease_enter(lease); /* root to reader */
-	struct reader *r = NULL;
-	struct digest root = { 0 };
-	uint64_t size = 0;
-	int rc = 0;
+	struct base b;
+	int rc = base_open(&b, c);
 
-	mutex_lock(&c->mu);
-	root = c->root;
-	size = c->root_size;
-	mutex_unlock(&c->mu);
-	rc = content_reader_open(&r, c->pool, &root, size);
 	if (rc == 0)
-		rc = content_reader_count(r, out, 0, size);
-	content_reader_close(r);
-	lease_leave(lease, section);
+		rc = content_reader_count(b.r, out, 0, b.size);
+	base_close(&b);
 	if (rc < 0)
 		return rc;
 	mutex_lock(&c->mu);
-	if (c->root_size == size && digest_eq(&c->root, &root))
+	if (c->root_size == b.size && digest_eq(&c->root, &b.root))
 		c->base_data = *out;
 	mutex_unlock(&c->mu);
 	return 0;
@@ -159,22 +177,12 @@ uint64_t content_allocated(struct content *c)
 /* Where the reference of the base that covers off ends, and what it is. */
 static int base_at(struct content *c, struct tree_at *out, uint64_t off)
 {
-	struct lease *lease = store_lease(c->pool->store);
-	unsigned section = lease_enter(lease); /* root to reader */
-	struct reader *r = NULL;
-	struct digest root = { 0 };
-	uint64_t size = 0;
-	int rc = 0;
+	struct base b;
+	int rc = base_open(&b, c);
 
-	mutex_lock(&c->mu);
-	root = c->root;
-	size = c->root_size;
-	mutex_unlock(&c->mu);
-	rc = content_reader_open(&r, c->pool, &root, size);
 	if (rc == 0)
-		rc = content_reader_at(r, out, off);
-	content_reader_close(r);
-	lease_leave(lease, section);
+		rc = content_reader_at(b.r, out, off);
+	base_close(&b);
 	return rc;
 }
 

@@ -81,14 +81,7 @@ static int open_store(struct core *c, struct errmsg *em)
 static int on_chunk(void *ctx, const struct ledger_chunk *k)
 {
 	struct core *c = ctx;
-	struct chunk chunk = {
-		.id = k->id,
-		.type = k->type,
-		.codec = k->codec,
-		.raw_len = k->raw_len,
-		.stored_len = k->stored_len,
-		.stored = k->stored,
-	};
+	struct chunk chunk = chunk_of_frame(k);
 	int rc = open_store(c, NULL);
 
 	return rc < 0 ? rc : store_recover(c->store, &chunk);

@@ -386,12 +386,7 @@ int packfile_remove(struct packfile *f)
 
 	mutex_lock(&f->mu);
 	f->state = PACK_GONE;
-	free(take(f->entries));
-	free(take(f->scratch));
-	free(take(f->gaps));
-	f->count = 0;
-	f->cap = 0;
-	f->n_gaps = 0;
+	packfile_lists_free_locked(f);
 	mutex_unlock(&f->mu);
 	packfile_forget(f); /* its room on the disk is free now */
 	return rc == -ENOENT ? 0 : rc;

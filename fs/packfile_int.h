@@ -12,6 +12,8 @@ int must_use packfile_pin(struct packfile *f, struct vio_file **out);
 void packfile_unpin(struct packfile *f);
 /* Closes the file if nobody uses it. */
 void packfile_forget(struct packfile *f);
+/* What is known of its records: forgotten. */
+void packfile_lists_free_locked(struct packfile *f) requires_capability(&f->mu);
 int must_use packfile_entry_add(struct packfile *f, const struct pack_entry *e)
 	requires_capability(&f->mu);
 

@@ -278,7 +278,7 @@ int packfile_open(struct packfile **out, const struct packfile_options *o,
 	return 0;
 }
 
-static void clear_locked(struct packfile *f)
+void packfile_lists_free_locked(struct packfile *f)
 {
 	free(take(f->entries));
 	free(take(f->scratch));
@@ -286,6 +286,11 @@ static void clear_locked(struct packfile *f)
 	f->count = 0;
 	f->cap = 0;
 	f->n_gaps = 0;
+}
+
+static void clear_locked(struct packfile *f) requires_capability(&f->mu)
+{
+	packfile_lists_free_locked(f);
 	f->raw_bytes = 0;
 	f->stored_bytes = 0;
 	f->cut_bytes = 0;

@@ -165,7 +165,7 @@ static int decode_ranges(struct removed *out, const char *p, const char *end)
 	return 0;
 }
 
-int removed_decode(struct removed *out, const char *p, size_t n)
+static int decode(struct removed *out, const char *p, size_t n)
 {
 	char check[CHECK_LEN + 1] = "";
 	size_t head = strlen(HEAD);
@@ -191,7 +191,7 @@ int removed_load(struct removed *out, struct vio *v)
 
 	*out = (struct removed){ .n = 0 };
 	if (rc == 0)
-		rc = removed_decode(out, b.n ? (const char *)b.p : "", b.n);
+		rc = decode(out, b.n ? (const char *)b.p : "", b.n);
 	buf_release(&b);
 	return rc == -ENOENT ? 0 : rc;
 }

@@ -38,7 +38,6 @@ struct removed {
 
 /* No file: empty.  -ERR_CORRUPT: damaged, and empty then. */
 int must_use removed_load(struct removed *out, struct vio *v);
-int must_use removed_decode(struct removed *out, const char *p, size_t n);
 void removed_encode(struct buf *out, const struct removed *r);
 int must_use removed_copy(struct removed *out, const struct removed *r);
 void removed_release(struct removed *r);

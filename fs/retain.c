@@ -122,18 +122,6 @@ int retain_policy_locked(struct core *c, const struct cred *cr,
 	return rc < 0 ? errmsg_set(em, rc, "%s", err_text(rc)) : 0;
 }
 
-int retain_policy(struct core *c, const struct cred *cr,
-		  const struct entry_rule *v, uint16_t n, uint64_t *out_no,
-		  struct errmsg *em)
-{
-	int rc;
-
-	mutex_lock(&c->retain_mu);
-	rc = retain_policy_locked(c, cr, v, n, out_no, em);
-	mutex_unlock(&c->retain_mu);
-	return rc;
-}
-
 static struct pend *make_hold(void *ctx)
 {
 	const struct entry_hold *in = ctx;

@@ -36,15 +36,6 @@ struct errmsg;
 struct idx_reader;
 
 /*
- * Enters a POLICY: n rules from now on, all others end.  -ERR_LIMIT: more than
- * LIMIT_RULES, or they do not fit an entry; -ERR_FORMAT: a rule breaks the
- * rules of entry.h.
- */
-int must_use retain_policy(struct core *c, const struct cred *cr,
-			   const struct entry_rule *v, uint16_t n,
-			   uint64_t *out_no, struct errmsg *em);
-
-/*
  * The policy in force with one rule set: that of the same pattern is changed
  * where it stands, else it comes last; position (from 1, 0: not said) puts it
  * there.  -EINVAL: a pattern that no path matches, a position beyond the end.

@@ -52,7 +52,11 @@ typedef struct pend *retain_make_fn(void *ctx);
 int must_use retain_enter(struct core *c, const struct cred *cr,
 			  retain_make_fn *make, void *ctx, uint64_t *out_no);
 
-/* retain_policy(), the caller holds core.retain_mu. */
+/*
+ * Enters a POLICY: n rules from now on, all others end.  -ERR_LIMIT: more than
+ * LIMIT_RULES, or they do not fit an entry; -ERR_FORMAT: a rule breaks the
+ * rules of entry.h.  The caller holds core.retain_mu.
+ */
 int must_use retain_policy_locked(struct core *c, const struct cred *cr,
 				  const struct entry_rule *v, uint16_t n,
 				  uint64_t *out_no, struct errmsg *em);

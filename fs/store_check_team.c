@@ -19,7 +19,6 @@
  * touches what they read.
  */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "fs/store_check_int.h"
@@ -118,12 +117,8 @@ static void payload_work(struct work *w)
 
 static bool has_workers(struct store_checker_team *t)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned n = cores < 1	      ? 1 :
-		     cores > TEAM_MAX ? TEAM_MAX :
-					(unsigned)cores;
-
-	return t->workers || workers_open(&t->workers, n) == 0;
+	return t->workers ||
+	       workers_open(&t->workers, thread_cores(TEAM_MAX)) == 0;
 }
 
 /* Lists the records by their headers; 0 when something is not right. */

@@ -150,14 +150,5 @@ int must_use store_restore_pack(struct store *s, struct store_replica *r,
  * has of it now.  -ERR_CORRUPT: it has not; or the error of a replica.
  */
 int must_use store_restore_end(struct store *s, struct packfile *f);
-/*
- * A good record of the chunk at this place of this replica, in slot->record,
- * its raw bytes in slot->raw.
- */
-int must_use store_replica_read(struct store_replica *r,
-				struct store_slot *slot,
-				struct pack_record *out,
-				const struct digest *id,
-				const struct location *at);
 
 #endif

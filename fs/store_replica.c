@@ -147,7 +147,11 @@ ssize_t store_replica_bytes(struct store_replica *r, const char *name,
 	return got;
 }
 
-int store_replica_read(struct store_replica *r, struct store_slot *slot,
+/*
+ * A good record of the chunk at this place of this replica, in slot->record,
+ * its raw bytes in slot->raw.
+ */
+static int read_record(struct store_replica *r, struct store_slot *slot,
 		       struct pack_record *out, const struct digest *id,
 		       const struct location *at)
 {
@@ -202,7 +206,7 @@ int store_repair(struct store *s, struct store_slot *slot,
 	struct store_replica *r = store_replica_next(s, NULL);
 
 	for (; r; r = store_replica_next(s, r)) {
-		if (store_replica_read(r, slot, out, id, at) < 0)
+		if (read_record(r, slot, out, id, at) < 0)
 			continue;
 		if (put_back(s, r, slot, out, at) == 0)
 			store_told_repair(s, id, r->replica->name, true);

@@ -133,13 +133,3 @@ void workers_cancel(struct workers *w, struct work *k)
 		cond_wait(&w->idle, &w->mu);
 	mutex_unlock(&w->mu);
 }
-
-size_t workers_queued(struct workers *w)
-{
-	size_t n = 0;
-
-	mutex_lock(&w->mu);
-	n = w->queued;
-	mutex_unlock(&w->mu);
-	return n;
-}

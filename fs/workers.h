@@ -37,7 +37,5 @@ void workers_close(struct workers *w);
 void workers_push(struct workers *w, struct work *k);
 /* Takes the work out of the queue for ever and waits until it does not run. */
 void workers_cancel(struct workers *w, struct work *k);
-/* Work in the queue. */
-size_t workers_queued(struct workers *w);
 
 #endif

@@ -274,14 +274,10 @@ int must_use idx_repairs(struct idx_reader *r, uint64_t from, uint32_t max,
 
 struct idx_policy {
 	uint64_t no;
-	uint32_t count;	   /* rules */
-	uint64_t until_no; /* the POLICY that replaced it; 0: in force */
+	uint32_t count; /* rules */
 };
-typedef int idx_policy_fn(void *ctx, const struct idx_policy *v);
 /* The policy in force; 0: none was ever set, everything is kept. */
 int must_use idx_policy(struct idx_reader *r, struct idx_policy *out);
-/* All there were, oldest first. */
-int must_use idx_policies(struct idx_reader *r, idx_policy_fn *fn, void *ctx);
 
 struct idx_rule {
 	uint32_t position; /* from 0 */

@@ -34,46 +34,22 @@ static int text_read(sqlite3_stmt *s, int i, bool may_be_null, char **out)
 
 /* --- policies --- */
 
-static int policy_read(sqlite3_stmt *s, struct idx_policy *out)
-{
-	bool bad = false;
-
-	out->no = db_u64(s, 0, &bad);
-	out->count = db_u32(s, 1, &bad);
-	out->until_no = db_u64_or_zero(s, 2, &bad);
-	return bad || out->count > LIMIT_RULES ? -ERR_CORRUPT : 1;
-}
-
 int idx_policy(struct idx_reader *r, struct idx_policy *out)
 {
 	sqlite3_stmt *s = NULL;
+	bool bad = false;
 	int rc = idx_reader_take(r, READER_S_POLICY, &s);
 
 	if (rc)
 		return rc;
 	rc = db_step(s);
-	if (rc > 0)
-		rc = policy_read(s, out);
-	idx_reader_give(r, READER_S_POLICY, s);
-	return rc;
-}
-
-int idx_policies(struct idx_reader *r, idx_policy_fn *fn, void *ctx)
-{
-	sqlite3_stmt *s = NULL;
-	struct idx_policy v;
-	int rc = idx_reader_take(r, READER_S_POLICIES, &s);
-
-	if (rc)
-		return rc;
-	while ((rc = db_step(s)) > 0) {
-		rc = policy_read(s, &v);
-		if (rc > 0)
-			rc = fn(ctx, &v);
-		if (rc)
-			break;
+	if (rc > 0) {
+		out->no = db_u64(s, 0, &bad);
+		out->count = db_u32(s, 1, &bad);
+		if (bad || out->count > LIMIT_RULES)
+			rc = -ERR_CORRUPT;
 	}
-	idx_reader_give(r, READER_S_POLICIES, s);
+	idx_reader_give(r, READER_S_POLICY, s);
 	return rc;
 }
 

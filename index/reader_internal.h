@@ -122,9 +122,8 @@
 
 /* index/idx_retain.c */
 #define READER_STATEMENTS_RETAIN(X)                                          \
-	X(POLICY, "SELECT no,count,until FROM policy WHERE until IS NULL"    \
+	X(POLICY, "SELECT no,count FROM policy WHERE until IS NULL"          \
 		  " ORDER BY no DESC LIMIT 1")                               \
-	X(POLICIES, "SELECT no,count,until FROM policy ORDER BY no")         \
 	X(RULES, "SELECT seq,seconds,versions,pattern FROM policy_rule"      \
 		 " WHERE no=? ORDER BY seq")                                 \
 	X(HOLDS, "SELECT no,ino,pattern,reason,until,until_reason FROM hold" \

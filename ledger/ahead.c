@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -72,13 +71,6 @@ static void run(void *arg)
 	mutex_unlock(&a->mu);
 }
 
-static unsigned cores(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (unsigned)n;
-}
-
 int ahead_new(struct ahead **out, unsigned threads, ahead_take_fn *give,
 	      void *ctx)
 {
@@ -98,7 +90,7 @@ int ahead_new(struct ahead **out, unsigned threads, ahead_take_fn *give,
 	cond_init(&a->work);
 	cond_init(&a->ready);
 	if (threads == 0)
-		threads = cores();
+		threads = thread_cores(THREADS_MAX);
 	/* With fewer, or none, the adder does what nobody has taken. */
 	while (a->n_threads < threads && a->n_threads < THREADS_MAX &&
 	       thread_start(&a->thread[a->n_threads], "ahead", run, a) == 0)

@@ -145,8 +145,6 @@ int must_use ledger_load(struct ledger *l, struct buf *out, struct frame *f,
 /* A tile_store_seal_fn; ctx is the ledger. */
 int ledger_load_seal(void *ctx, struct buf *scratch, const uint8_t **out,
 		     uint32_t *out_n, uint64_t index);
-/* Leaf hashes of f's entries; the batch root is compared with the seal. */
-int must_use ledger_leaves(struct digest *out, const struct frame *f);
 
 /* --- ledger_recover.c --- */
 

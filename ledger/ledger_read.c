@@ -89,7 +89,8 @@ int ledger_load_seal(void *ctx, struct buf *scratch, const uint8_t **out,
 	return rc;
 }
 
-int ledger_leaves(struct digest *out, const struct frame *f)
+/* Leaf hashes of f's entries; the batch root is compared with the seal. */
+static int leaves_of(struct digest *out, const struct frame *f)
 {
 	const uint8_t *p = f->entries, *e = NULL;
 	size_t left = f->entries_n;
@@ -125,7 +126,7 @@ int ledger_read(struct ledger *l, struct ledger_record *out, uint64_t seal)
 	if (rc < 0)
 		goto fail;
 	leaves = calloc(f.count, sizeof(*leaves));
-	rc = leaves == NULL ? -ENOMEM : ledger_leaves(leaves, &f);
+	rc = leaves == NULL ? -ENOMEM : leaves_of(leaves, &f);
 	if (rc < 0)
 		goto fail;
 	out->seal = seal;
@@ -241,8 +242,7 @@ int ledger_read_entry(struct ledger *l, struct buf *out,
 	rc = ledger_load(l, &c.bytes, &c.frame, seal);
 	if (rc == 0) {
 		c.leaves = calloc(c.frame.count, sizeof(*c.leaves));
-		rc = c.leaves == NULL ? -ENOMEM :
-					ledger_leaves(c.leaves, &c.frame);
+		rc = c.leaves == NULL ? -ENOMEM : leaves_of(c.leaves, &c.frame);
 	}
 	if (rc == 0) {
 		rc = give(&c, out, out_leaf, pos);

@@ -39,10 +39,16 @@
 
 /* --- telling --- */
 
-static void tell(struct fsck_repair *x, const char *label, const char *words)
+static void tell(struct fsck_repair *x, const char *label, const char *fmt,
+		 va_list ap) __attribute__((format(printf, 3, 0)));
+
+static void tell(struct fsck_repair *x, const char *label, const char *fmt,
+		 va_list ap)
 {
 	struct buf b = BUF_INIT;
+	char words[1024];
 
+	vsnprintf(words, sizeof(words), fmt, ap);
 	if (x->json.n)
 		buf_addc(&x->json, ',');
 	text_json_string(&x->json, words, strlen(words));
@@ -56,26 +62,22 @@ static void tell(struct fsck_repair *x, const char *label, const char *words)
 
 void fsck_repair_did(struct fsck_repair *x, const char *fmt, ...)
 {
-	char words[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(words, sizeof(words), fmt, ap);
+	tell(x, "repaired  ", fmt, ap);
 	va_end(ap);
 	x->repaired++;
-	tell(x, "repaired  ", words);
 }
 
 void fsck_repair_left(struct fsck_repair *x, const char *fmt, ...)
 {
-	char words[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(words, sizeof(words), fmt, ap);
+	tell(x, "NOT repaired: ", fmt, ap);
 	va_end(ap);
 	x->left++;
-	tell(x, "NOT repaired: ", words);
 }
 
 /* --- the guard --- */
@@ -105,7 +107,8 @@ static int check_identity(struct fsck_repair *x, struct errmsg *em)
 
 /* --- temporary files --- */
 
-bool fsck_repair_is_temp(const char *name)
+/* Is this a temporary name that a crash leaves? */
+static bool is_temp(const char *name)
 {
 	const char *tmp = strstr(name, ".tmp-");
 
@@ -128,8 +131,7 @@ static int on_name(void *ctx, const char *name)
 {
 	struct temps *t = ctx;
 
-	if (fsck_repair_is_temp(name) && strcmp(name, FSCK_STAGE) != 0 &&
-	    t->n < 64 &&
+	if (is_temp(name) && strcmp(name, FSCK_STAGE) != 0 && t->n < 64 &&
 	    snprintf(t->name[t->n], sizeof(t->name[0]), "%s/%s", t->dir, name) <
 		    (int)sizeof(t->name[0]))
 		t->n++;

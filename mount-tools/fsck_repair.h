@@ -40,8 +40,6 @@ void fsck_repair_did(struct fsck_repair *x, const char *fmt, ...)
 void fsck_repair_left(struct fsck_repair *x, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Is this a temporary name that a crash leaves? */
-bool fsck_repair_is_temp(const char *name);
 /* Removes FSCK_STAGE. */
 int must_use fsck_journal_clear(struct fsck_repair *x);
 /*

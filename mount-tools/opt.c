@@ -85,14 +85,12 @@ struct tables {
 	struct option longs[OPTS_MAX + 2];
 };
 
-static void make_tables(struct tables *t, const struct opt *options, bool until)
+static void make_tables(struct tables *t, const struct opt *options)
 {
 	size_t n = 0, longs = 0;
 	int i = 0;
 
 	*t = (struct tables){ 0 };
-	if (until)
-		t->letters[n++] = '+';
 	t->letters[n++] = ':';
 	t->letters[n++] = 'h';
 	for (const struct opt *o = options; o->kind != OPT_NONE; o++, i++) {
@@ -164,14 +162,14 @@ static int count_misuse(const char *verb, int n, int least, int most)
 	return OPT_GO;
 }
 
-static int parse(const struct opt *options, int *argc, char ***argv, int least,
-		 int most, bool until)
+int opt_parse(const struct opt *options, int *argc, char ***argv, int least,
+	      int most)
 {
 	const char *verb = (*argv)[0];
 	struct tables t;
 	int c;
 
-	make_tables(&t, options, until);
+	make_tables(&t, options);
 	optind = 0; /* glibc: start anew */
 	opterr = 0;
 	while ((c = getopt_long(*argc, *argv, t.letters, t.longs, NULL)) >= 0) {
@@ -194,16 +192,4 @@ static int parse(const struct opt *options, int *argc, char ***argv, int least,
 	*argc -= optind;
 	*argv += optind;
 	return count_misuse(verb, *argc, least, most);
-}
-
-int opt_parse(const struct opt *options, int *argc, char ***argv, int least,
-	      int most)
-{
-	return parse(options, argc, argv, least, most, false);
-}
-
-int opt_parse_until(const struct opt *options, int *argc, char ***argv,
-		    int least, int most)
-{
-	return parse(options, argc, argv, least, most, true);
 }

@@ -66,9 +66,6 @@ struct opt {
  */
 int opt_parse(const struct opt *options, int *argc, char ***argv, int least,
 	      int most);
-/* The same, but options end at the first argument that is none (vouch run). */
-int opt_parse_until(const struct opt *options, int *argc, char ***argv,
-		    int least, int most);
 /* Says what is wrong and the verb's usage line on stderr; returns 2. */
 int opt_misuse(const char *verb, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -69,14 +69,7 @@ static int take_lock(struct reader *r, struct errmsg *em)
 static int on_chunk(void *ctx, const struct ledger_chunk *k)
 {
 	struct reader *r = ctx;
-	const struct chunk chunk = {
-		.id = k->id,
-		.type = k->type,
-		.codec = k->codec,
-		.raw_len = k->raw_len,
-		.stored_len = k->stored_len,
-		.stored = k->stored,
-	};
+	const struct chunk chunk = chunk_of_frame(k);
 
 	return store_recover(r->store, &chunk);
 }

@@ -79,8 +79,7 @@ static int find(struct drive *d, int dir, const char *name)
 	return at < 0 ? 0 : d->m.names[at].ino;
 }
 
-/* An error that the model does not know comes from below. */
-static bool from_below(int rc)
+bool drive_from_below(int rc)
 {
 	switch (-rc) {
 	case 0:
@@ -120,7 +119,7 @@ static bool op_create(struct drive *d, int *rc)
 		*rc = core_mknod(
 			d->v->core, &vol_cred, d->m.inodes[dir].tag, name,
 			(type == MODEL_DIR ? S_IFDIR : S_IFREG) | 0750, 0, &st);
-	if (from_below(*rc))
+	if (drive_from_below(*rc))
 		return true;
 	want = model_fs_create(&d->m, dir, name, type,
 			       type == MODEL_SYMLINK ? 0777 : 0750, &ino);
@@ -145,7 +144,7 @@ static bool op_unlink(struct drive *d, int *rc)
 		 rmdir ? "rmdir" : "unlink", dir, name);
 	*rc = (rmdir ? core_rmdir : core_unlink)(d->v->core, &vol_cred,
 						 d->m.inodes[dir].tag, name);
-	if (from_below(*rc))
+	if (drive_from_below(*rc))
 		return true;
 	want = model_fs_unlink(&d->m, dir, name, rmdir);
 	return want == *rc || fail(d, "%d, not %d", *rc, want);
@@ -170,7 +169,7 @@ static bool op_rename(struct drive *d, int *rc)
 			  no ? 1u :
 			  ex ? 2u :
 			       0u);
-	if (from_below(*rc))
+	if (drive_from_below(*rc))
 		return true;
 	want = model_fs_rename(&d->m, dir, name, new_dir, to, no, ex);
 	return want == *rc || fail(d, "%d, not %d", *rc, want);
@@ -188,7 +187,7 @@ static bool op_link(struct drive *d, int *rc)
 	snprintf(d->what, sizeof(d->what), "link %d %d/%s", ino, dir, name);
 	*rc = core_link(d->v->core, &vol_cred, d->m.inodes[ino].tag,
 			d->m.inodes[dir].tag, name, &st);
-	if (from_below(*rc))
+	if (drive_from_below(*rc))
 		return true;
 	want = model_fs_link(&d->m, ino, dir, name);
 	return want == *rc || fail(d, "%d, not %d", *rc, want);
@@ -214,7 +213,7 @@ static bool op_open(struct drive *d, int *rc)
 			     O_RDWR, false, &d->open[at], &keep);
 	if (!*rc)
 		d->open_ino[at] = ino;
-	return from_below(*rc) || !*rc || fail(d, "%d", *rc);
+	return drive_from_below(*rc) || !*rc || fail(d, "%d", *rc);
 }
 
 /* Bytes of three kinds: random, text that compresses, zeros. */
@@ -272,7 +271,7 @@ static bool op_truncate(struct drive *d, int *rc)
 	*rc = core_setattr(d->v->core, &vol_cred, d->m.inodes[ino].tag,
 			   CORE_SET_SIZE, &st, &out);
 	if (*rc < 0)
-		return from_below(*rc) || fail(d, "%d", *rc);
+		return drive_from_below(*rc) || fail(d, "%d", *rc);
 	model_fs_truncate(&d->m, ino, (size_t)st.st_size);
 	return out.st_size == st.st_size ||
 	       fail(d, "size %lld", (long long)out.st_size);
@@ -295,7 +294,7 @@ static bool op_zero(struct drive *d, int *rc)
 			     n);
 	if (*rc >= 0)
 		model_fs_zero(&d->m, ino, off, n, true);
-	return from_below(*rc) || *rc >= 0 || fail(d, "%d", *rc);
+	return drive_from_below(*rc) || *rc >= 0 || fail(d, "%d", *rc);
 }
 
 static bool op_chmod(struct drive *d, int *rc)
@@ -311,7 +310,7 @@ static bool op_chmod(struct drive *d, int *rc)
 			   CORE_SET_MODE, &st, &out);
 	if (*rc >= 0)
 		d->m.inodes[ino].mode = st.st_mode;
-	return from_below(*rc) || *rc >= 0 || fail(d, "%d", *rc);
+	return drive_from_below(*rc) || *rc >= 0 || fail(d, "%d", *rc);
 }
 
 static bool compare_file(struct drive *d, int ino)
@@ -326,7 +325,7 @@ static bool compare_file(struct drive *d, int ino)
 
 	if (rc < 0) {
 		free(p);
-		return from_below(rc) ?
+		return drive_from_below(rc) ?
 			       fail(d, "open %d: %s", ino, err_text(rc)) :
 			       fail(d, "open %d: %d", ino, rc);
 	}

@@ -33,6 +33,8 @@ void drive_release(struct drive *d);
  * the model.
  */
 bool drive_op(struct drive *d, int *out_rc);
+/* An error that the model does not know: it comes from below. */
+bool drive_from_below(int rc);
 /* Closes all handles. */
 void drive_close(struct drive *d);
 /* Compares the whole tree: names, types, links, modes, bytes. */

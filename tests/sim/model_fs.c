@@ -209,26 +209,29 @@ void model_fs_zero(struct model_fs *m, int ino, size_t off, size_t n,
 	memset(i->p + off, 0, off + n > i->n ? i->n - off : n);
 }
 
+uint64_t model_fs_name_hash(uint64_t dir, const char *name, uint64_t ino,
+			    enum model_type type, uint64_t nlink, uint64_t mode)
+{
+	uint64_t v[5] = { dir, ino, type, type == MODEL_DIR ? 0 : nlink, mode };
+
+	return XXH3_64bits_withSeed(name, strlen(name),
+				    XXH3_64bits(v, sizeof(v)));
+}
+
 uint64_t model_fs_names_hash(const struct model_fs *m)
 {
 	uint64_t sum = 0; /* a set: the order of the array does not count */
 
 	for (int k = 0; k < MODEL_NAMES; k++) {
 		const struct model_name *n = &m->names[k];
-		const struct model_inode *i, *d;
-		uint64_t v[5];
+		const struct model_inode *i;
 
 		if (n->parent == -1)
 			continue;
 		i = &m->inodes[n->ino];
-		d = &m->inodes[n->parent];
-		v[0] = d->tag;
-		v[1] = i->tag;
-		v[2] = i->type;
-		v[3] = i->type == MODEL_DIR ? 0 : (uint64_t)i->nlink;
-		v[4] = i->mode;
-		sum += XXH3_64bits_withSeed(n->name, strlen(n->name),
-					    XXH3_64bits(v, sizeof(v)));
+		sum += model_fs_name_hash(m->inodes[n->parent].tag, n->name,
+					  i->tag, i->type, (uint64_t)i->nlink,
+					  i->mode);
 	}
 	return sum;
 }

@@ -55,7 +55,11 @@ void model_fs_truncate(struct model_fs *m, int ino, size_t size);
 void model_fs_zero(struct model_fs *m, int ino, size_t off, size_t n,
 		   bool keep_size);
 
-/* A hash of the names, types, link counts and modes: the namespace alone. */
+/* Of one entry of a directory; the mode's permission bits only. */
+uint64_t model_fs_name_hash(uint64_t dir, const char *name, uint64_t ino,
+			    enum model_type type, uint64_t nlink,
+			    uint64_t mode);
+/* The sum of all names: the namespace alone. */
 uint64_t model_fs_names_hash(const struct model_fs *m);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "fs/core.h"
+#include "tests/sim/drive.h"
 #include "tests/sim/exempt.h"
 #include "tests/sim/seq.h"
 #include "tests/sim/seq_int.h"
@@ -24,22 +25,8 @@ uint64_t seq_bytes_hash(const void *p, size_t n)
 
 bool seq_from_below(int rc)
 {
-	switch (-rc) {
-	case 0:
-	case ENOENT:
-	case EEXIST:
-	case ENOTEMPTY:
-	case ENOTDIR:
-	case EISDIR:
-	case EINVAL:
-	case EPERM:
-	case EBADF:
-	case EINPROGRESS:
-	case ERR_REJECTED:
-		return false;
-	default:
-		return rc < 0;
-	}
+	return rc != -EBADF && rc != -EINPROGRESS && rc != -ERR_REJECTED &&
+	       drive_from_below(rc);
 }
 
 struct walk {
@@ -90,20 +77,12 @@ static int visit(void *ctx, const char *name, const struct stat *st,
 	enum model_type type = S_ISDIR(st->st_mode) ? MODEL_DIR :
 			       S_ISREG(st->st_mode) ? MODEL_FILE :
 						      MODEL_SYMLINK;
-	uint64_t v[5] = {
-		w->dir,
-		st->st_ino,
-		type,
-		type == MODEL_DIR ? 0 : st->st_nlink,
-		st->st_mode & 07777,
-	};
 
 	(void)cookie;
 	if (!strcmp(name, ".") || !strcmp(name, ".."))
 		return 0;
-	/* as model_fs_names_hash */
-	w->out->names += XXH3_64bits_withSeed(name, strlen(name),
-					      XXH3_64bits(v, sizeof(v)));
+	w->out->names += model_fs_name_hash(w->dir, name, st->st_ino, type,
+					    st->st_nlink, st->st_mode & 07777);
 	if (type == MODEL_DIR)
 		walk(w, st->st_ino);
 	else if (type == MODEL_FILE)

@@ -178,19 +178,12 @@ static int visit(void *ctx, const char *name, const struct stat *st,
 	enum model_type type = S_ISDIR(st->st_mode) ? MODEL_DIR :
 			       S_ISREG(st->st_mode) ? MODEL_FILE :
 						      MODEL_SYMLINK;
-	uint64_t v[5] = {
-		t->dir,
-		st->st_ino,
-		type,
-		type == MODEL_DIR ? 0 : st->st_nlink,
-		st->st_mode & 07777,
-	};
 
 	(void)cookie;
 	if (!strcmp(name, ".") || !strcmp(name, ".."))
 		return 0;
-	t->names += XXH3_64bits_withSeed(name, strlen(name),
-					 XXH3_64bits(v, sizeof(v)));
+	t->names += model_fs_name_hash(t->dir, name, st->st_ino, type,
+				       st->st_nlink, st->st_mode & 07777);
 	if (type == MODEL_DIR)
 		walk(t, st->st_ino);
 	else if (type == MODEL_FILE)

@@ -178,14 +178,7 @@ static void on_found(void *ctx, const char *words)
 
 static int on_chunk(void *ctx, const struct ledger_chunk *k)
 {
-	const struct chunk chunk = {
-		.id = k->id,
-		.type = k->type,
-		.codec = k->codec,
-		.raw_len = k->raw_len,
-		.stored_len = k->stored_len,
-		.stored = k->stored,
-	};
+	const struct chunk chunk = chunk_of_frame(k);
 
 	return store_recover(ctx, &chunk);
 }

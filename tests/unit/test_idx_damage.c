@@ -149,12 +149,6 @@ static int on_repair(void *ctx, const struct idx_repair *v)
 	return 0;
 }
 
-static int on_policy(void *ctx, const struct idx_policy *v)
-{
-	add(ctx, v, sizeof(*v));
-	return 0;
-}
-
 static int on_rule(void *ctx, const struct idx_rule *v)
 {
 	add(ctx, v->pattern, strlen(v->pattern));
@@ -232,7 +226,6 @@ static int ask_lists(struct sum *s)
 	ask(idx_replicas(s->r, on_replica, s));
 	ask(idx_repairs(s->r, 0, 100, on_repair, s));
 	ask(idx_param(s->r, &value, "zstd"));
-	ask(idx_policies(s->r, on_policy, s));
 	ask(idx_rules(s->r, idx_policy(s->r, &policy) > 0 ? policy.no : 0,
 		      on_rule, s));
 	ask(idx_holds(s->r, on_hold, s));

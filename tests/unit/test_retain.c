@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "fs/core_internal.h"
 #include "fs/retain.h"
+#include "fs/retain_int.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "ledger/entry.h"
@@ -92,6 +93,17 @@ static void move(struct vol *v, const char *from, const char *to)
 		;
 }
 
+static int policy(struct vol *v, const struct entry_rule *rules, uint16_t n,
+		  uint64_t *out_no, struct errmsg *em)
+{
+	int rc = 0;
+
+	mutex_lock(&v->core->retain_mu);
+	rc = retain_policy_locked(v->core, &vol_cred, rules, n, out_no, em);
+	mutex_unlock(&v->core->retain_mu);
+	return rc;
+}
+
 static void rule(struct vol *v, const char *pattern, uint64_t seconds,
 		 uint32_t versions)
 {
@@ -104,7 +116,7 @@ static void rule(struct vol *v, const char *pattern, uint64_t seconds,
 	};
 	uint64_t no = 0;
 
-	cr_assert_eq(retain_policy(v->core, &vol_cred, &r, 1, &no, NULL), 0);
+	cr_assert_eq(policy(v, &r, 1, &no, NULL), 0);
 	cr_assert_neq(no, 0);
 }
 
@@ -277,7 +289,7 @@ Test(retain, the_first_rule_that_matches_counts)
 	a = save_n(&v, "d/keep.me", 4);
 	b = save_n(&v, "d/three", 4);
 	c = save_n(&v, "d/other", 4);
-	cr_assert_eq(retain_policy(v.core, &vol_cred, r, 3, &no, NULL), 0);
+	cr_assert_eq(policy(&v, r, 3, &no, NULL), 0);
 	run(&v);
 	cr_assert_str_eq(shown(&v, a), "....");
 	cr_assert_str_eq(shown(&v, b), "x...");
@@ -525,7 +537,7 @@ Test(retain, releases_survive_unmounts_and_a_policy_can_end)
 	cr_assert_eq(vol_mount(&v), 0);
 	cr_assert_str_eq(shown(&v, a), "x..");
 	save_n(&v, "a", 3);
-	cr_assert_eq(retain_policy(v.core, &vol_cred, NULL, 0, &no, NULL), 0);
+	cr_assert_eq(policy(&v, NULL, 0, &no, NULL), 0);
 	cr_assert_eq(run(&v).released, 0);
 	cr_assert_str_eq(shown(&v, a), "x.....");
 	end(&v);
@@ -577,13 +589,10 @@ Test(retain, bad_rules_and_holds_are_refused_in_words)
 	struct vol v;
 
 	start(&v);
-	cr_assert_eq(retain_policy(v.core, &vol_cred, two, 2, &no, &em),
-		     -ERR_FORMAT);
+	cr_assert_eq(policy(&v, two, 2, &no, &em), -ERR_FORMAT);
 	cr_assert(em.text[0]);
 	em.text[0] = '\0';
-	cr_assert_eq(retain_policy(v.core, &vol_cred, many, LIMIT_RULES + 1,
-				   &no, &em),
-		     -ERR_LIMIT);
+	cr_assert_eq(policy(&v, many, LIMIT_RULES + 1, &no, &em), -ERR_LIMIT);
 	cr_assert(em.text[0]);
 	cr_assert_eq(retain_hold(v.core, &vol_cred, "a", 0, "", &no, NULL),
 		     -ERR_FORMAT, "a hold has a reason");
