@@ -110,6 +110,8 @@ struct actor *core_actor(struct core *c, const struct cred *cr);
 /* -EROFS, a sticky error, or (when it adds data) -ENOSPC. */
 int must_use core_may_change(struct core *c, bool adds);
 void core_fill_stat(struct core *c, const struct inode *i, struct stat *out);
+/* The same of a row that is not in memory: no file of it is open or dirty. */
+void core_row_stat(const struct inode_row *r, struct stat *out);
 static inline bool core_is_dir(const struct inode *i)
 {
 	return (i->row.mode & S_IFMT) == S_IFDIR;

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -189,17 +190,12 @@ static void put_time(struct timespec *out, int64_t ns)
 	}
 }
 
-void core_fill_stat(struct core *c, const struct inode *i, struct stat *out)
+void core_row_stat(const struct inode_row *r, struct stat *out)
 {
-	const struct inode_row *r = &i->row;
-	int64_t mtime = r->mtime_ns, ctime = r->ctime_ns;
-	uint64_t size = r->size, allocated = r->allocated;
+	uint64_t allocated = r->allocated;
 
-	(void)c;
 	if (r->flags & INODE_HAS_EXTENTS)
-		allocated = size; /* more than the version; nobody counted */
-	if (i->file)
-		file_attributes(i->file, &size, &allocated, &mtime, &ctime);
+		allocated = r->size; /* more than the version; nobody counted */
 	memset(out, 0, sizeof(*out));
 	out->st_ino = r->ino;
 	out->st_mode = r->mode;
@@ -207,11 +203,30 @@ void core_fill_stat(struct core *c, const struct inode *i, struct stat *out)
 	out->st_uid = r->uid;
 	out->st_gid = r->gid;
 	out->st_rdev = r->rdev;
-	out->st_size = (off_t)size;
+	out->st_size = (off_t)r->size;
 	out->st_blksize = 64 << 10;
 	out->st_blocks =
-		core_is_reg(i) ? (blkcnt_t)((allocated + 511) / 512) : 0;
+		S_ISREG(r->mode) ? (blkcnt_t)((allocated + 511) / 512) : 0;
 	put_time(&out->st_atim, r->atime_ns);
+	put_time(&out->st_mtim, r->mtime_ns);
+	put_time(&out->st_ctim, r->ctime_ns);
+}
+
+void core_fill_stat(struct core *c, const struct inode *i, struct stat *out)
+{
+	int64_t mtime = i->row.mtime_ns, ctime = i->row.ctime_ns;
+	uint64_t size = i->row.size, allocated = i->row.allocated;
+
+	(void)c;
+	core_row_stat(&i->row, out);
+	if (!i->file)
+		return;
+	if (i->row.flags & INODE_HAS_EXTENTS)
+		allocated = size;
+	file_attributes(i->file, &size, &allocated, &mtime, &ctime);
+	out->st_size = (off_t)size;
+	if (core_is_reg(i))
+		out->st_blocks = (blkcnt_t)((allocated + 511) / 512);
 	put_time(&out->st_mtim, mtime);
 	put_time(&out->st_ctim, ctime);
 }

@@ -584,7 +584,10 @@ int itable_fault(struct itable_tx *tx, struct idx_reader *r)
 	tx->need = NEED_NONE;
 	switch (need) {
 	case NEED_INODE:
-		return fault_inode(tx->t, tx->ino, r);
+		rc = fault_inode(tx->t, tx->ino, r);
+		if (!rc)
+			itable_read_ahead_inodes(tx->t, r, tx->ino);
+		return rc;
 	case NEED_NAME:
 		rc = fault_name(tx, r);
 		if (!rc)

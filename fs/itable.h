@@ -101,6 +101,8 @@ struct itable {
 	uint64_t creating;	    /* its new inode: no use to look for it */
 	uint64_t applied;	    /* by the index */
 	uint64_t evicted_seq; /* newest change of a name that was evicted */
+	uint64_t ahead_ino;   /* the last inode that was read alone or ahead */
+	uint32_t ahead;	      /* inodes that were read ahead */
 };
 
 enum itable_need_kind { NEED_NONE, NEED_INODE, NEED_NAME, NEED_XATTRS };
@@ -161,26 +163,22 @@ struct itable_look {
 };
 void itable_look(struct itable *t, struct itable_look *out);
 
-/* Names as the index gave them, read after `look`: kept if still right. */
-struct itable_listed {
-	struct name_row row;
-	const char *name;
-	uint8_t len;
-};
-void itable_learn_names(struct itable *t, const struct itable_look *look,
-			const struct itable_listed *v, size_t n);
 /*
- * Reads those of ino[n] that are not here; the list is used up.  What cannot
- * be kept is no error: whoever needs it faults.
+ * Has no inode of its bucket been evicted since?  Then one that is not here
+ * is as the index said after `look`.  itable.mu held.
  */
-void itable_load_inodes(struct itable *t, struct idx_reader *r, uint64_t *ino,
-			size_t n);
+bool itable_unseen(const struct itable *t, const struct itable_look *look,
+		   uint64_t ino);
 /*
  * The name was just read.  If it comes after the one before, those that follow
- * it in the directory are read, too, and their inodes.
+ * it in the directory are read, too, and their inodes.  What cannot be kept is
+ * no error: whoever needs it faults.
  */
 void itable_read_ahead(struct itable *t, struct idx_reader *r, uint64_t parent,
 		       const char *name, size_t len);
+/* The same for an inode, by number. */
+void itable_read_ahead_inodes(struct itable *t, struct idx_reader *r,
+			      uint64_t ino);
 
 /* The index has applied everything up to seq. */
 void itable_applied(struct itable *t, uint64_t seq);

@@ -109,6 +109,24 @@ typedef int idx_name_fn(void *ctx, const struct name_row *row, const char *name,
 			uint16_t len);
 int must_use idx_names(struct idx_reader *r, uint64_t parent, uint64_t after,
 		       uint32_t max, idx_name_fn *fn, void *ctx);
+/*
+ * The same names, each with its inode: all of it (whole), or what stat(2) is
+ * made of (mode to size, times but btime, allocated; the rest zero).  .ino 0:
+ * the inode cannot be read.  Names whose inode is not there are left out.
+ * inode->target is the callback's (whole; others have none).
+ */
+typedef int idx_listed_fn(void *ctx, const struct name_row *row,
+			  const char *name, uint16_t len,
+			  struct inode_row *inode);
+int must_use idx_list(struct idx_reader *r, uint64_t parent, uint64_t after,
+		      uint32_t max, bool whole, idx_listed_fn *fn, void *ctx);
+/*
+ * Inodes from that number on, ascending, at most max; what cannot be read is
+ * left out.  row->target is the callback's.
+ */
+typedef int idx_inode_fn(void *ctx, struct inode_row *row);
+int must_use idx_inodes_from(struct idx_reader *r, uint64_t ino, uint32_t max,
+			     idx_inode_fn *fn, void *ctx);
 typedef int idx_xattr_fn(void *ctx, const char *name, uint16_t len,
 			 const void *value, uint32_t value_len,
 			 const struct digest *chunk); /* NULL if inline */

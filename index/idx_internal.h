@@ -149,8 +149,11 @@ struct idx {
 	} actors[IDX_ACTORS];
 };
 
-/* Fills *out from INODE_GET's columns; caller frees out->target. */
-int must_use idx_row_read(sqlite3_stmt *s, struct inode_row *out);
+/*
+ * Fills *out from the columns that INODE_GET has, the first of which is
+ * column c; caller frees out->target.
+ */
+int must_use idx_row_read(sqlite3_stmt *s, int c, struct inode_row *out);
 
 extern const struct state_ops idx_rows_ops; /* st is a struct idx */
 int must_use idx_rows_init(struct idx *x);

@@ -129,7 +129,7 @@ int idx_inode(struct idx_reader *r, struct inode_row *out, uint64_t ino)
 	db_bind_u64(s, 1, ino);
 	rc = db_step(s);
 	if (rc > 0) {
-		rc = idx_row_read(s, out);
+		rc = idx_row_read(s, 0, out);
 		rc = rc ? rc : 1;
 	}
 	idx_reader_give(r, READER_S_INODE, s);

@@ -25,43 +25,43 @@ enum { ROWS_KEEP = 32768, ROWS_MIN = 1024 };
 
 /* --- columns --- */
 
-int idx_row_read(sqlite3_stmt *s, struct inode_row *out)
+int idx_row_read(sqlite3_stmt *s, int c, struct inode_row *out)
 {
 	bool bad = false, sha = false;
-	struct inode_row r = { .ino = db_u64(s, 0, &bad) };
+	struct inode_row r = { .ino = db_u64(s, c, &bad) };
 	const char *target;
 	const void *salt;
 	size_t n;
 
-	r.mode = db_u32(s, 1, &bad);
-	r.uid = db_u32(s, 2, &bad);
-	r.gid = db_u32(s, 3, &bad);
-	r.rdev = db_u64(s, 4, &bad);
-	r.nlink = db_u32(s, 5, &bad);
-	r.flags = db_u32(s, 6, &bad);
-	r.size = db_u64(s, 7, &bad);
-	r.atime_ns = db_i64(s, 8, &bad);
-	r.mtime_ns = db_i64(s, 9, &bad);
-	r.ctime_ns = db_i64(s, 10, &bad);
-	r.btime_ns = db_i64(s, 11, &bad);
-	r.parent = db_u64(s, 12, &bad);
-	r.version = db_u64(s, 13, &bad);
-	r.version_no = db_u64(s, 14, &bad);
-	r.entry_no = db_u64(s, 15, &bad);
-	r.next_cookie = db_u64(s, 16, &bad);
-	r.nchild = db_u64(s, 17, &bad);
-	r.nxattr = db_u32(s, 18, &bad);
-	db_digest(s, 19, &r.last, NULL, &bad);
-	db_digest(s, 20, &r.version_leaf, NULL, &bad);
-	db_digest(s, 21, &r.tree_root, NULL, &bad);
-	db_digest(s, 22, &r.sha256, &sha, &bad);
-	salt = db_blob(s, 23, sizeof(r.dir_salt), &n, &bad);
+	r.mode = db_u32(s, c + 1, &bad);
+	r.uid = db_u32(s, c + 2, &bad);
+	r.gid = db_u32(s, c + 3, &bad);
+	r.rdev = db_u64(s, c + 4, &bad);
+	r.nlink = db_u32(s, c + 5, &bad);
+	r.flags = db_u32(s, c + 6, &bad);
+	r.size = db_u64(s, c + 7, &bad);
+	r.atime_ns = db_i64(s, c + 8, &bad);
+	r.mtime_ns = db_i64(s, c + 9, &bad);
+	r.ctime_ns = db_i64(s, c + 10, &bad);
+	r.btime_ns = db_i64(s, c + 11, &bad);
+	r.parent = db_u64(s, c + 12, &bad);
+	r.version = db_u64(s, c + 13, &bad);
+	r.version_no = db_u64(s, c + 14, &bad);
+	r.entry_no = db_u64(s, c + 15, &bad);
+	r.next_cookie = db_u64(s, c + 16, &bad);
+	r.nchild = db_u64(s, c + 17, &bad);
+	r.nxattr = db_u32(s, c + 18, &bad);
+	db_digest(s, c + 19, &r.last, NULL, &bad);
+	db_digest(s, c + 20, &r.version_leaf, NULL, &bad);
+	db_digest(s, c + 21, &r.tree_root, NULL, &bad);
+	db_digest(s, c + 22, &r.sha256, &sha, &bad);
+	salt = db_blob(s, c + 23, sizeof(r.dir_salt), &n, &bad);
 	if (salt && n == sizeof(r.dir_salt))
 		memcpy(r.dir_salt, salt, n);
 	else if (salt || r.flags & INODE_HAS_DIR_SALT)
 		bad = true;
-	target = db_blob(s, 24, LIMIT_SYMLINK, &n, &bad);
-	r.allocated = db_u64(s, 25, &bad);
+	target = db_blob(s, c + 24, LIMIT_SYMLINK, &n, &bad);
+	r.allocated = db_u64(s, c + 25, &bad);
 	if (sha != !!(r.flags & INODE_HAS_SHA256) || r.mode > 0177777 ||
 	    r.size > LIMIT_FILE_SIZE || r.allocated > LIMIT_FILE_SIZE ||
 	    S_ISLNK(r.mode) != !!target ||
@@ -187,7 +187,7 @@ static int rows_load(struct idx *x, struct idx_row **out, uint64_t ino)
 		rc = db_step(s);
 	}
 	if (rc > 0) {
-		rc = idx_row_read(s, &r->row);
+		rc = idx_row_read(s, 0, &r->row);
 		r->live = r->was_live = true;
 		r->was_mode = r->row.mode;
 		r->was_flags = r->row.flags;

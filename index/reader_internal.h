@@ -15,11 +15,17 @@
 #include "index/leaves.h"
 #include "index/schema.h"
 
-#define READER_INODE                                                       \
-	"SELECT ino,mode,uid,gid,rdev,nlink,flags,size,atime,mtime,ctime," \
-	"btime,parent,version,version_no,entry_no,next_cookie,nchild,"     \
-	"nxattr,last,version_leaf,tree_root,sha256,dir_salt,target,"       \
-	"allocated FROM inode"
+#define READER_INODE_COLUMNS                                                  \
+	"i.ino,i.mode,i.uid,i.gid,i.rdev,i.nlink,i.flags,i.size,i.atime,"     \
+	"i.mtime,i.ctime,i.btime,i.parent,i.version,i.version_no,i.entry_no," \
+	"i.next_cookie,i.nchild,i.nxattr,i.last,i.version_leaf,i.tree_root,"  \
+	"i.sha256,i.dir_salt,i.target,i.allocated"
+#define READER_INODE "SELECT " READER_INODE_COLUMNS " FROM inode i"
+/* CROSS: names are walked, each one's inode is looked up, never otherwise. */
+#define READER_LIST(columns)                                   \
+	"SELECT n.ino,n.cookie,n.since,n.mode,n.name," columns \
+	" FROM name n CROSS JOIN inode i ON i.ino=n.ino"       \
+	" WHERE n.parent=? AND n.cookie>? ORDER BY n.cookie LIMIT ?"
 #define READER_ENTRY                                                         \
 	"SELECT no,kind,inode,parent,version,wall,actor,rejected,leaf FROM " \
 	"entry"
@@ -48,6 +54,14 @@
 	X(POSITION, "SELECT seals,root FROM meta WHERE id=1")            \
 	X(LEAF_AT, "SELECT leaf FROM entry WHERE no=?")                  \
 	X(LEAF_SCAN, "SELECT no FROM entry WHERE leaf=? LIMIT 1")
+
+/* index/idx_list.c */
+#define READER_STATEMENTS_LIST(X)                                        \
+	X(LIST_STAT,                                                     \
+	  READER_LIST("i.mode,i.uid,i.gid,i.rdev,i.nlink,i.flags,i.size" \
+		      ",i.atime,i.mtime,i.ctime,i.allocated"))           \
+	X(LIST_ROWS, READER_LIST(READER_INODE_COLUMNS))                  \
+	X(INODES_FROM, READER_INODE " WHERE ino>=? ORDER BY ino LIMIT ?")
 
 /* index/idx_query.c */
 #define READER_STATEMENTS_QUERY(X)                                            \
@@ -182,6 +196,7 @@
 
 #define READER_STATEMENTS(X)         \
 	READER_STATEMENTS_BASE(X)    \
+	READER_STATEMENTS_LIST(X)    \
 	READER_STATEMENTS_QUERY(X)   \
 	READER_STATEMENTS_PATH(X)    \
 	READER_STATEMENTS_LINEAGE(X) \

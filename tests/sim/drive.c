@@ -386,6 +386,19 @@ static bool compare_stat(struct drive *d, int ino, const struct stat *st)
 	return true;
 }
 
+/* The attributes that came with a name are those that it is asked for. */
+static bool compare_listed(struct drive *d, int ino, const struct stat *st)
+{
+	struct stat now, then = *st;
+	int rc = core_getattr(d->v->core, st->st_ino, &now);
+
+	/* what a save makes known in between */
+	now.st_blocks = then.st_blocks = 0;
+	if (rc < 0 || memcmp(&now, &then, sizeof(now)))
+		return fail(d, "%d was listed with other attributes", ino);
+	return true;
+}
+
 static int list_one(void *ctx, const char *name, const struct stat *st,
 		    uint64_t cookie)
 {
@@ -400,7 +413,8 @@ static int list_one(void *ctx, const char *name, const struct stat *st,
 	if (!ino || l->d->m.inodes[ino].tag != st->st_ino)
 		l->good = fail(l->d, "listing of %d has %s", l->dir, name);
 	else if (l->plus)
-		l->good = compare_stat(l->d, ino, st);
+		l->good = compare_stat(l->d, ino, st) &&
+			  compare_listed(l->d, ino, st);
 	return !l->good;
 }
 

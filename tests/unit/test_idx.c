@@ -92,6 +92,70 @@ static void same_inode(struct idx_reader *r, const struct inode_row *want)
 	free(got.target);
 }
 
+struct list_walk {
+	struct idx_world *w;
+	struct idx_reader *r;
+	uint64_t last;
+	bool whole;
+};
+
+/* A name with its inode is what each alone is. */
+static int count_listed(void *ctx, const struct name_row *row, const char *name,
+			uint16_t len, struct inode_row *inode)
+{
+	struct list_walk *l = ctx;
+	const struct inode_row *i = inode;
+	struct inode_row one;
+
+	cr_assert_gt(row->cookie, l->last);
+	l->last = row->cookie;
+	cr_assert_eq(inode->ino, row->ino);
+	if (l->whole) {
+		same_inode(l->r, inode);
+		free(inode->target);
+		return count_name(l->w, row, name, len);
+	}
+	cr_assert_eq(idx_inode(l->r, &one, row->ino), 1);
+	cr_assert(i->mode == one.mode && i->uid == one.uid &&
+		  i->gid == one.gid && i->rdev == one.rdev &&
+		  i->nlink == one.nlink && i->flags == one.flags &&
+		  i->size == one.size && i->allocated == one.allocated);
+	cr_assert(i->atime_ns == one.atime_ns && i->mtime_ns == one.mtime_ns &&
+		  i->ctime_ns == one.ctime_ns && !i->target);
+	free(one.target);
+	return count_name(l->w, row, name, len);
+}
+
+/* How many names a listing in parts of `max` finds. */
+static uint64_t list(struct idx_world *w, struct idx_reader *r, uint64_t ino,
+		     uint32_t max, bool whole)
+{
+	struct list_walk l = { w, r, 0, whole };
+	uint64_t before;
+
+	w->answers[0] = 0;
+	do {
+		before = w->answers[0];
+		cr_assert_eq(
+			idx_list(r, ino, l.last, max, whole, count_listed, &l),
+			0);
+		cr_assert_leq(w->answers[0] - before, max);
+	} while (w->answers[0] > before);
+	return w->answers[0];
+}
+
+static int count_inode(void *ctx, struct inode_row *row)
+{
+	struct list_walk *l = ctx;
+
+	cr_assert_gt(row->ino, l->last);
+	l->last = row->ino;
+	same_inode(l->r, row);
+	free(row->target);
+	l->w->answers[0]++;
+	return 0;
+}
+
 static int count_unfinished(void *ctx, uint64_t ino, uint32_t flags)
 {
 	struct idx_world *w = ctx;
@@ -107,7 +171,9 @@ static void same_state(struct idx_world *w)
 {
 	struct idx_reader *r = idx_world_reader(w);
 	struct extent_walk e = { .n = 0 };
-	uint64_t names = 0, xattrs = 0, unfinished = 0, files = 0, bytes = 0;
+	struct list_walk all = { w, r, 0, true };
+	uint64_t names = 0, inodes = 0, xattrs = 0, unfinished = 0, files = 0,
+		 bytes = 0;
 	const struct mem_inode *i;
 	struct idx_counts c;
 	struct inode_row none;
@@ -118,6 +184,9 @@ static void same_state(struct idx_world *w)
 		cr_assert_eq(
 			idx_names(r, i->row.ino, 0, 1 << 20, count_name, w), 0);
 		names += w->answers[0];
+		cr_assert_eq(w->answers[0], list(w, r, i->row.ino, 3, false));
+		cr_assert_eq(w->answers[0], list(w, r, i->row.ino, 7, true));
+		inodes++;
 		w->answers[0] = 0;
 		w->answers[1] = i->row.ino;
 		cr_assert_eq(idx_xattrs(r, i->row.ino, count_xattr, w), 0);
@@ -133,6 +202,9 @@ static void same_state(struct idx_world *w)
 			bytes += i->row.size;
 		}
 	}
+	w->answers[0] = 0;
+	cr_assert_eq(idx_inodes_from(r, 0, 1 << 20, count_inode, &all), 0);
+	cr_assert_eq(w->answers[0], inodes);
 	cr_assert_eq(names, w->mem.n_names);
 	cr_assert_eq(xattrs, w->mem.n_xattrs);
 	cr_assert_eq(e.n, w->mem.n_extents);

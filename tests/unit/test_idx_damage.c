@@ -58,6 +58,25 @@ static int on_name(void *ctx, const struct name_row *row, const char *name,
 	return 0;
 }
 
+static int on_listed(void *ctx, const struct name_row *row, const char *name,
+		     uint16_t len, struct inode_row *inode)
+{
+	add(ctx, row, sizeof(*row));
+	add(ctx, name, len);
+	add(ctx, &inode->ino, sizeof(inode->ino));
+	add(ctx, &inode->size, sizeof(inode->size));
+	free(inode->target);
+	return 0;
+}
+
+static int on_inode(void *ctx, struct inode_row *row)
+{
+	add(ctx, &row->ino, sizeof(row->ino));
+	add(ctx, &row->size, sizeof(row->size));
+	free(row->target);
+	return 0;
+}
+
 static int on_xattr(void *ctx, const char *name, uint16_t len,
 		    const void *value, uint32_t n, const struct digest *chunk)
 {
@@ -188,6 +207,9 @@ static int ask_about(struct sum *s, uint64_t ino)
 	if (rc > 0)
 		add(s, &row, sizeof(row));
 	ask(idx_names(s->r, ino, 0, 1000, on_name, s));
+	ask(idx_list(s->r, ino, 0, 1000, false, on_listed, s));
+	ask(idx_list(s->r, ino, 0, 1000, true, on_listed, s));
+	ask(idx_inodes_from(s->r, ino, 4, on_inode, s));
 	ask(idx_names_at(s->r, ino, NULL, 0, 1000, 60 << 12, on_name, s));
 	ask(idx_xattrs(s->r, ino, on_xattr, s));
 	ask(idx_extents(s->r, ino, on_extent, s));
