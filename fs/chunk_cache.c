@@ -278,6 +278,16 @@ static bool claimed_locked(const struct chunk_cache *c, const struct digest *id)
 	return k != NULL;
 }
 
+bool chunk_cache_has(struct chunk_cache *c, const struct digest *id)
+{
+	bool has = false;
+
+	mutex_lock(&c->mu);
+	has = find_locked(c, id) || claimed_locked(c, id);
+	mutex_unlock(&c->mu);
+	return has;
+}
+
 struct cached *chunk_cache_claim(struct chunk_cache *c, struct chunk_claim *k,
 				 const struct digest *id)
 {

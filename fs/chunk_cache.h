@@ -95,6 +95,8 @@ bool chunk_cache_good(const struct cached *e, uint64_t off, uint64_t n);
 bool chunk_cache_good_copy(const struct cached *e, const uint8_t *copy,
 			   uint64_t off, size_t n);
 
+/* Is it there, or being loaded? */
+bool chunk_cache_has(struct chunk_cache *c, const struct digest *id);
 /*
  * Pins and returns the entry; waits while another thread loads it.  NULL: it
  * is the caller who loads it now, and says chunk_cache_loaded() in the end.

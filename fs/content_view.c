@@ -87,10 +87,14 @@ static int chunk_copy(struct content_pool *p, const struct digest *id,
 		      uint64_t at, uint64_t whole, uint8_t *out, size_t n,
 		      size_t all)
 {
+	bool stream = all >= READ_STREAM;
 	uint32_t len = 0;
-	int rc = store_read(p->store, out, &len, id, CHUNK_DATA, at, n,
-			    all >= READ_STREAM);
+	int rc = 0;
 
+	if (stream && at == 0 && n == whole &&
+	    store_read_direct(p->store, out, id, (uint32_t)n))
+		return 0;
+	rc = store_read(p->store, out, &len, id, CHUNK_DATA, at, n, stream);
 	if (rc < 0)
 		return rc;
 	/* whole: the length that the reference promised, 0 if none did */
@@ -255,9 +259,17 @@ static int first_read(struct reader *r, uint8_t *out, size_t n, uint64_t off,
 		      bool *out_done)
 {
 	uint32_t len = 0;
-	int rc = store_read(r->pool->store, out, &len, &r->root, CHUNK_ANY, off,
-			    n, false);
+	int rc = 0;
 
+	/* all of it: the kernel keeps that, and does not ask again */
+	if (off == 0 && n == r->size &&
+	    store_read_direct(r->pool->store, out, &r->root, (uint32_t)n)) {
+		r->kind = READER_PLAIN;
+		*out_done = true;
+		return 0;
+	}
+	rc = store_read(r->pool->store, out, &len, &r->root, CHUNK_ANY, off, n,
+			false);
 	if (rc < 0)
 		return rc;
 	r->kind = rc == CHUNK_DATA ? READER_PLAIN : READER_TREE;

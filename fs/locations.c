@@ -49,6 +49,13 @@ static uint64_t pack_place(uint64_t pack, uint32_t off, uint32_t len)
 	       hint;
 }
 
+bool locations_hint_is(const struct location *at, uint32_t stored_len)
+{
+	uint32_t unit = 1U << HINT_SHIFT;
+
+	return at->len_hint == ((stored_len + unit - 1) & ~(unit - 1));
+}
+
 static void unpack_place(struct location *out, uint64_t v)
 {
 	uint64_t hint = (v & ((1U << HINT_BITS) - 1)) << HINT_SHIFT;

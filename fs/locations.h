@@ -55,6 +55,8 @@ int must_use locations_del(struct locations *l, const struct digest *id,
 /* Candidates, newest first: their number, at most LOCATIONS_MAX, or error. */
 int must_use locations_get(struct locations *l, struct location *out,
 			   const struct digest *id);
+/* Is that the hint of a record of so many stored bytes? */
+bool locations_hint_is(const struct location *at, uint32_t stored_len);
 /* Durable now, as the mark says. */
 int must_use locations_flush(struct locations *l,
 			     const struct locations_mark *mark,

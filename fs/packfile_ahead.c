@@ -4,8 +4,11 @@
  * Left to itself it reads 128 KiB around a lone chunk of 64, and a random read
  * of 4 KiB costs more disk and page cache than it must (103 instead of 67 KiB
  * on the average).  So packs are opened as read at random, and when reads
- * follow one another (roughly: two request threads take turns) they are a
- * stream, with twice the usual readahead.
+ * follow one another they are a stream, with twice the usual readahead: 2.5
+ * times the speed of a cold disk, in half the CPU, since pages come in large
+ * folios.  The kernel asks for several pieces of a file at once, so the request
+ * threads read a few MiB apart; taken for strangers, which they were with half
+ * a MiB, every other read turned the stream off again.
  *
  * All of it is hints: no lock, and a race costs a hint.
  *
@@ -16,8 +19,8 @@
 #include "fs/packfile_int.h"
 
 enum {
-	NEAR = 512 << 10, /* from the end of the last read: goes on */
-	STREAK = 2,	  /* so many of them are a stream */
+	NEAR = 4 << 20, /* from the end of the last read: goes on */
+	STREAK = 2,	/* so many of them are a stream */
 };
 
 void packfile_ahead(struct packfile *f, struct vio_file *file, uint64_t off,

@@ -111,6 +111,13 @@ int must_use store_get(struct store *s, struct store_ref *out,
 int must_use store_read(struct store *s, void *out, uint32_t *out_len,
 			const struct digest *id, enum chunk_type type,
 			uint64_t off, size_t n, bool done);
+/*
+ * Reads a whole data chunk of n bytes to out, past the cache, for who reads in
+ * order and comes by once; hashed in out, which is the last hop.  False: not
+ * this way (out may be written to); store_read() finds out what is the matter.
+ */
+bool must_use store_read_direct(struct store *s, void *out,
+				const struct digest *id, uint32_t n);
 void store_release(struct store_ref *ref);
 /* True when the id is listed (says nothing about its bytes). */
 bool store_has(struct store *s, const struct digest *id);

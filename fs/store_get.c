@@ -34,12 +34,6 @@ struct bad_places {
 
 enum { GET_TRIES = 3 };
 
-static void hop(struct store *s, enum store_hop at, void *p, size_t n)
-{
-	if (s->on_hop)
-		s->on_hop(s->ctx, at, p, n);
-}
-
 /* How many bytes of the part the chunk has. */
 static size_t part_len(const struct store_part *part, const struct cached *e)
 {
@@ -60,7 +54,7 @@ static int check_entry(struct store *s, const struct store_slot *slot,
 	const struct store_part *part = slot->part;
 	struct digest id = { 0 };
 
-	hop(s, STORE_HOP_DECODED, e->p, e->n);
+	store_hop(s, STORE_HOP_DECODED, e->p, e->n);
 	if (e->type != CHUNK_DATA && e->type != CHUNK_NODE)
 		return -ERR_CORRUPT;
 	if (part && part->off < e->n)
@@ -138,7 +132,7 @@ static int get_place(struct store *s, struct store_slot *slot,
 	rc = packfile_fetch(f, &r, e->p - PACK_RECORD_SIZE,
 			    PACK_RECORD_SIZE + (size_t)at->len_hint, at->off);
 	if (rc == 0 && digest_eq(&r.id, id)) {
-		hop(s, STORE_HOP_RECORD, e->p, r.stored_len);
+		store_hop(s, STORE_HOP_RECORD, e->p, r.stored_len);
 		return use_record(s, slot, out, e, &r);
 	}
 	chunk_cache_discard(&s->cache, e);
@@ -235,8 +229,8 @@ static int get_staged(struct store *s, struct store_slot *slot,
 	for (int i = 0; i < GET_TRIES; i++) {
 		if (!staging_copy(&s->staging, &c, slot->record, id))
 			return -ENOENT;
-		hop(s, STORE_HOP_STAGED, (void *)(uintptr_t)slot->record,
-		    c.stored_len);
+		store_hop(s, STORE_HOP_STAGED, (void *)(uintptr_t)slot->record,
+			  c.stored_len);
 		rc = unpack_entry(s, slot, out, &c);
 		if (rc == 0 || rc == -ENOMEM)
 			return rc;
@@ -344,10 +338,10 @@ static bool copy_good(struct store *s, struct cached *e,
 
 	if (n == 0)
 		return true;
-	hop(s, STORE_HOP_CACHED, e->p, e->n);
+	store_hop(s, STORE_HOP_CACHED, e->p, e->n);
 	if (!fresh)
 		memcpy(part->out, from, n);
-	hop(s, STORE_HOP_COPY, part->out, n);
+	store_hop(s, STORE_HOP_COPY, part->out, n);
 	return fresh ? memcmp(part->out, from, n) == 0 :
 		       chunk_cache_good_copy(e, part->out, part->off, n);
 }

@@ -85,6 +85,14 @@ struct store {
 	atomic_uint_least64_t dedup_bytes, repaired, unrepaired;
 };
 
+/* Tests damage bytes here. */
+static inline void store_hop(struct store *s, enum store_hop at, void *p,
+			     size_t n)
+{
+	if (s->on_hop)
+		s->on_hop(s->ctx, at, p, n);
+}
+
 /* NULL: no memory. */
 struct store_slot *store_slot_take(struct store *s);
 void store_slot_give(struct store *s, struct store_slot *slot);

@@ -228,3 +228,59 @@ Test(store_hops, a_staged_chunk_that_went_bad_is_an_error_and_told)
 	store_close(s);
 	vio_sim_free(sim);
 }
+
+/* Whether the chunk came past the cache; never wrong bytes. */
+static bool read_direct(struct store *s, uint64_t k)
+{
+	autofree uint8_t *want = malloc(LIMIT_CHUNK);
+	size_t n = bytes_of(want, k);
+	autofree uint8_t *got = malloc(n);
+	struct digest id = { 0 };
+	uint32_t whole = 0;
+
+	chunk_hash(&id, CHUNK_DATA, want, n);
+	memset(got, 0, n);
+	if (store_read_direct(s, got, &id, (uint32_t)n)) {
+		cr_assert_eq(memcmp(got, want, n), 0, "wrong bytes");
+		return true;
+	}
+	cr_assert_eq(store_read(s, got, &whole, &id, CHUNK_DATA, 0, n, true),
+		     0);
+	cr_assert_eq(memcmp(got, want, n), 0, "wrong bytes");
+	return false;
+}
+
+Test(store_hops, past_the_cache_a_flipped_bit_is_seen_too)
+{
+	static const enum store_hop hops[] = { STORE_HOP_RECORD,
+					       STORE_HOP_DECODED };
+
+	prng_init(&fault.rng, 6);
+	for (size_t i = 0; i < 2; i++) {
+		struct vio_sim *sim = vio_sim_new(NULL);
+		struct store *s = fill(sim, hops[i]);
+
+		for (uint64_t k = 0; k < CHUNKS; k++) {
+			start(hops[i], 0);
+			cr_assert(read_direct(s, k));
+			start(hops[i], 1);
+			cr_assert_not(read_direct(s, k));
+			cr_assert_eq(fault.flips, 1);
+			cr_assert_eq(fault.told, 0);
+		}
+		store_close(s);
+		vio_sim_free(sim);
+	}
+}
+
+Test(store_hops, only_plain_chunks_go_past_the_cache)
+{
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct store *s = fill(sim, STORE_HOP_STAGED);
+
+	start(STORE_HOP_COPY, 0);
+	for (uint64_t k = 0; k < CHUNKS; k++)
+		cr_assert_not(read_direct(s, k));
+	store_close(s);
+	vio_sim_free(sim);
+}
