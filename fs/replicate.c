@@ -270,31 +270,6 @@ void replicate_have(struct replicate *r, uint64_t position, uint32_t *out_have,
 	mutex_unlock(&r->mu);
 }
 
-int replicate_wait(struct replicate *r, uint64_t position, int64_t timeout_ns)
-{
-	int64_t until = vio_mono_ns(r->o.vio) + timeout_ns;
-	uint32_t have = 0;
-	uint32_t all = 0;
-	bool late = false;
-
-	mutex_lock(&r->mu);
-	for (;;) {
-		int64_t left = until - vio_mono_ns(r->o.vio);
-
-		count_locked(r, position, &have, &all);
-		if (have == all || late)
-			break;
-		if (timeout_ns <= 0)
-			cond_wait(&r->changed, &r->mu);
-		else if (left <= 0)
-			late = true;
-		else
-			cond_timedwait_ns(&r->changed, &r->mu, left);
-	}
-	mutex_unlock(&r->mu);
-	return have == all ? 0 : -ERR_AGAIN;
-}
-
 /* Followers that lag, and whether one of them may still get there. */
 static unsigned lagging_locked(const struct replicate *r, uint64_t position,
 			       uint64_t kicks, bool *out_hope)

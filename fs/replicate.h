@@ -58,7 +58,7 @@ struct replicate_options {
 int must_use replicate_open(struct replicate **out,
 			    const struct replicate_options *o);
 /*
- * Ends the threads, without a last round (replicate_wait before, if wanted),
+ * Ends the threads, without a last round (replicate_catch_up before, if wanted),
  * and takes the replicas from the store.  NULL is a no-op.
  */
 void replicate_close(struct replicate *r);
@@ -72,12 +72,6 @@ int replicate_remove(struct replicate *r, const char *name);
 /* All up to this position is durable in the objects now; wakes followers when
  * it is news. */
 void replicate_mark(struct replicate *r, uint64_t position);
-/*
- * Waits until every replica has the position; 0, or -ERR_AGAIN when the time
- * was over (<= 0: no limit).
- */
-int must_use replicate_wait(struct replicate *r, uint64_t position,
-			    int64_t timeout_ns);
 /*
  * Lets every replica make one more round from now on and waits until those
  * that do not fail have the position, and all small objects as they are now.

@@ -189,9 +189,7 @@ static int catch_up(struct serve *s, int64_t timeout_ns)
 
 	for (int i = 0; i < 250 && ledger_settled(l) < size; i++)
 		nanosleep(&pause, NULL);
-	size = ledger_settled(l);
-	replicate_mark(s->follow, size);
-	return replicate_wait(s->follow, size, timeout_ns);
+	return replicate_catch_up(s->follow, ledger_settled(l), timeout_ns);
 }
 
 /* Called when the log is at its end: the last seal and checkpoint, too. */
@@ -203,9 +201,7 @@ void serve_replica_close(struct serve *s)
 		cond_broadcast(&s->changed);
 		mutex_unlock(&s->mu);
 		thread_join(&s->thread);
-		if (replicate_catch_up(s->follow,
-				       ledger_settled(core_ledger(s->core)),
-				       CLOSE_NS) < 0)
+		if (catch_up(s, CLOSE_NS) < 0)
 			log_event(LOG_WARN, "replicas",
 				  "some are behind; they catch up at the next "
 				  "mount");
@@ -422,8 +418,6 @@ int serve_replica_sync(void *ctx, const struct json *request,
 		rc = replicate_step(s->follow);
 	if (rc == 0)
 		rc = catch_up(s, SYNC_NS);
-	if (rc == 0)
-		rc = replicate_step(s->follow);
 	if (rc < 0)
 		return errmsg_set(em, rc, "a replica could not follow: %s",
 				  err_text(rc));

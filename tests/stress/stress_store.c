@@ -219,7 +219,7 @@ int main(void)
 	for (; n <= WRITERS + STAGERS + READERS; n++)
 		thread_join(&w[n].thread);
 	replicate_mark(s.follow, 1000000);
-	check(replicate_wait(s.follow, 1000000, 60000000000) == 0);
+	check(replicate_catch_up(s.follow, 1000000, 60000000000) == 0);
 	replicate_close(s.follow);
 	for (int again = 0; again < 2; again++) {
 		for (unsigned who = 0; who < WRITERS + STAGERS; who++)

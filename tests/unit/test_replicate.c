@@ -221,8 +221,6 @@ Test(replicate, replicas_follow_and_tell_their_position)
 	cr_assert_eq(replicate_step(x.follow), 0);
 	have(&x, 5, 2);
 	have(&x, 6, 0);
-	cr_assert_eq(replicate_wait(x.follow, 5, 1), 0);
-	cr_assert_eq(replicate_wait(x.follow, 6, 1), -ERR_AGAIN);
 	for (int i = 0; i < 2; i++) {
 		cr_assert(same_file(x.home, x.away[i], "packs/00000001.pack"));
 		cr_assert(same_file(x.home, x.away[i],
@@ -861,6 +859,8 @@ Test(replica_dir, foreign_directories_are_refused_in_words)
 	tmp_release(&t);
 }
 
+#define CATCH_UP_NS (60LL * 1000 * 1000 * 1000)
+
 Test(replicate, threads_follow_by_themselves)
 {
 	struct tmp t;
@@ -870,6 +870,9 @@ Test(replicate, threads_follow_by_themselves)
 	struct store *s = NULL;
 	struct replicate *follow = NULL;
 	struct replica *r = NULL;
+	struct vio_sim *full = vio_sim_new(NULL);
+	uint32_t have = 0;
+	uint32_t all = 0;
 	char path[PATH_MAX + 16];
 
 	tmp_init(&t);
@@ -888,8 +891,20 @@ Test(replicate, threads_follow_by_themselves)
 	cr_assert_eq(replicate_add(follow, r, NULL), 0);
 	put_range(s, 0, 50);
 	replicate_mark(follow, 3);
-	cr_assert_eq(replicate_wait(follow, 3, 20LL * 1000 * 1000 * 1000), 0);
+	cr_assert_eq(replicate_catch_up(follow, 3, CATCH_UP_NS), 0);
+	replicate_have(follow, 3, &have, &all);
+	cr_assert(have == 1 && all == 1);
+	/* one that fails is not waited for, and told; the other one has it */
+	cr_assert_eq(replica_dir_open_vio(&r, vio_sim_vio(full), "full", volume,
+					  1, NULL),
+		     0);
+	vio_sim_set_space(full, 10000);
+	cr_assert_eq(replicate_add(follow, r, NULL), 0);
+	cr_assert_eq(replicate_catch_up(follow, 4, CATCH_UP_NS), -ERR_AGAIN);
+	replicate_have(follow, 4, &have, &all);
+	cr_assert(have == 1 && all == 2);
 	replicate_close(follow);
+	vio_sim_free(full);
 	store_close(s);
 	vio_free(home);
 	tmp_release(&t);
