@@ -39,7 +39,7 @@
 #include "fs/mount_impl.h"
 #include "ledger/ledger.h"
 
-enum { READ_AHEAD_KB = 1024 };
+enum { READ_AHEAD_KB = 2048 };
 /* Added up by the eventfd: 16 bits each, 32 for the last. */
 #define WAKE_STOP 1ULL
 #define WAKE_READY (1ULL << 16)
@@ -113,9 +113,10 @@ static void stop(struct mount *m)
 }
 
 /*
- * The kernel reads ahead 128 KiB of a FUSE mount; root may ask for more.  It
- * sets its own figure when it has read our greeting: an answer to statfs
- * comes after that.
+ * The kernel reads ahead 128 KiB of a FUSE mount; root may ask for more: two
+ * requests, so that two of our threads read and hash while what has come is
+ * used.  It sets its own figure when it has read our greeting: an answer to
+ * statfs comes after that.
  */
 static void raise_read_ahead(const char *dir)
 {
