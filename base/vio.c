@@ -59,11 +59,22 @@ int vio_truncate(struct vio_file *f, uint64_t size)
 	return f->vio->ops->truncate(f, size);
 }
 
+/* What is lost is not known: no such failure is soft. */
+static int hard(int rc)
+{
+	return rc == -ENOSPC || rc == -EDQUOT || rc == -ENOMEM ? -EIO : rc;
+}
+
 int vio_flush(struct vio_file *f)
 {
-	int rc = vio_fdatasync(f);
+	return hard(vio_fdatasync(f));
+}
 
-	return rc == -ENOSPC || rc == -EDQUOT || rc == -ENOMEM ? -EIO : rc;
+int vio_writeback(struct vio_file *f, uint64_t off, uint64_t n, bool wait)
+{
+	if (!f->vio->ops->writeback)
+		return 0;
+	return hard(f->vio->ops->writeback(f, off, n, wait));
 }
 
 int vio_allocate(struct vio_file *f, uint64_t off, uint64_t n)

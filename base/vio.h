@@ -63,6 +63,9 @@ struct vio_ops {
 	int (*pwrite)(struct vio_file *f, const void *p, size_t n,
 		      uint64_t off);
 	int (*fdatasync)(struct vio_file *f); /* data and size */
+	/* NULL: takes none */
+	int (*writeback)(struct vio_file *f, uint64_t off, uint64_t n,
+			 bool wait);
 	int (*truncate)(struct vio_file *f, uint64_t size);
 	int (*allocate)(struct vio_file *f, uint64_t off, uint64_t n);
 	/* NULL: takes none */
@@ -112,6 +115,13 @@ int must_use vio_fdatasync(struct vio_file *f);
  * called.  What is lost by it is not known, and the next one may succeed.
  */
 int must_use vio_flush(struct vio_file *f);
+/*
+ * Begins to write these bytes to the disk; `wait`: or waits until what was
+ * begun there is written.  Nothing is durable by it: it spares the next flush
+ * the work.  An error is one of a flush, and not told again.
+ */
+int must_use vio_writeback(struct vio_file *f, uint64_t off, uint64_t n,
+			   bool wait);
 int must_use vio_truncate(struct vio_file *f, uint64_t size);
 int must_use vio_allocate(struct vio_file *f, uint64_t off, uint64_t n);
 void vio_advise(struct vio_file *f, enum vio_advice advice);

@@ -149,6 +149,22 @@ static int posix_fdatasync(struct vio_file *f)
 	return fdatasync(fd_of(f)) < 0 ? -errno : 0;
 }
 
+static int posix_writeback(struct vio_file *f, uint64_t off, uint64_t n,
+			   bool wait)
+{
+	unsigned how =
+		wait ? SYNC_FILE_RANGE_WAIT_BEFORE : SYNC_FILE_RANGE_WRITE;
+
+	if (n == 0) /* it would mean all that follows */
+		return 0;
+	if (off > INT64_MAX || n > INT64_MAX - off)
+		return -EFBIG;
+	if (sync_file_range(fd_of(f), (off_t)off, (off_t)n, how) == 0)
+		return 0;
+	/* a filesystem that knows it not is left to flush it all at once */
+	return errno == ENOSYS || errno == ESPIPE ? 0 : -errno;
+}
+
 static int posix_truncate(struct vio_file *f, uint64_t size)
 {
 	int rc;
@@ -385,6 +401,7 @@ static const struct vio_ops posix_ops = {
 	.pread = posix_pread,
 	.pwrite = posix_pwrite,
 	.fdatasync = posix_fdatasync,
+	.writeback = posix_writeback,
 	.truncate = posix_truncate,
 	.allocate = posix_allocate,
 	.advise = posix_advise,

@@ -258,7 +258,7 @@ static int make_room_locked(struct packfile *f, struct vio_file *file,
 		return 0;
 	step = step < STEP_MIN ? STEP_MIN : step > STEP_MAX ? STEP_MAX : step;
 	if (need + step > LIMIT_PACK)
-		step = 0;
+		step = need < LIMIT_PACK ? LIMIT_PACK - need : 0;
 	rc = vio_allocate(file, f->allocated, need + step - f->allocated);
 	if (rc == -ENOSPC && step > 0) {
 		step = 0;
@@ -277,9 +277,11 @@ int packfile_append(struct packfile *f, uint32_t *out_off,
 		    const struct chunk *c)
 {
 	struct pack_record r = { 0 };
+	struct packfile_piece piece = { 0 };
 	struct pack_entry e = { 0 };
 	struct vio_file *file = NULL;
 	size_t n = PACK_RECORD_SIZE + (size_t)c->stored_len;
+	bool due = false;
 	int rc = 0;
 
 	mutex_lock(&f->mu);
@@ -308,8 +310,14 @@ int packfile_append(struct packfile *f, uint32_t *out_off,
 	if (rc == 0) {
 		f->end += n;
 		*out_off = e.off;
+		due = packfile_piece_due(f, &piece);
 	}
 unpin:
+	if (due) { /* readers ask for the state of the pack meanwhile */
+		mutex_unlock(&f->mu);
+		rc = packfile_piece_write(file, &piece);
+		mutex_lock(&f->mu);
+	}
 	packfile_unpin(f);
 unlock:
 	mutex_unlock(&f->mu);

@@ -62,6 +62,7 @@ struct packfile {
 	uint64_t durable;   /* <= end */
 	uint64_t allocated; /* room on disk asked for */
 	uint64_t marked;    /* end of the records is a close mark there */
+	uint64_t pushed;    /* asked to be written up to here */
 	bool no_allocate;   /* the filesystem cannot */
 	bool unreadable;    /* what is in it could not be listed */
 	uint8_t *scratch;   /* OPEN: one record */

@@ -232,6 +232,23 @@ static int sim_fdatasync(struct vio_file *f)
 	return leave(s, err);
 }
 
+/* The disk keeps or loses what was not synced as if it had not been asked. */
+static int sim_writeback(struct vio_file *f, uint64_t off, uint64_t n,
+			 bool wait)
+{
+	struct handle *h = handle_of(f);
+	struct vio_sim *s = sim_of(f->vio);
+	int err = 0;
+	int what = enter_file(s, h, VIO_SIM_WRITEBACK, &err);
+
+	(void)off;
+	(void)n;
+	(void)wait;
+	if (what == REFUSE && !s->stopped && h->boot == s->boot)
+		sim_disk_sync_failed(h->node, &s->dice);
+	return leave(s, err);
+}
+
 static int sim_truncate(struct vio_file *f, uint64_t size)
 {
 	struct handle *h = handle_of(f);
@@ -486,6 +503,7 @@ const struct vio_ops vio_sim_ops = {
 	.pread = sim_pread,
 	.pwrite = sim_pwrite,
 	.fdatasync = sim_fdatasync,
+	.writeback = sim_writeback,
 	.truncate = sim_truncate,
 	.allocate = sim_allocate,
 	.fstat = sim_fstat,

@@ -48,13 +48,14 @@ enum vio_sim_class {
 	VIO_SIM_SYNCDIR = 1 << 12,
 	VIO_SIM_SPACE = 1 << 13,
 	VIO_SIM_CREATE = 1 << 14, /* an open that makes or empties a file */
-	VIO_SIM_ANY = (1 << 15) - 1,
+	VIO_SIM_WRITEBACK = 1 << 15,
+	VIO_SIM_ANY = (1 << 16) - 1,
 	/* What changes the disk; the others only look. */
 	VIO_SIM_CHANGE = VIO_SIM_WRITE | VIO_SIM_SYNC | VIO_SIM_TRUNCATE |
 			 VIO_SIM_ALLOCATE | VIO_SIM_RENAME | VIO_SIM_UNLINK |
 			 VIO_SIM_MKDIR | VIO_SIM_SYNCDIR | VIO_SIM_CREATE,
 };
-enum { VIO_SIM_CLASSES = 15 };
+enum { VIO_SIM_CLASSES = 16 };
 
 struct vio_sim_options {
 	uint64_t seed;	 /* of the random source; 0 is a seed too */
@@ -88,8 +89,8 @@ void vio_sim_sync_all(struct vio_sim *s);
 /*
  * The nth call (1 is the next) of the classes in `mask` fails with `err`
  * (a positive errno); `forever`: and all after it.  A failed write may have
- * written a part; a failed fdatasync loses or keeps each unsynced write, and
- * a later one does not bring them back.  Only one such fault at a time.
+ * written a part; a failed fdatasync or writeback loses or keeps each unsynced
+ * write, and a later one does not bring them back.  Only one such fault at a time.
  */
 void vio_sim_fail(struct vio_sim *s, unsigned mask, uint64_t nth, int err,
 		  bool forever);

@@ -219,6 +219,50 @@ Test(packfile, only_a_marked_pack_is_appended_to_again)
 	disk_release(&d);
 }
 
+/* A chunk of 64 KiB that no compressor makes smaller. */
+static int append_noise(struct packfile *f, uint64_t seed)
+{
+	enum { NOISE = 64 << 10 };
+	uint8_t *p = malloc(NOISE);
+	struct chunk_maker *m = chunk_maker_new();
+	struct chunk c = { 0 };
+	struct prng r = { 0 };
+	uint32_t off = 0;
+	int rc = 0;
+
+	cr_assert_not_null(p);
+	prng_init(&r, seed);
+	prng_bytes(&r, p, NOISE);
+	cr_assert_eq(chunk_make(&c, m, CHUNK_DATA, p, NOISE), 0);
+	rc = packfile_append(f, &off, &c);
+	chunk_maker_free(m);
+	free(p);
+	return rc;
+}
+
+/* A flush never finds much to write, and nothing but it makes durable. */
+Test(packfile, it_goes_to_the_disk_while_it_is_filled)
+{
+	uint64_t pieces = 0;
+	struct packfile *f = NULL;
+	struct disk d;
+
+	disk_init(&d);
+	cr_assert_eq(packfile_create(&f, &d.o), 0);
+	for (uint64_t k = 0; k < 200; k++)
+		cr_assert_eq(append_noise(f, k), 0);
+	pieces = vio_sim_count(d.sim, VIO_SIM_WRITEBACK);
+	cr_assert(pieces >= 40 && pieces <= 60, "%lu", pieces);
+	cr_assert_eq(packfile_durable(f), PACK_HEADER_SIZE);
+	vio_sim_fail(d.sim, VIO_SIM_WRITEBACK, 1, ENOSPC, true);
+	for (uint64_t k = 200; k < 220 && !vio_sim_failed(d.sim); k++)
+		cr_assert_eq(append_noise(f, k),
+			     vio_sim_failed(d.sim) ? -EIO : 0);
+	cr_assert(vio_sim_failed(d.sim));
+	packfile_close(f);
+	disk_release(&d);
+}
+
 Test(packfile, damage_in_the_middle_hides_nothing_else)
 {
 	struct disk d;

@@ -602,6 +602,25 @@ Test(store, no_failed_flush_is_soft)
 	}
 }
 
+Test(store, what_is_written_ahead_of_a_flush_fails_as_one)
+{
+	static const int errors[] = { EIO, ENOSPC, ENOMEM };
+
+	for (size_t i = 0; i < 3; i++) {
+		struct vio_sim *sim = vio_sim_new(NULL);
+		struct store *s = store_on(sim);
+
+		cr_assert_eq(put_range(s, 0, 5), 0);
+		vio_sim_fail(sim, VIO_SIM_WRITEBACK, 3, errors[i], false);
+		cr_assert_eq(put_range(s, 5, 400), -EIO, "%zu", i);
+		cr_assert(vio_sim_failed(sim));
+		cr_assert_eq(store_failed(s), -EIO);
+		cr_assert_eq(put_range(s, 400, 402), -ERR_STICKY);
+		store_close(s);
+		vio_sim_free(sim);
+	}
+}
+
 Test(store, a_full_disk_is_soft)
 {
 	struct vio_sim *sim = vio_sim_new(NULL);

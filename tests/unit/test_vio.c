@@ -88,6 +88,10 @@ static void behaves(struct vio *io)
 	cr_assert_eq(vio_pwrite(f, "zz", 2, 5), 0);
 	cr_assert_eq(vio_pread(f, c, 16, 0), 7);
 	cr_assert_eq(memcmp(c, "\0\0\0\0\0zz", 7), 0);
+	cr_assert_eq(vio_writeback(f, 0, 7, false), 0);
+	cr_assert_eq(vio_writeback(f, 0, 7, true), 0);
+	cr_assert_eq(vio_writeback(f, 4, 0, true), 0);
+	cr_assert_eq(vio_flush(f), 0);
 	cr_assert_eq(vio_lock(f), 0);
 	cr_assert_eq(vio_open(io, &g, "p", VIO_WRITE), 0);
 	cr_assert_eq(vio_lock(g), -EBUSY);
