@@ -10,6 +10,7 @@
 
 struct core;
 struct errmsg;
+struct idx_reader;
 
 /*
  * A snapshot's name, "SEAL", "SEAL.POSITION", or a time that text_time_parse
@@ -18,5 +19,11 @@ struct errmsg;
  */
 int must_use audit_when(struct core *c, uint64_t *out, const char *when,
 			struct errmsg *em);
+/*
+ * The same in what the index has; times end at `now`.  -ERR_USAGE: this is no
+ * snapshot, no position and no time.
+ */
+int must_use audit_when_find(struct idx_reader *r, uint64_t *out,
+			     const char *when, int64_t now, struct errmsg *em);
 
 #endif

@@ -74,19 +74,30 @@ static int check_version(struct core *c, const struct idx_version *v,
 	return rc < 0 ? rc : 0;
 }
 
-static int find_version(struct core *c, struct idx_version *out,
-			struct digest *out_leaf, uint64_t ino, uint64_t version)
+static int look_up(struct core *c, struct idx_version *out, uint64_t ino,
+		   uint64_t version)
 {
 	struct idx_reader *r = NULL;
-	int rc = core_settle_index(c);
+	int rc = core_reader_take(c, &r);
 
-	if (rc >= 0)
-		rc = core_reader_take(c, &r);
 	if (rc >= 0)
 		rc = idx_version(r, out, ino, version);
 	core_reader_give(c, r);
-	if (rc == 0)
-		return -ENOENT;
+	return rc;
+}
+
+static int find_version(struct core *c, struct idx_version *out,
+			struct digest *out_leaf, uint64_t ino, uint64_t version)
+{
+	int rc = look_up(c, out, ino, version);
+
+	if (rc == 0) { /* perhaps it is on its way */
+		rc = core_settle_index(c);
+		if (rc >= 0)
+			rc = look_up(c, out, ino, version);
+		if (rc == 0)
+			return -ENOENT;
+	}
 	if (rc > 0)
 		rc = check_version(c, out, ino, version, out_leaf);
 	if (rc < 0)
@@ -137,8 +148,22 @@ static bool holds(struct core *c, const struct handle *h,
 	return same;
 }
 
-static int restore(struct core *c, const struct cred *cr, uint64_t ino,
-		   uint64_t from, uint64_t version_no, const char *when)
+/* Was nothing ever written?  Then there is nothing to keep as history. */
+static bool is_new(struct core *c, const struct handle *h)
+{
+	struct content_state st;
+	bool empty;
+
+	content_state(h->file->content, &st);
+	mutex_lock(&c->t.mu);
+	empty = !h->inode->row.version && h->inode->row.size == 0;
+	mutex_unlock(&c->t.mu);
+	return empty && !st.dirty && !st.unsaved;
+}
+
+static int restore(struct core *c, bool *out_same, const struct cred *cr,
+		   uint64_t ino, uint64_t from, uint64_t version_no,
+		   const char *when)
 {
 	struct restore_arg a = { .when = when };
 	struct idx_version v;
@@ -152,28 +177,28 @@ static int restore(struct core *c, const struct cred *cr, uint64_t ino,
 	if (!a.h->file)
 		rc = -EINVAL;
 	/* What is dirty is history too: it gets its version first. */
-	if (rc >= 0)
+	if (rc >= 0 && !is_new(c, a.h))
 		rc = file_version(c, a.h->file, ENTRY_REASON_DEMAND);
 	a.no = v.no;
-	if (rc >= 0 && !holds(c, a.h, &v)) {
+	*out_same = rc >= 0 && holds(c, a.h, &v);
+	if (rc >= 0 && !*out_same) {
 		rc = core_op(c, restore_op, &a);
 		if (rc >= 0)
 			rc = bring_back(c, a.h, &v);
 	}
 	core_release(c, a.h);
-	if (rc >= 0)
-		rc = core_settle_index(c);
-	if (c->o.invalidate)
+	if (!*out_same && c->o.invalidate)
 		c->o.invalidate(c->o.ctx, ino, true);
 	return rc < 0 ? rc : 0;
 }
 
 /* From the row that names the old tree to the entry that names it anew. */
-int core_storage_restore(struct core *c, const struct cred *cr, uint64_t ino,
-			 uint64_t from, uint64_t version_no, const char *when)
+int core_storage_restore(struct core *c, bool *out_same, const struct cred *cr,
+			 uint64_t ino, uint64_t from, uint64_t version_no,
+			 const char *when)
 {
 	unsigned section = lease_enter(store_lease(c->store));
-	int rc = restore(c, cr, ino, from, version_no, when);
+	int rc = restore(c, out_same, cr, ino, from, version_no, when);
 
 	lease_leave(store_lease(c->store), section);
 	return rc;

@@ -5,6 +5,7 @@
 #ifndef FS_CORE_STORAGE_H
 #define FS_CORE_STORAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/auto.h"
@@ -18,12 +19,15 @@ enum { CORE_STORAGE_DIRECTORY = 1 };
 /*
  * Restores from a version of inode `from` (a file may have been replaced
  * since), with the words of the user ("yesterday") for the RESTORE entry.
- * -ENOENT: no such version; -ENODATA: it is redacted, or released; -EINVAL: no regular
+ * *out_same: the file holds these bytes already, nothing was entered.  What
+ * is entered is queued: the caller settles when all is restored.  -ENOENT: no
+ * such version; -ENODATA: it is redacted, or released; -EINVAL: no regular
  * file.
  */
-int must_use core_storage_restore(struct core *c, const struct cred *cr,
-				  uint64_t ino, uint64_t from,
-				  uint64_t version_no, const char *when);
+int must_use core_storage_restore(struct core *c, bool *out_same,
+				  const struct cred *cr, uint64_t ino,
+				  uint64_t from, uint64_t version_no,
+				  const char *when);
 /* Enters REPLICA_ADD or REPLICA_REMOVE (kind), and waits for the index. */
 int must_use core_storage_replica(struct core *c, uint16_t kind,
 				  uint16_t number, const char *location);

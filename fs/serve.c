@@ -219,20 +219,23 @@ static int verb_restore(void *ctx, const struct json *request,
 	const char *path = json_get_str(request, "path");
 	const char *when = json_get_str(request, "when");
 	uint64_t ino = 0, version = 0, from = 0;
+	bool same = false;
 	int rc;
 
-	(void)out;
 	if (!path || !json_get_u64(request, "version", &version))
 		return errmsg_set(em, -ERR_USAGE, "restore: no path, version");
 	rc = core_resolve(s->core, path, &ino);
 	if (!json_get_u64(request, "from", &from))
 		from = ino;
 	if (rc == 0)
-		rc = core_storage_restore(s->core, peer, ino, from, version,
-					  when ? when : "");
+		rc = core_storage_restore(s->core, &same, peer, ino, from,
+					  version, when ? when : "");
 	if (rc == -ENODATA)
 		return tell_no_data(s->core, from, version, path, em);
-	return rc < 0 ? errmsg_set(em, rc, "%s: %s", path, err_text(rc)) : 0;
+	if (rc < 0)
+		return errmsg_set(em, rc, "%s: %s", path, err_text(rc));
+	control_add_bool(out, "same", same);
+	return 0;
 }
 
 static int verb_snapshot(void *ctx, const struct json *request,

@@ -9,7 +9,8 @@
  *   settle        {path?, checkpoint?}: all written is in the index
  *   verify        {deep?, repair?, consistent?} -> what was found
  *   progress      how far verify or scrub is
- *   restore       {path, from?, version, when}: from: another inode's
+ *   restore       {path, from?, version, when} -> same: no change; from:
+ *                 another inode's.  In the index after a settle
  *   replica-add | replica-remove {directory}
  *   replica-list | replica-sync
  *   retain-set    {pattern, seconds?, versions?, position?} -> its entry

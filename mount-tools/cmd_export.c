@@ -97,7 +97,7 @@ int cmd_export(int argc, char **argv)
 		{ 0, "tree", OPT_FLAG, &tree, NULL,
 		  "also the files, in DIR/tree (STORE not mounted)" },
 		{ 0, "at", OPT_TEXT, &when, "WHEN",
-		  "--tree as it was: a snapshot, a time, SEAL.POS" },
+		  "--tree as it was: a snapshot, a time, SEAL, SEAL.POS" },
 		OPT_END,
 	};
 	struct errmsg em = ERRMSG_INIT;

@@ -3,6 +3,10 @@
  * it was.  A file that is there gets the old bytes as a new version; one that
  * is gone is made again.  Nothing is copied: the chunks are the old ones.
  * What came since and was not there then is left alone.
+ *
+ * Of a tree, what cannot be brought back is told, and the rest is brought
+ * back all the same.  The daemon enters many files in one batch; at the end
+ * we wait until all is on disk.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,18 +24,23 @@
 #include "fs/retain.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
+#include "mount-tools/names.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
+#include "mount-tools/progress.h"
 #include "mount-tools/reader.h"
 #include "mount-tools/vouch.h"
 
-enum { NAMES = 256, DEPTH_MAX = 2048 };
+enum { DEPTH_MAX = 2048 };
 
 struct restore {
 	struct reader r;
 	uint64_t at;
 	const char *when;
-	uint64_t files, dirs, links, left, released;
+	enum opt_format format;
+	uint64_t files, dirs, links, same; /* done; nothing to do */
+	uint64_t special, failed;	   /* not done */
+	struct progress bar;
 	struct errmsg em;
 };
 
@@ -104,9 +113,10 @@ static int dress(struct restore *x, const struct was *w, const char *path)
 	return 0;
 }
 
-static int bring_back(struct restore *x, uint64_t ino, uint64_t version,
-		      const char *inner)
+static int bring_back(struct restore *x, bool *out_same, uint64_t ino,
+		      uint64_t version, const char *inner)
 {
+	struct json_doc *doc = NULL;
 	struct buf b = BUF_INIT;
 	int rc;
 
@@ -117,26 +127,45 @@ static int bring_back(struct restore *x, uint64_t ino, uint64_t version,
 	buf_adds(&b, ",\"when\":");
 	text_json_string(&b, x->when, strlen(x->when));
 	rc = b.bad ? -ENOMEM :
-		     ctl_call(NULL, x->r.place.store, (char *)b.p, &x->em);
+		     ctl_call(&doc, x->r.place.store, (char *)b.p, &x->em);
+	if (rc == 0)
+		*out_same = json_get_bool(json_root(doc), "same", false);
+	json_free(doc);
 	buf_release(&b);
 	return rc;
 }
 
-/* Left out, and told: the others are brought back all the same. */
-static int tell_released(struct restore *x, const struct idx_version *v,
-			 const char *outer)
+static int no_bytes(struct restore *x, const struct idx_version *v,
+		    const char *outer)
 {
 	struct buf b = BUF_INIT;
 
-	text_term_escape(&b, outer, strlen(outer));
-	buf_addf(&b, ": version %llu cannot be restored: ",
-		 (unsigned long long)v->version);
 	retain_words(&b, x->r.idx, v->released_no);
-	if (!b.bad)
-		fprintf(stderr, "vouch restore: %s\n", (char *)b.p);
+	(void)errmsg_set(&x->em, -ENODATA,
+			 "%s: version %llu cannot be restored: %s", outer,
+			 (unsigned long long)v->version,
+			 b.bad || !b.n ? "released" : (const char *)b.p);
 	buf_release(&b);
-	x->released++;
-	return 0;
+	return -ENODATA;
+}
+
+/* The file that is made again is closed last: so it gets one version. */
+static int remake_file(struct restore *x, uint64_t ino, uint64_t version,
+		       const struct was *w, const char *outer,
+		       const char *inner)
+{
+	int fd = open(outer, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	bool same = false;
+	int rc = fd < 0 ? fail(x, -errno, outer) : 0;
+
+	if (rc == 0 && version)
+		rc = bring_back(x, &same, ino, version, inner);
+	if (rc == 0)
+		rc = dress(x, w, outer);
+	if (fd >= 0)
+		close(fd);
+	x->files += rc == 0;
+	return rc;
 }
 
 /* outer: the path as this process sees it; inner: inside the volume. */
@@ -144,39 +173,39 @@ static int restore_file(struct restore *x, uint64_t ino, const struct was *w,
 			const char *outer, const char *inner)
 {
 	struct idx_version v = { .version = 0 };
+	bool same = false;
 	struct stat st;
-	bool there = lstat(outer, &st) == 0;
-	int rc = idx_version_at(x->r.idx, &v, ino, x->at), fd;
+	int rc = idx_version_at(x->r.idx, &v, ino, x->at);
 
 	if (rc < 0)
 		return fail(x, rc, outer);
 	if (rc > 0 && v.released_no)
-		return tell_released(x, &v, outer);
-	if (there && !S_ISREG(st.st_mode))
+		return no_bytes(x, &v, outer);
+	if (lstat(outer, &st) < 0)
+		return remake_file(x, ino, rc > 0 ? v.version : 0, w, outer,
+				   inner);
+	if (!S_ISREG(st.st_mode))
 		return errmsg_set(&x->em, -EEXIST,
 				  "%s is no regular file now: move it away "
 				  "first",
 				  outer);
-	if (!there) {
-		fd = open(outer, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		if (fd < 0)
-			return fail(x, -errno, outer);
-		close(fd);
-	}
 	if (rc > 0)
-		rc = bring_back(x, ino, v.version, inner);
-	else if (there && truncate(outer, 0) < 0)
+		rc = bring_back(x, &same, ino, v.version, inner);
+	else if (st.st_size == 0)
+		same = true; /* it had no bytes yet, and has none now */
+	else if (truncate(outer, 0) < 0)
 		return fail(x, -errno, outer);
-	if (rc == 0 && !there)
-		rc = dress(x, w, outer);
-	x->files += rc == 0;
+	x->same += rc == 0 && same;
+	x->files += rc == 0 && !same;
 	return rc;
 }
 
 static int restore_link(struct restore *x, const struct was *w,
 			const char *outer)
 {
+	char now[LIMIT_SYMLINK + 1];
 	struct stat st;
+	ssize_t n;
 
 	if (lstat(outer, &st) == 0) {
 		if (!S_ISLNK(st.st_mode))
@@ -184,6 +213,12 @@ static int restore_link(struct restore *x, const struct was *w,
 					  "%s is no symbolic link now: move "
 					  "it away first",
 					  outer);
+		n = readlink(outer, now, sizeof(now));
+		if (n >= 0 && (size_t)n == strlen(w->target) &&
+		    memcmp(now, w->target, (size_t)n) == 0) {
+			x->same++;
+			return 0;
+		}
 		if (unlink(outer) < 0)
 			return fail(x, -errno, outer);
 	}
@@ -193,60 +228,79 @@ static int restore_link(struct restore *x, const struct was *w,
 	return dress(x, w, outer);
 }
 
-struct names {
-	struct {
-		char name[LIMIT_NAME + 1];
-		uint64_t ino;
-	} v[NAMES];
-	unsigned n;
-};
-
-static int on_name(void *ctx, const struct name_row *row, const char *name,
-		   uint16_t len)
+/* Does an error like this concern one file, not the volume or us? */
+static bool is_of_one(int rc)
 {
-	struct names *l = ctx;
+	switch (-rc) {
+	case EACCES:
+	case EEXIST:
+	case EIO:
+	case EISDIR:
+	case ELOOP:
+	case ENAMETOOLONG:
+	case ENODATA:
+	case ENOENT:
+	case ENOTDIR:
+	case EPERM:
+	case ERR_CORRUPT:
+	case ERR_HASH:
+	case ERR_MISSING_CHUNK:
+		return true;
+	default:
+		return false;
+	}
+}
 
-	memcpy(l->v[l->n].name, name, len);
-	l->v[l->n].name[len] = '\0';
-	l->v[l->n++].ino = row->ino;
-	return 0;
+static void tell(struct restore *x, int rc)
+{
+	struct buf b = BUF_INIT;
+	const char *words = errmsg_text(&x->em, rc);
+
+	progress_wipe(&x->bar);
+	text_term_escape(&b, words, strlen(words));
+	fprintf(stderr, "vouch restore: %s\n",
+		b.bad ? err_text(rc) : (const char *)b.p);
+	buf_release(&b);
+	x->em = (struct errmsg)ERRMSG_INIT;
+	x->failed++;
 }
 
 static int restore_one(struct restore *x, uint64_t ino, const char *outer,
 		       const char *inner, unsigned depth);
 
-static int restore_names(struct restore *x, uint64_t ino, const char *outer,
-			 const char *inner, unsigned depth)
+struct inside {
+	struct restore *x;
+	const char *outer, *inner;
+	unsigned depth;
+};
+
+static int on_name(void *ctx, const char *name, uint64_t ino)
 {
-	autofree struct names *l = calloc(1, sizeof(*l));
-	char after[LIMIT_NAME + 1] = "";
-	int rc = l ? 1 : -ENOMEM;
+	const struct inside *in = ctx;
+	struct restore *x = in->x;
+	autofree char *a = NULL, *b = NULL;
+	int rc;
 
-	while (rc > 0) {
-		l->n = 0;
-		rc = idx_names_at(x->r.idx, ino, after, (uint16_t)strlen(after),
-				  NAMES, x->at, on_name, l);
-		if (l->n > 0)
-			memcpy(after, l->v[l->n - 1].name, sizeof(after));
-		for (unsigned i = 0; rc >= 0 && i < l->n; i++) {
-			autofree char *a = NULL, *b = NULL;
-			int one;
-
-			if (asprintf(&a, "%s/%s", outer, l->v[i].name) < 0 ||
-			    asprintf(&b, "%s/%s",
-				     strcmp(inner, "/") == 0 ? "" : inner,
-				     l->v[i].name) < 0)
-				return -ENOMEM;
-			one = restore_one(x, l->v[i].ino, a, b, depth + 1);
-			rc = one < 0 ? one : rc;
-		}
+	if (asprintf(&a, "%s/%s", in->outer, name) < 0)
+		a = NULL;
+	if (asprintf(&b, "%s/%s", strcmp(in->inner, "/") ? in->inner : "",
+		     name) < 0)
+		b = NULL;
+	if (!a || !b)
+		return -ENOMEM;
+	rc = restore_one(x, ino, a, b, in->depth + 1);
+	if (is_of_one(rc)) {
+		tell(x, rc);
+		rc = 0;
 	}
+	progress_set(&x->bar, x->files + x->links + x->same, 0);
 	return rc;
 }
 
 static int restore_dir(struct restore *x, uint64_t ino, const struct was *w,
 		       const char *outer, const char *inner, unsigned depth)
 {
+	struct inside in = { x, outer, inner, depth };
 	bool made = mkdir(outer, 0700) == 0;
 	struct stat st;
 	int rc = 0;
@@ -257,7 +311,7 @@ static int restore_dir(struct restore *x, uint64_t ino, const struct was *w,
 		return errmsg_set(&x->em, -EEXIST,
 				  "%s is no directory now: move it away first",
 				  outer);
-	rc = restore_names(x, ino, outer, inner, depth);
+	rc = names_at(x->r.idx, ino, x->at, on_name, &in);
 	if (rc == 0 && made)
 		rc = dress(x, w, outer);
 	x->dirs += rc == 0 && made;
@@ -278,7 +332,7 @@ static int restore_one(struct restore *x, uint64_t ino, const char *outer,
 		return restore_dir(x, ino, &w, outer, inner, depth);
 	if (S_ISLNK(w.mode))
 		return restore_link(x, &w, outer);
-	x->left++; /* fifos, sockets, devices hold no bytes */
+	x->special++; /* fifos, sockets, devices hold no bytes */
 	return 0;
 }
 
@@ -298,41 +352,80 @@ static int run(struct restore *x)
 	rc = idx_resolve(x->r.idx, &ino, inner, strlen(inner), x->at);
 	if (rc == 0)
 		return errmsg_set(&x->em, -ENOENT, "%s was not there at %s",
-				  inner, x->when);
-	return rc < 0 ? rc : restore_one(x, ino, outer, inner, 0);
+				  outer, x->when);
+	if (rc < 0)
+		return rc;
+	progress_start(&x->bar, "restoring", false);
+	rc = restore_one(x, ino, outer, inner, 0);
+	if (rc == 0)
+		rc = ctl_call(NULL, x->r.place.store, "\"verb\":\"settle\"",
+			      &x->em);
+	progress_end(&x->bar);
+	return rc;
 }
 
-static void say(const struct restore *x, const char *path)
+/* "3 files restored, " */
+static void part(struct buf *b, uint64_t n, const char *noun, const char *many,
+		 const char *what)
 {
-	struct buf b = BUF_INIT;
+	if (n)
+		buf_addf(b, "%s%llu %s %s", b->n ? ", " : "",
+			 (unsigned long long)n, n == 1 ? noun : many, what);
+}
 
-	text_term_escape(&b, path, strlen(path));
-	buf_adds(&b, " is as it was after entry ");
-	print_number(&b, x->at);
-	buf_adds(&b, ": ");
-	print_count(&b, x->files, "file");
-	buf_adds(&b, " restored");
-	if (x->dirs) {
-		buf_adds(&b, ", ");
-		buf_addf(&b, "%llu director%s made again",
-			 (unsigned long long)x->dirs,
-			 x->dirs == 1 ? "y" : "ies");
-	}
-	if (x->links) {
-		buf_adds(&b, ", ");
-		print_count(&b, x->links, "symbolic link");
-	}
-	if (x->released) {
-		buf_adds(&b, ", ");
-		print_count(&b, x->released, "file");
-		buf_adds(&b, " left as it is: the bytes were released");
-	}
-	if (x->left)
-		buf_addf(&b, ", %llu special files left out",
-			 (unsigned long long)x->left);
-	buf_adds(&b, ".\n");
-	(void)!print_flush(&b);
+/* What was done; after a failure, what was done before it. */
+static void say(const struct restore *x, const char *path, FILE *to)
+{
+	struct buf b = BUF_INIT, p = BUF_INIT, at = BUF_INIT;
+
+	part(&b, x->files, "file", "files", "restored");
+	part(&b, x->dirs, "directory", "directories", "made again");
+	part(&b, x->links, "symbolic link", "symbolic links", "made again");
+	part(&b, x->same, "file", "files", "unchanged since");
+	part(&b, x->special, "special file", "special files", "left out");
+	part(&b, x->failed, "file", "files", "NOT restored");
+	text_term_escape(&p, path, strlen(path));
+	print_number(&at, x->at);
+	if (!b.bad && !p.bad && !at.bad)
+		fprintf(to, "%s, as after entry %s: %s.\n", (const char *)p.p,
+			(const char *)at.p,
+			b.n ? (const char *)b.p : "nothing to restore");
 	buf_release(&b);
+	buf_release(&p);
+	buf_release(&at);
+}
+
+static void say_json(const struct restore *x)
+{
+	struct buf at = BUF_INIT;
+
+	print_number(&at, x->at);
+	printf("{\"at\":\"%s\",\"files\":%llu,\"directories\":%llu,"
+	       "\"links\":%llu,\"unchanged\":%llu,\"special\":%llu,"
+	       "\"failed\":%llu}\n",
+	       at.bad ? "" : (const char *)at.p, (unsigned long long)x->files,
+	       (unsigned long long)x->dirs, (unsigned long long)x->links,
+	       (unsigned long long)x->same, (unsigned long long)x->special,
+	       (unsigned long long)x->failed);
+	buf_release(&at);
+}
+
+static int finish(struct restore *x, const char *path, int rc)
+{
+	bool any = x->files || x->dirs || x->links;
+
+	if (rc == -ERR_USAGE)
+		return opt_misuse("restore", "restore: %s",
+				  errmsg_text(&x->em, rc));
+	if (rc < 0 && !any && !x->failed)
+		return opt_fail("restore", rc, &x->em);
+	if (rc < 0)
+		tell(x, rc);
+	if (rc == 0 && x->format == OPT_AS_JSON)
+		say_json(x);
+	else
+		say(x, path, rc < 0 ? stderr : stdout);
+	return rc < 0 || x->failed > 0;
 }
 
 int cmd_restore(int argc, char **argv)
@@ -340,7 +433,8 @@ int cmd_restore(int argc, char **argv)
 	struct restore x = { .em = ERRMSG_INIT };
 	const struct opt options[] = {
 		{ 0, "at", OPT_TEXT, &x.when, "WHEN",
-		  "a snapshot, a time (\"2 hours ago\"), SEAL.POS" },
+		  "a snapshot, a time (\"2 hours ago\"), SEAL or SEAL.POS" },
+		OPT_FORMAT(&x.format),
 		OPT_END,
 	};
 	int status = opt_parse(options, &argc, &argv, 1, 1), rc;
@@ -348,7 +442,7 @@ int cmd_restore(int argc, char **argv)
 	if (status != OPT_GO)
 		return status;
 	if (!x.when)
-		return opt_misuse("restore", "restore: --at WHEN is missing");
+		return opt_misuse("restore", "restore: --at=WHEN is missing");
 	rc = reader_open(&x.r, argv[0], NULL, READER_INDEX | READER_VERSION,
 			 &x.em);
 	if (rc == 0 && (!x.r.live || !x.r.place.dir))
@@ -359,10 +453,7 @@ int cmd_restore(int argc, char **argv)
 				x.r.place.store);
 	if (rc == 0)
 		rc = run(&x);
-	if (rc == 0)
-		say(&x, argv[0]);
+	status = finish(&x, argv[0], rc);
 	reader_close(&x.r);
-	if (rc == -ERR_USAGE)
-		return opt_misuse("restore", "%s", errmsg_text(&x.em, rc));
-	return rc < 0 ? opt_fail("restore", rc, &x.em) : x.released > 0;
+	return status;
 }

@@ -74,10 +74,18 @@ void progress_set(struct progress *p, uint64_t done, uint64_t all)
 	mutex_unlock(&p->mu);
 }
 
-void progress_end(struct progress *p)
+void progress_wipe(struct progress *p)
 {
+	mutex_lock(&p->mu);
 	if (p->drawn)
 		fprintf(stderr, "\r\033[K");
+	p->drawn = false;
+	mutex_unlock(&p->mu);
+}
+
+void progress_end(struct progress *p)
+{
+	progress_wipe(p);
 	mutex_destroy(&p->mu);
 }
 

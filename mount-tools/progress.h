@@ -22,7 +22,9 @@ struct progress {
 void progress_start(struct progress *p, const char *what, bool bytes);
 /* all 0: not known. */
 void progress_set(struct progress *p, uint64_t done, uint64_t all);
-/* Wipes the line. */
+/* Wipes the line, before words of another kind. */
+void progress_wipe(struct progress *p);
+/* The same, for good. */
 void progress_end(struct progress *p);
 /* progress_set() with the shape of a callback; ctx is a struct progress. */
 void progress_tell(void *ctx, uint64_t done, uint64_t all);

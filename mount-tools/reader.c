@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "analytics/audit_when.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/text.h"
@@ -314,23 +315,7 @@ int reader_here(char **out, struct errmsg *em)
 int reader_when(struct reader *r, uint64_t *out_at, const char *when,
 		struct errmsg *em)
 {
-	struct digest position;
-	int64_t t = 0;
-	int rc = reader_number(out_at, when);
+	int rc = audit_when_find(r->idx, out_at, when, vio_wall_ns(r->vio), em);
 
-	if (rc == 0)
-		return 0;
-	rc = idx_snapshot_find(r->idx, out_at, &position, when);
-	if (rc != 0)
-		return rc < 0 ? rc : 0;
-	rc = text_time_parse(&t, when, vio_wall_ns(r->vio));
-	if (rc < 0)
-		return errmsg_set(em, -ERR_USAGE,
-				  "%s is no snapshot, no time and no SEAL.POS",
-				  when);
-	rc = idx_at_wall(r->idx, t, out_at);
-	if (rc == 0)
-		return errmsg_set(em, -ENOENT, "%s is before the volume began",
-				  when);
-	return rc < 0 ? rc : 0;
+	return rc < 0 ? errmsg_wrap(em, rc, "%s", when) : 0;
 }

@@ -17,9 +17,10 @@
 #include "fs/content.h"
 #include "fs/core.h"
 #include "index/idx_query.h"
+#include "mount-tools/names.h"
 #include "mount-tools/progress.h"
 
-enum { STEP = 1 << 20, HOLE = 4096, DEPTH_MAX = 2048, NAMES = 256 };
+enum { STEP = 1 << 20, HOLE = 4096, DEPTH_MAX = 2048 };
 
 struct tree_out {
 	struct core *core;
@@ -112,53 +113,26 @@ static int write_file(struct tree_out *t, const struct past *p, int dir,
 	return rc;
 }
 
-struct names {
-	struct {
-		char name[LIMIT_NAME + 1];
-		uint64_t ino;
-	} v[NAMES];
-	unsigned n;
-};
-
-static int on_name(void *ctx, const struct name_row *row, const char *name,
-		   uint16_t len)
-{
-	struct names *l = ctx;
-
-	memcpy(l->v[l->n].name, name, len);
-	l->v[l->n].name[len] = '\0';
-	l->v[l->n++].ino = row->ino;
-	return 0;
-}
-
 static int write_one(struct tree_out *t, uint64_t ino, int dir,
 		     const char *name, unsigned depth);
 
-static int write_names(struct tree_out *t, uint64_t ino, int dir,
-		       unsigned depth)
-{
-	autofree struct names *l = calloc(1, sizeof(*l));
-	char after[LIMIT_NAME + 1] = "";
-	int rc = l ? 1 : -ENOMEM;
+struct inside {
+	struct tree_out *t;
+	int dir;
+	unsigned depth;
+};
 
-	while (rc > 0) {
-		l->n = 0;
-		rc = idx_names_at(t->r, ino, after, (uint16_t)strlen(after),
-				  NAMES, t->at, on_name, l);
-		if (l->n > 0)
-			memcpy(after, l->v[l->n - 1].name, sizeof(after));
-		for (unsigned i = 0; rc >= 0 && i < l->n; i++) {
-			int one = write_one(t, l->v[i].ino, dir, l->v[i].name,
-					    depth + 1);
-			rc = one < 0 ? one : rc;
-		}
-	}
-	return rc;
+static int on_name(void *ctx, const char *name, uint64_t ino)
+{
+	struct inside *in = ctx;
+
+	return write_one(in->t, ino, in->dir, name, in->depth + 1);
 }
 
 static int write_dir(struct tree_out *t, const struct past *p, uint64_t ino,
 		     int parent, const char *name, unsigned depth)
 {
+	struct inside in = { .t = t, .depth = depth };
 	struct timespec ts[2];
 	int rc = mkdirat(parent, name, 0700) < 0 ? -errno : 0;
 	int fd = rc == 0 ? openat(parent, name,
@@ -168,8 +142,9 @@ static int write_dir(struct tree_out *t, const struct past *p, uint64_t ino,
 
 	if (rc == 0 && fd < 0)
 		rc = -errno;
+	in.dir = fd;
 	if (rc == 0)
-		rc = write_names(t, ino, fd, depth);
+		rc = names_at(t->r, ino, t->at, on_name, &in);
 	times(p, ts);
 	if (rc == 0 && (fchmod(fd, p->mode & 0777) < 0 || futimens(fd, ts) < 0))
 		rc = -errno;

@@ -38,6 +38,37 @@ same 'mtime' "$(TZ=UTC stat -c %y mnt/d/e/f | cut -c 1-19)" '2020-01-02 03:04:05
 same 'link' "$(readlink mnt/d/l)" e/f
 cmp was mnt/d/big || fail "big differs"
 same 'what came since' "$(cat mnt/d/new)" new
+grep -q 'mnt/d, as after entry .*: 2 files restored, 1 directory made again, 1 symbolic link made again\.' out ||
+	fail "what it says: $(cat out)"
+same 'one version each' "$(vouch log mnt/d/big | grep -c ' version ')" 1
+
+# What is so already is not entered again.
+expect 'restore it again' vouch restore mnt/d --at first
+grep -q ': 3 files unchanged since\.' out || fail "what it says of the same: $(cat out)"
+vouch restore mnt/d --at first --format=json | jq -e '.unchanged == 3 and .files == 0 and .failed == 0' >/dev/null || fail 'as JSON'
+
+# Many files share batches.
+mkdir mnt/many && seq 200 | (cd mnt/many && split -l 1 -a 3)
+expect 'snapshot of many' vouch snapshot mnt many
+rm -r mnt/many
+vouch sync mnt
+before=$(vouch status mnt --format=json | jq .seals)
+expect 'restore many' vouch restore mnt/many --at many
+after=$(vouch status mnt --format=json | jq .seals)
+[ $((after - before)) -le 100 ] || fail "200 files took $((after - before)) seals"
+same 'bytes of many' "$(cat mnt/many/* | sort -n | tail -1)" 200
+same 'one version of each' "$(vouch log mnt/many/xaaa | grep -c ' version ')" 1
+
+# Where something else is now: that one is told, the others come back.
+rm mnt/many/xaab mnt/many/xaac && mkdir mnt/many/xaab
+refuse 'one of many' 1 'many/xaab is no regular file now: move it away first' vouch restore mnt/many --at many
+grep -q ': 1 file restored, 198 files unchanged since, 1 file NOT restored\.' out || fail "what it says of one: $(cat out)"
+same 'the others' "$(cat mnt/many/xaac)" 3
+
+# A whole seal, one of its entries, and what the log does not have.
+expect 'a seal' vouch restore mnt/d --at "$((after - 1))"
+refuse 'no such seal' 1 'the log is not that long' vouch restore mnt/d --at 999999
+refuse 'no such entry' 1 'seal 0 ends at 0\.' vouch restore mnt/d --at 0.4000
 refuse 'was not there' 1 'was not there' vouch restore mnt/d/new --at first
 refuse 'before the beginning' 1 'before the volume' vouch restore mnt/d --at 1999-01-01
 refuse 'nonsense' 2 'no snapshot' vouch restore mnt/d --at nonsense

@@ -136,8 +136,9 @@ static void restore(struct worker *w, struct prng *rng, unsigned k)
 {
 	struct handle *h = NULL;
 	uint64_t v = 1 + prng_below(rng, w->versions[k] + 1);
-	int rc = core_storage_restore(core, &cred, w->ino[k], w->ino[k], v,
-				      "then");
+	bool same = false;
+	int rc = core_storage_restore(core, &same, &cred, w->ino[k], w->ino[k],
+				      v, "then");
 
 	if (rc == -ENOENT || rc == -ENODATA || rc == -ERR_MISSING_CHUNK)
 		return; /* perhaps it was released a moment ago */
