@@ -176,6 +176,12 @@ ssize_t must_use core_read(struct core *c, struct handle *h, void *p, size_t n,
 int must_use core_write(struct core *c, const struct cred *cr, struct handle *h,
 			const void *p, size_t n, uint64_t off,
 			bool kill_suidgid, bool from_cache);
+/*
+ * Shall its reads and writes go round the kernel's page cache?  Yes if it has
+ * made the file and only writes it, and is the only one, or somebody else does
+ * so: then nobody has a page to be old.  Before the first read or write.
+ */
+bool core_handle_bypass(struct core *c, struct handle *h, bool made);
 /* close(2) of one descriptor: reports a failure that a write deferred. */
 int must_use core_flush(struct core *c, struct handle *h);
 /* The last descriptor is gone. */

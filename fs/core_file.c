@@ -28,6 +28,25 @@ void core_handle_append(struct handle *h, bool append)
 	atomic_store(&h->append, append);
 }
 
+bool core_handle_bypass(struct core *c, struct handle *h, bool made)
+{
+	struct file *f = h->file;
+	bool yes;
+
+	if (!f)
+		return false;
+	mutex_lock(&c->t.mu);
+	if (made && h->write_only && h->inode->opens == 1) {
+		h->bypass = true;
+		f->bypass++;
+	} else if (f->bypass) {
+		f->mixed = true;
+	}
+	yes = f->bypass > 0;
+	mutex_unlock(&c->t.mu);
+	return yes;
+}
+
 /* --- open --- */
 
 struct open_arg {
@@ -167,13 +186,26 @@ static void owe_version(struct core *c, struct file *f)
 	file_job(c, f);
 }
 
+/* The last that writes round the page cache: what was mapped may be old. */
+static bool bypass_ends(struct handle *h)
+{
+	bool stale = false;
+
+	if (h->bypass && --h->file->bypass == 0) {
+		stale = h->file->mixed;
+		h->file->mixed = false;
+	}
+	return stale;
+}
+
 void core_release(struct core *c, struct handle *h)
 {
-	bool version = false;
+	bool version = false, stale;
 
 	if (!h)
 		return;
 	mutex_lock(&c->t.mu);
+	stale = bypass_ends(h);
 	if (h->inode) {
 		h->inode->opens--;
 		c->n_handles--;
@@ -189,6 +221,8 @@ void core_release(struct core *c, struct handle *h)
 			core_reap(c, h->inode);
 	}
 	mutex_unlock(&c->t.mu);
+	if (stale && c->o.invalidate)
+		c->o.invalidate(c->o.ctx, h->inode->row.ino, true);
 	if (version)
 		owe_version(c, h->file);
 	file_give(c, h->file);
@@ -268,6 +302,17 @@ static int change(struct core *c, struct handle *h, const void *p, size_t n,
 	return rc < 0 ? half_done(c, h->file, a, rc) : 0;
 }
 
+/* Where the page cache is gone round, the kernel does not do it. */
+static int kill_capability(struct core *c, const struct cred *cr,
+			   struct file *f)
+{
+	int rc = core_removexattr(c, cr, f->inode->row.ino, CORE_CAPABILITY);
+
+	if (rc >= 0 || rc == -ENODATA)
+		atomic_store(&f->capable, false);
+	return rc == -ENODATA ? 0 : rc;
+}
+
 int core_write(struct core *c, const struct cred *cr, struct handle *h,
 	       const void *p, size_t n, uint64_t off, bool kill_suidgid,
 	       bool from_cache)
@@ -282,6 +327,8 @@ int core_write(struct core *c, const struct cred *cr, struct handle *h,
 		rc = h->file ? take_deferred(h->file) : -EINVAL;
 	if (rc >= 0 && kill_suidgid && must_kill(c, h->inode))
 		rc = kill_suid(c, cr, h->inode->row.ino);
+	if (rc >= 0 && atomic_load(&h->file->capable))
+		rc = kill_capability(c, cr, h->file);
 	if (rc >= 0)
 		rc = change(c, h, p, n, off, from_cache, a);
 	if (rc >= 0)

@@ -73,6 +73,9 @@ struct core {
 	struct handle *handles; /* all; guarded by t.mu */
 };
 
+/* What a file may do that nobody else may: gone with the next write. */
+#define CORE_CAPABILITY "security.capability"
+
 /* An open file description. */
 struct handle {
 	struct handle *next, *prev; /* core.handles; once inode is set */
@@ -82,6 +85,7 @@ struct handle {
 	uint64_t stream;
 	bool writable;
 	bool write_only;    /* nobody may say when it was closed */
+	bool bypass;	    /* itable.mu: counted in file.bypass */
 	bool sync;	    /* O_SYNC, O_DSYNC */
 	atomic_bool append; /* O_APPEND */
 };

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "fs/core_internal.h"
+#include "fs/file.h"
 #include "fs/itable_internal.h"
 #include "fs/lease.h"
 #include "fs/store.h"
@@ -278,6 +279,8 @@ static int set_op(struct core *c, struct itable_tx *tx, void *arg)
 	a->remove = a->remove || drop;
 	if (i->gone)
 		return set_removed(c, tx, a, i);
+	if (i->file && !a->remove && !strcmp(a->name, CORE_CAPABILITY))
+		atomic_store(&i->file->capable, true);
 	rc = core_submit(c, tx, set_entry(a), i, a->actor);
 	if (rc >= 0 && !a->remove)
 		a->staged = false; /* it rides with the entry */

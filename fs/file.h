@@ -42,6 +42,8 @@ struct file {
 	struct content *content;
 	uint32_t users;	  /* handles, jobs, operations */
 	uint32_t writers; /* handles that may write */
+	uint32_t bypass;  /* handles that write round the kernel's page cache */
+	bool mixed;	  /* another was opened beside such a one */
 	bool on_dirty;
 	bool job_queued;
 	bool flushed; /* who wrote last has, or may have, closed since */
@@ -49,6 +51,8 @@ struct file {
 	int64_t mtime_ns, ctime_ns;
 	struct actor *writer; /* last; a reference */
 	uint8_t strength;     /* enum entry_strength of that */
+	/* any thread: security.capability was set, a write takes it away */
+	atomic_bool capable;
 	/* any thread: error to be told at the next write, flush or fsync */
 	atomic_int deferred;
 	int64_t retry_ns;     /* after a failure: not before (monotonic) */

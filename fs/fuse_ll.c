@@ -74,6 +74,7 @@ static void on_init(void *userdata, struct fuse_conn_info *conn)
 	struct fuse_ll *l = userdata;
 
 	fuse_ll_caps(conn);
+	l->maps_direct = conn->want_ext & FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
 	if (l->o.ready)
 		l->o.ready(l->o.ctx);
 }

@@ -41,6 +41,7 @@ struct fuse_ll {
 	struct fuse_ll_options o;
 	struct fuse_session *se;
 	bool mounted;
+	bool maps_direct; /* the kernel maps what goes round its page cache */
 
 	struct fuse_ll_worker workers[64];
 	unsigned n_workers;

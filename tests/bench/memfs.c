@@ -233,6 +233,8 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name,
 	pthread_rwlock_unlock(&lock);
 	fi->keep_cache = 1;
 	fi->noflush = 1;
+	/* no question for security.capability, no page to fill: as we do */
+	fi->direct_io = (fi->flags & O_ACCMODE) == O_WRONLY;
 	fuse_reply_create(req, &e, fi);
 }
 
