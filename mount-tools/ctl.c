@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -188,6 +190,19 @@ int ctl_each_mount(ctl_mount_fn *fn, void *ctx)
 
 /* --- talking -------------------------------------------------------------------- */
 
+/* A daemon hears root and its own user: who that is, and what others can. */
+static int not_heard(const char *store, int rc, struct errmsg *em)
+{
+	struct stat st = { .st_uid = 0 };
+	struct passwd *pw = stat(store, &st) == 0 ? getpwuid(st.st_uid) : NULL;
+
+	return errmsg_set(em, rc,
+			  "only root%s%s can ask the daemon of %s; for you "
+			  "there is audit/ in its mount",
+			  st.st_uid && pw ? " and " : "",
+			  st.st_uid && pw ? pw->pw_name : "", store);
+}
+
 int ctl_connect(int *out_fd, const char *store, struct errmsg *em)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -196,6 +211,8 @@ int ctl_connect(int *out_fd, const char *store, struct errmsg *em)
 
 	if (dir < 0) {
 		rc = -errno;
+		if (rc == -EACCES)
+			return not_heard(store, rc, em);
 		return errmsg_set(em, rc, "%s: %s", store, err_text(rc));
 	}
 	/* The path may be longer than an address holds. */
@@ -213,6 +230,8 @@ int ctl_connect(int *out_fd, const char *store, struct errmsg *em)
 		close(fd);
 	if (rc == -ENOENT || rc == -ECONNREFUSED)
 		return errmsg_set(em, -ENOTCONN, "%s is not mounted", store);
+	if (rc == -EACCES || rc == -EPERM)
+		return not_heard(store, rc, em);
 	return errmsg_set(em, rc, "cannot talk to the daemon of %s: %s", store,
 			  err_text(rc));
 }

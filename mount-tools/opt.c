@@ -15,13 +15,48 @@
 #include "base/text.h"
 #include "mount-tools/vouch.h"
 
-enum { OPTS_MAX = 32, LONG_ONLY = 256, EXIT_MISUSE = 2 };
+enum { OPTS_MAX = 32, LONG_ONLY = 256, EXIT_MISUSE = 2, WIDTH = 80 };
 
-static const char *synopsis(const char *verb)
+/* Words from column `at` on, broken before the last column, then indented. */
+static void wrap(FILE *f, const char *text, size_t n, size_t at, int indent)
+{
+	size_t gap = 0;
+
+	while (n > 0) {
+		const char *blank = memchr(text, ' ', n);
+		size_t len = blank ? (size_t)(blank - text) : n;
+
+		if (at + gap + len >= WIDTH && gap) {
+			fprintf(f, "\n%*s", indent, "");
+			at = (size_t)indent;
+			gap = 0;
+		}
+		fprintf(f, "%*s%.*s", (int)gap, "", (int)len, text);
+		at += gap + len;
+		gap = 1;
+		n -= len + (blank != NULL);
+		text += len + (blank != NULL);
+	}
+	fputc('\n', f);
+}
+
+/* Each form of the verb on lines of its own. */
+static void usage(FILE *f, const char *verb)
 {
 	const struct vouch_verb *v = vouch_find(verb);
+	const char *form = v ? v->synopsis : verb;
+	const char *head = "usage:";
 
-	return v ? v->synopsis : verb;
+	for (;;) {
+		size_t n = strcspn(form, "\n");
+		int at = fprintf(f, "%6s vouch ", head);
+
+		wrap(f, form, n, at < 0 ? 0 : (size_t)at, 15);
+		if (!form[n])
+			return;
+		form += n + 1;
+		head = "";
+	}
 }
 
 static void say_escaped(FILE *f, const char *prefix, const char *text)
@@ -41,7 +76,7 @@ int opt_misuse(const char *verb, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	say_escaped(stderr, "vouch", text);
-	fprintf(stderr, "usage: vouch %s\n", synopsis(verb));
+	usage(stderr, verb);
 	return EXIT_MISUSE;
 }
 
@@ -59,7 +94,7 @@ static int help(const char *verb, const struct opt *options)
 {
 	const struct vouch_verb *v = vouch_find(verb);
 
-	printf("usage: vouch %s\n", synopsis(verb));
+	usage(stdout, verb);
 	if (v)
 		printf("  %s\n", v->summary);
 	printf("\n");
@@ -74,9 +109,11 @@ static int help(const char *verb, const struct opt *options)
 			 o->name ? o->name : "",
 			 takes ? (o->name ? "=" : " ") : "",
 			 takes ? o->value : "");
-		printf("  %-28s %s\n", left, o->help);
+		printf("  %-24s ", left);
+		wrap(stdout, o->help, strlen(o->help),
+		     strlen(left) > 24 ? strlen(left) + 3 : 27, 27);
 	}
-	printf("  %-28s %s\n", "-h, --help", "this text");
+	printf("  %-24s %s\n", "-h, --help", "this text");
 	return 0;
 }
 

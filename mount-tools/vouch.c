@@ -17,9 +17,10 @@ static const struct vouch_verb verbs[] = {
 	{ "adopt", cmd_adopt, "adopt STORE",
 	  "go on with a store that moved to this machine" },
 	{ "check", cmd_check,
-	  "check FILE FILE.tlog-proof [--trust FILE] | check --log DIR",
+	  "check FILE FILE.tlog-proof [--trust=FILE] [--format=text|json]\n"
+	  "check --log DIR [--trust=FILE] [--format=text|json]",
 	  "tell offline whether a file is what its proof says" },
-	{ "export", cmd_export, "export STORE|DIR DIR [--tree [--at WHEN]]",
+	{ "export", cmd_export, "export STORE|DIR DIR [--tree [--at=WHEN]]",
 	  "write the log out for others to verify" },
 	{ "fork", cmd_fork, "fork STORE [--suffix=NAME] [--admin=FILE]",
 	  "make a copy of a store a volume of its own" },
@@ -32,26 +33,31 @@ static const struct vouch_verb verbs[] = {
 	  "[--format=text|json]",
 	  "release what the policy lets go, and free its space" },
 	{ "hold", cmd_hold,
-	  "hold add STORE|DIR PATTERN --reason=TEXT | lift STORE|DIR "
-	  "PATTERN|ENTRY --reason=TEXT | list STORE|DIR [-a]",
+	  "hold add STORE|DIR PATTERN|--inode=N --reason=TEXT\n"
+	  "hold lift STORE|DIR PATTERN|ENTRY --reason=TEXT\n"
+	  "hold list STORE|DIR [-a] [--format=text|json]",
 	  "keep what a policy would let go; lift that again" },
 	{ "init", cmd_init, "init STORE [--origin=NAME]",
 	  "make a new volume in the directory STORE" },
 	{ "key", cmd_key,
-	  "key show|list STORE|DIR | add STORE PUBLIC | rotate STORE mount|log "
-	  "| revoke STORE ID",
+	  "key show|list STORE|DIR\n"
+	  "key add STORE PUBLIC\n"
+	  "key rotate STORE mount|log\n"
+	  "key revoke STORE ID",
 	  "tell what others need to check proofs; change keys" },
 	{ "lineage", cmd_lineage,
-	  "lineage PATH | STORE PATH [--format=text|json|dot]",
+	  "lineage PATH [--format=text|json|dot]\n"
+	  "lineage STORE PATH [--format=text|json|dot]",
 	  "tell what a file was made from, and what from it" },
 	{ "log", cmd_log,
-	  "log [PATH | STORE [PATH]] [--follow] [-n N] [--all] "
-	  "[--format=text|json]",
+	  "log [PATH] [--follow] [-n N] [--all] [--format=text|json]\n"
+	  "log STORE [PATH] [--follow] [-n N] [--all] [--format=text|json]",
 	  "tell what happened to a file or a volume" },
 	{ "mount", cmd_mount, "mount STORE DIR [-f] [-o OPTS]",
 	  "mount the volume STORE on DIR" },
 	{ "prove", cmd_prove,
-	  "prove PATH | STORE PATH [-o FILE.tlog-proof] [--version=N]",
+	  "prove PATH [-o FILE.tlog-proof] [--version=N]\n"
+	  "prove STORE PATH [-o FILE.tlog-proof] [--version=N]",
 	  "write a proof of a file, to be checked offline" },
 	{ "query", cmd_query,
 	  "query STORE|DIR SQL [--format=text|csv|json] [--time=SECONDS]",
@@ -59,20 +65,24 @@ static const struct vouch_verb verbs[] = {
 	{ "reindex", cmd_reindex, "reindex STORE",
 	  "make the index anew from the log" },
 	{ "replica", cmd_replica,
-	  "replica add|remove STORE|DIR DIRECTORY | list|sync STORE|DIR | "
-	  "restore DIRECTORY STORE",
+	  "replica add|remove STORE|DIR DIRECTORY\n"
+	  "replica list|sync STORE|DIR [--format=text|json]\n"
+	  "replica restore DIRECTORY STORE",
 	  "keep copies of a store, and make it again from one" },
-	{ "restore", cmd_restore, "restore PATH --at=WHEN",
+	{ "restore", cmd_restore, "restore PATH --at=WHEN [--format=text|json]",
 	  "bring a file or a tree back as it was" },
 	{ "retain", cmd_retain,
-	  "retain set STORE|DIR PATTERN [--for=AGE] [--versions=N] [--all] "
-	  "[--at=N] | remove STORE|DIR PATTERN | list STORE|DIR",
+	  "retain set STORE|DIR PATTERN [--for=AGE] [--versions=N] [--at=N]\n"
+	  "retain set STORE|DIR PATTERN --all [--at=N]\n"
+	  "retain remove STORE|DIR PATTERN\n"
+	  "retain list STORE|DIR [--format=text|json]",
 	  "tell how long old versions are kept" },
 	{ "scrub", cmd_scrub, "scrub STORE|DIR [--format=text|json]",
 	  "read everything and repair it from the replicas" },
 	{ "show", cmd_show,
-	  "show PATH | SEAL.POS [STORE|DIR] | STORE PATH "
-	  "[--format=text|json]",
+	  "show PATH [--format=text|json]\n"
+	  "show SEAL.POS [STORE|DIR] [--format=text|json]\n"
+	  "show STORE PATH [--format=text|json]",
 	  "tell all that an entry says" },
 	{ "snapshot", cmd_snapshot, "snapshot STORE|DIR NAME",
 	  "give the state of now a name" },
@@ -83,7 +93,8 @@ static const struct vouch_verb verbs[] = {
 	{ "umount", cmd_umount, "umount DIR [-f] [-l]",
 	  "unmount, and return when everything is durable" },
 	{ "verify", cmd_verify,
-	  "verify STORE|DIR [--deep] [--consistent=CHECKPOINT]",
+	  "verify STORE|DIR [--deep] [--consistent=CHECKPOINT] "
+	  "[--format=text|json]",
 	  "check every signature, hash and rule" },
 };
 

@@ -12,7 +12,7 @@
 struct vouch_verb {
 	const char *name;
 	int (*run)(int argc, char **argv);
-	const char *synopsis; /* what follows "vouch " */
+	const char *synopsis; /* what follows "vouch "; a line for each form */
 	const char *summary;  /* one line, lower case, no full stop */
 };
 

@@ -11,6 +11,8 @@ for verb in $verbs; do
 	vouch "$verb" --help >out 2>err || fail "$verb --help gave $?"
 	[ -s err ] && fail "$verb --help: on standard error: $(cat err)"
 	grep -q "^usage: vouch $verb" out || fail "$verb --help: no usage"
+	awk 'length > 80' out >wide
+	[ -s wide ] && fail "$verb --help is wider than a terminal: $(cat wide)"
 	vouch "$verb" --nonsense >out 2>err
 	[ $? = 2 ] || fail "$verb --nonsense is not misuse"
 	[ -s out ] && fail "$verb --nonsense printed to standard output"
@@ -28,6 +30,8 @@ sed -n 's/^\.It Nm Cm \([a-z]*\).*/\1/p' "$TOP/man/vouch.1" | sort -u |
 	done >extra
 [ -s extra ] && fail "vouch.1 tells of $(cat extra)"
 
+vouch --help | awk 'length > 80' >wide
+[ -s wide ] && fail "--help is wider than a terminal: $(cat wide)"
 vouch >out 2>err
 [ $? = 2 ] || fail "no verb is not misuse"
 vouch nonsense >out 2>err
