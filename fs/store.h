@@ -125,6 +125,9 @@ bool store_has(struct store *s, const struct digest *id);
 bool store_collected(struct store *s);
 /* Its type, as a record of it says; -ERR_MISSING_CHUNK. */
 int must_use store_type(struct store *s, const struct digest *id);
+/* The same, and its length: 0 while it is staged. */
+int must_use store_look(struct store *s, uint32_t *out_len,
+			const struct digest *id);
 
 /* --- writing --- */
 

@@ -8,9 +8,13 @@
  * header from what is known, a whole pack from a replica.  Then the replicas'
  * objects are compared with the store's and put right from it.
  *
+ * A pack that is whole is found so in pieces (store_check_stream.c); one that
+ * is not, and each where there are replicas, is read into memory and looked
+ * at closely.
+ *
  * May run beside everything else: of a pack that grows, what was durable when
- * the check came to it is read.  Uses two buffers of LIMIT_PACK bytes (one for
- * small stores) and all cores: store_check_team.c.
+ * the check came to it is read.  Uses all cores and, for packs in memory, a
+ * buffer of LIMIT_PACK bytes, two where there are replicas.
  */
 #include "fs/store.h"
 
@@ -414,18 +418,33 @@ static int after_repairs(struct store_checker *c)
 	return scan_records(c);
 }
 
-static int check_pack(struct store_checker *c)
+static void count_pack(struct store_checker *c)
+{
+	c->report->packs++;
+	c->report->chunks += c->n_good;
+	c->report->bytes += c->n;
+}
+
+/* All of it at hand, from its first byte to its last. */
+static int check_closely(struct store_checker *c)
 {
 	autofree struct pack_entry *v = NULL;
 	enum packfile_state state = packfile_state(c->file);
 	uint64_t repaired = c->report->repaired;
 	uint32_t n = 0;
 	int listed = -ERR_SHORT;
-	int rc = store_checker_take_ahead(c) ? 0 : read_pack(c);
+	int rc = 0;
+
+	if (!c->p)
+		c->p = malloc(LIMIT_PACK);
+	if (!c->p)
+		return -ENOMEM;
+	rc = store_checker_take_ahead(c) ? 0 : read_pack(c);
 
 	if (packs_is_removed(&c->store->packs, c->file->number))
 		return 0; /* while we were at it */
-	store_checker_read_ahead(c);
+	if (c->replicas)
+		store_checker_read_ahead(c);
 	if (rc < 0)
 		rc = lost_pack(c, rc);
 	if (rc < 0)
@@ -442,9 +461,7 @@ static int check_pack(struct store_checker *c)
 	rc = scan_records(c);
 	if (rc < 0)
 		return rc;
-	c->report->packs++;
-	c->report->chunks += c->n_good;
-	c->report->bytes += c->n;
+	count_pack(c);
 	check_header(c);
 	store_checker_holes(c, v, n);
 	if (v)
@@ -458,6 +475,18 @@ static int check_pack(struct store_checker *c)
 	if (rc == 0)
 		rc = store_checker_replicas(c);
 	return rc;
+}
+
+static int check_pack(struct store_checker *c)
+{
+	struct store_replica *r = store_replica_next(c->store, NULL);
+
+	c->replicas = r != NULL;
+	store_replica_put(c->store, r);
+	if (c->replicas || !store_checker_stream(c))
+		return check_closely(c);
+	count_pack(c);
+	return check_table(c);
 }
 
 /* --- all packs --- */
@@ -479,10 +508,9 @@ int store_check(struct store *s, struct store_check_report *out,
 	*out = (struct store_check_report){ 0 };
 	if (o->repair && !s->read_only && store_restore_missing(s, true) > 0)
 		store_checker_found(&c, "packs were fetched from replicas");
-	c.p = malloc(LIMIT_PACK);
 	c.slot = store_slot_take(s);
 	rc = store_checker_team_open(&c);
-	if (!c.p || !c.slot)
+	if (!c.slot)
 		rc = -ENOMEM;
 	add_sizes(&c);
 	c.file = packs_after(&s->packs, 0);

@@ -21,10 +21,11 @@ struct store_checker {
 	struct store_slot *slot;
 	struct store_checker_team *team;
 	uint64_t done, all; /* for progress */
+	bool replicas;	    /* there are some */
 
 	/* the pack at hand */
 	struct packfile *file;
-	uint8_t *p; /* its bytes; room for LIMIT_PACK */
+	uint8_t *p; /* its bytes, when they were wanted; room for LIMIT_PACK */
 	size_t n;
 	size_t records_end;
 	struct pack_entry *good; /* records that are right, by offset */
@@ -60,11 +61,21 @@ int must_use store_checker_replicas(struct store_checker *c);
 
 int must_use store_checker_team_open(struct store_checker *c);
 void store_checker_team_close(struct store_checker *c);
+/* NULL: none can be had. */
+struct workers *store_checker_workers(struct store_checker *c);
 /* 1: all of the pack at hand is right; 0: look closer. */
 int must_use store_checker_fast(struct store_checker *c);
 /* Begins to read the pack after the one at hand. */
 void store_checker_read_ahead(struct store_checker *c);
 /* The pack at hand, if it was read ahead. */
 bool store_checker_take_ahead(struct store_checker *c);
+
+/* --- packs in pieces (store_check_stream.c) --- */
+
+/*
+ * True: all of the pack is right, and good, n and records_end are set; p is
+ * not.  False: look closer.
+ */
+bool must_use store_checker_stream(struct store_checker *c);
 
 #endif

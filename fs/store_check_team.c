@@ -1,6 +1,7 @@
 /*
- * store_check_team.c - checks a pack's records on all cores, and reads the
- * next pack meanwhile.
+ * store_check_team.c - checks the records of a pack in memory on all cores, and
+ * reads the next pack meanwhile: for packs that replicas are compared with,
+ * and as the first look at those that store_check_stream.c did not find whole.
  *
  * What it buys: one thread that reads 64 MiB, then hashes them, leaves the
  * disk idle half of the time and all cores but one all of it.  Nearly every
@@ -115,10 +116,14 @@ static void payload_work(struct work *w)
 	store_slot_give(k->c->store, slot);
 }
 
-static bool has_workers(struct store_checker_team *t)
+struct workers *store_checker_workers(struct store_checker *c)
 {
-	return t->workers ||
-	       workers_open(&t->workers, thread_cores(TEAM_MAX)) == 0;
+	struct store_checker_team *t = c->team;
+
+	if (!t->workers &&
+	    workers_open(&t->workers, thread_cores(TEAM_MAX)) < 0)
+		return NULL;
+	return t->workers;
 }
 
 /* Lists the records by their headers; 0 when something is not right. */
@@ -154,7 +159,7 @@ int store_checker_fast(struct store_checker *c)
 {
 	struct store_checker_team *t = c->team;
 	struct payloads *k = &t->payloads;
-	bool share = c->n >= TEAM_MIN && has_workers(t);
+	bool share = c->n >= TEAM_MIN && store_checker_workers(c);
 	int rc = walk(c);
 
 	if (rc <= 0)
@@ -206,7 +211,7 @@ void store_checker_read_ahead(struct store_checker *c)
 	struct packfile *f = packs_after(&c->store->packs, c->file->number);
 
 	if (!f || packfile_state(f) != PACK_SEALED ||
-	    packfile_durable(f) < TEAM_MIN || !has_workers(t))
+	    packfile_durable(f) < TEAM_MIN || !store_checker_workers(c))
 		return;
 	if (!t->ahead.p)
 		t->ahead.p = malloc(LIMIT_PACK);

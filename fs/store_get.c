@@ -386,7 +386,8 @@ void store_release(struct store_ref *ref)
 	*ref = (struct store_ref){ .p = NULL };
 }
 
-static int type_in_section(struct store *s, const struct digest *id)
+static int look_in_section(struct store *s, uint32_t *out_len,
+			   const struct digest *id)
 {
 	struct location at[LOCATIONS_MAX];
 	struct pack_record r = { 0 };
@@ -401,19 +402,30 @@ static int type_in_section(struct store *s, const struct digest *id)
 		struct packfile *f = packs_find(&s->packs, at[i].pack);
 
 		if (f && packfile_header(f, &r, at[i].off) == 0 &&
-		    digest_eq(&r.id, id))
+		    digest_eq(&r.id, id)) {
+			*out_len = r.raw_len;
 			return r.type;
+		}
 	}
 	return -ERR_MISSING_CHUNK;
 }
 
-int store_type(struct store *s, const struct digest *id)
+int store_look(struct store *s, uint32_t *out_len, const struct digest *id)
 {
 	unsigned section = lease_enter(&s->lease);
-	int rc = type_in_section(s, id);
+	int rc = 0;
 
+	*out_len = 0;
+	rc = look_in_section(s, out_len, id);
 	lease_leave(&s->lease, section);
 	return rc;
+}
+
+int store_type(struct store *s, const struct digest *id)
+{
+	uint32_t len = 0;
+
+	return store_look(s, &len, id);
 }
 
 bool store_has(struct store *s, const struct digest *id)
