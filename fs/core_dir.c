@@ -34,10 +34,9 @@ struct entry_copy {
 	uint64_t ino, cookie;
 	uint32_t mode;
 	bool removed;
-	bool has_stat; /* st is as it is now, or was during the listing */
+	bool has_stat; /* page.st has it as it is now, or was meanwhile */
 	uint8_t len;
 	size_t at; /* of the name, in page.names */
-	struct stat st;
 };
 
 struct page {
@@ -53,8 +52,10 @@ struct page {
 	struct entry_copy *mem; /* unapplied names after `after`, by cookie */
 	size_t n_mem;
 	struct entry_copy *db;
+	struct stat *st; /* plus: of those in db */
 	size_t n_db;
 	struct buf names;
+	struct stat one; /* of an entry that is not in st */
 };
 
 static const char *name_of(const struct page *p, const struct entry_copy *e)
@@ -120,12 +121,12 @@ static int add_listed(void *ctx, const struct name_row *row, const char *name,
 		      uint16_t len, struct inode_row *inode)
 {
 	struct page *p = ctx;
-	struct entry_copy *e = &p->db[p->n_db];
+	size_t i = p->n_db;
 	int rc = add_name(ctx, row, name, len);
 
-	e->has_stat = inode->ino != 0;
-	if (e->has_stat)
-		core_row_stat(inode, &e->st);
+	p->db[i].has_stat = inode->ino != 0;
+	if (inode->ino)
+		core_row_stat(inode, &p->st[i]);
 	return rc;
 }
 
@@ -145,7 +146,7 @@ static void overrule_name(struct page *p, struct entry_copy *e)
 }
 
 /* And of its attributes.  What was evicted meanwhile is asked for alone. */
-static void overrule_stat(struct page *p, struct entry_copy *e)
+static void overrule_stat(struct page *p, struct entry_copy *e, struct stat *st)
 {
 	struct inode *i = itable_find_inode(&p->c->t, e->ino);
 
@@ -156,7 +157,7 @@ static void overrule_stat(struct page *p, struct entry_copy *e)
 	}
 	e->has_stat = !i->gone;
 	if (e->has_stat)
-		core_fill_stat(p->c, i, &e->st);
+		core_fill_stat(p->c, i, st);
 }
 
 /*
@@ -176,7 +177,7 @@ static bool overrule(struct page *p)
 			    commit_next_seq(p->c->commit) != p->seq)
 				overrule_name(p, &p->db[k]);
 			if (p->plus && !p->db[k].removed)
-				overrule_stat(p, &p->db[k]);
+				overrule_stat(p, &p->db[k], &p->st[k]);
 		}
 		sure = t->evicted_seq <= p->applied;
 		mutex_unlock(&t->mu);
@@ -184,23 +185,25 @@ static bool overrule(struct page *p)
 	return sure;
 }
 
-static int give(struct page *p, struct entry_copy *e, core_dir_fn *fn,
+static int give(struct page *p, const struct entry_copy *e, core_dir_fn *fn,
 		void *ctx)
 {
-	if (!p->plus)
-		e->st = (struct stat){
-			.st_ino = e->ino,
-			.st_mode = e->mode & S_IFMT,
-		};
-	if (p->plus && !e->has_stat) {
-		int rc = core_getattr(p->c, e->ino, &e->st);
+	const struct stat *st = &p->one;
+
+	if (p->plus && e->has_stat) {
+		st = &p->st[e - p->db];
+	} else if (p->plus) {
+		int rc = core_getattr(p->c, e->ino, &p->one);
 
 		if (rc < 0)
 			return rc == -ENOENT ? 0 : rc;
+	} else {
+		p->one.st_ino = e->ino;
+		p->one.st_mode = e->mode & S_IFMT;
 	}
-	if (p->plus && !e->st.st_nlink)
+	if (p->plus && !st->st_nlink)
 		return 0; /* removed meanwhile */
-	return fn(ctx, name_of(p, e), &e->st, e->cookie);
+	return fn(ctx, name_of(p, e), st, e->cookie);
 }
 
 /* Merges both lists by cookie, up to `bound`. */
@@ -210,7 +213,7 @@ static int merge(struct page *p, uint64_t bound, core_dir_fn *fn, void *ctx)
 	int rc = 0;
 
 	while (!rc) {
-		struct entry_copy *e = NULL;
+		const struct entry_copy *e = NULL;
 
 		if (m < p->n_mem && p->mem[m].cookie <= bound)
 			e = &p->mem[m];
@@ -290,7 +293,9 @@ int core_readdir(struct core *c, uint64_t ino, uint64_t after, size_t want,
 
 	p.db = malloc(p.max * sizeof(*p.db));
 	p.mem = malloc(p.max * sizeof(*p.mem));
-	if (p.db && p.mem)
+	if (plus)
+		p.st = malloc(p.max * sizeof(*p.st));
+	if (p.db && p.mem && (p.st || !plus))
 		rc = core_op(c, memory_op, &p);
 	if (!rc && after < 1) {
 		rc = core_getattr(c, ino, &st);
@@ -307,6 +312,7 @@ int core_readdir(struct core *c, uint64_t ino, uint64_t after, size_t want,
 	if (!rc)
 		rc = list_names(&p, fn, ctx);
 	buf_release(&p.names);
+	free(p.st);
 	free(p.mem);
 	free(p.db);
 	return rc < 0 ? rc : 0;

@@ -77,60 +77,73 @@ static void ll_releasedir(fuse_req_t req, fuse_ino_t ino,
 	fuse_ll_reply(req, 0);
 }
 
-/* Adds one entry; 1 when it does not fit any more. */
-static int put(struct fill *f, const char *name,
-	       const struct fuse_entry_param *e, uint64_t next)
+/* One entry takes `need`; 1 when it does not fit any more. */
+static int placed(struct fill *f, size_t need)
 {
-	char *p = f->p + f->n;
-	size_t left = f->cap - f->n;
-	size_t need;
-
-	if (f->plus)
-		need = fuse_add_direntry_plus(f->req, p, left, name, e,
-					      (off_t)next);
-	else
-		need = fuse_add_direntry(f->req, p, left, name, &e->attr,
-					 (off_t)next);
-	f->full = need > left;
+	f->full = need > f->cap - f->n;
 	if (f->full)
 		return 1;
 	f->n += need;
 	return 0;
 }
 
+static int put_entry(struct fill *f, const char *name,
+		     const struct fuse_entry_param *e, uint64_t next)
+{
+	return placed(f,
+		      fuse_add_direntry_plus(f->req, f->p + f->n, f->cap - f->n,
+					     name, e, (off_t)next));
+}
+
+/* Node 0 in a plus answer: the name only, no lookup is counted. */
+static int put_name(struct fill *f, const char *name, const struct stat *st,
+		    uint64_t next)
+{
+	struct fuse_entry_param e;
+
+	if (!f->plus)
+		return placed(f, fuse_add_direntry(f->req, f->p + f->n,
+						   f->cap - f->n, name, st,
+						   (off_t)next));
+	e = (struct fuse_entry_param){ .attr = *st };
+	return put_entry(f, name, &e, next);
+}
+
 static int put_real(void *ctx, const char *name, const struct stat *st,
 		    uint64_t cookie)
 {
 	struct fill *f = ctx;
-	struct fuse_entry_param e = { .attr = *st };
+	struct fuse_entry_param e;
 	bool dots = name[0] == '.' &&
 		    (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
+	int rc;
 
 	if (fuse_ll_virt_reserved(f->l, f->dir, name))
 		return 0; /* hidden behind the virtual one */
-	if (f->plus && !dots)
+	if (f->plus && !dots) {
 		e = fuse_ll_name_entry(f->l, st);
-	if (put(f, name, &e, cookie))
-		return 1;
+		rc = put_entry(f, name, &e, cookie);
+	} else {
+		rc = put_name(f, name, st, cookie);
+	}
+	if (rc)
+		return rc;
 	if (!dots)
 		fuse_ll_virt_note(f->l, f->dir, st->st_ino);
 	return 0;
 }
 
-/* Node 0 in a plus answer: the name only, no lookup is counted. */
 static int put_virtual(void *ctx, const char *name, uint32_t mode, uint64_t ino,
 		       uint64_t next)
 {
 	struct fill *f = ctx;
-	struct fuse_entry_param e = {
-		.attr = { .st_ino = ino, .st_mode = mode },
-	};
+	struct stat e = { .st_ino = ino, .st_mode = mode };
 	struct stat st;
 
 	if (!VDIR_IS_VIRTUAL(f->dir) &&
 	    core_lookup(f->l->o.core, f->dir, name, &st) == 0)
 		return 0; /* a real name has precedence */
-	return put(f, name, &e, VIRTUAL_OFF | next);
+	return put_name(f, name, &e, VIRTUAL_OFF | next);
 }
 
 static int put_roots(struct fill *f, uint64_t from)
@@ -139,14 +152,14 @@ static int put_roots(struct fill *f, uint64_t from)
 	uint64_t i = 0;
 
 	for (const char *const *p = v->root_names; *p; p++, i++) {
-		struct fuse_entry_param e = { 0 };
+		struct stat st = { 0 };
 		uint32_t ttl_ms;
 
 		if (i < from || fuse_ll_virt_lookup(f->l, &f->cr, f->dir, *p,
-						    &e.attr, &ttl_ms) < 0)
+						    &st, &ttl_ms) < 0)
 			continue;
-		v->forget(f->l->o.vdir->ctx, e.attr.st_ino, 1);
-		if (put(f, *p, &e, VIRTUAL_OFF | (i + 1)))
+		v->forget(f->l->o.vdir->ctx, st.st_ino, 1);
+		if (put_name(f, *p, &st, VIRTUAL_OFF | (i + 1)))
 			break;
 	}
 	return 0;

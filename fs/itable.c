@@ -483,44 +483,57 @@ static int fault_inode(struct itable *t, uint64_t ino, struct idx_reader *r)
 	}
 }
 
+/* The row is as the index has it; n is NULL when it is not kept yet. */
+static int put_faulted(struct itable_tx *tx, struct name *n,
+		       const struct name_row *row)
+{
+	struct itable *t = tx->t;
+
+	if (n)
+		return 0;
+	n = itable_add_name(t, tx->ino, tx->name, tx->len);
+	if (!n)
+		return -ENOMEM;
+	n->row = *row;
+	n->row.parent = tx->ino;
+	itable_name_clean(t, n);
+	return 0;
+}
+
+/* The name, and its inode with it. */
 static int fault_name(struct itable_tx *tx, struct idx_reader *r)
 {
 	struct itable *t = tx->t;
-	uint32_t *gen = &t->gens[itable_name_gen(tx->ino, tx->name, tx->len)];
+	size_t gen = itable_name_gen(tx->ino, tx->name, tx->len);
+	struct itable_look look;
 
 	for (;;) {
 		struct name_row row = { .ino = 0 };
+		struct inode_row inode;
 		struct name *n;
-		uint32_t before;
 		int rc;
 
 		mutex_lock(&t->mu);
-		before = *gen;
+		memcpy(look.gens, t->gens, sizeof(look.gens));
 		n = itable_find_name(t, tx->ino, tx->name, tx->len);
 		mutex_unlock(&t->mu);
 		if (n)
 			return 0;
-		rc = idx_name(r, &row, tx->ino, tx->name, tx->len);
+		rc = idx_name_inode(r, &row, &inode, tx->ino, tx->name,
+				    tx->len);
 		if (rc < 0)
 			return rc;
 		mutex_lock(&t->mu);
+		itable_learn_inode(t, &look, &inode);
 		n = itable_find_name(t, tx->ino, tx->name, tx->len);
-		if (!n && *gen != before) {
+		if (!n && t->gens[gen] != look.gens[gen]) {
 			mutex_unlock(&t->mu);
 			continue;
 		}
-		if (!n) {
-			n = itable_add_name(t, tx->ino, tx->name, tx->len);
-			if (n) {
-				if (rc > 0)
-					n->row = row;
-				n->row.parent = tx->ino;
-				itable_name_clean(t, n);
-				itable_trim(t);
-			}
-		}
+		rc = put_faulted(tx, n, &row);
+		itable_trim(t);
 		mutex_unlock(&t->mu);
-		return n ? 0 : -ENOMEM;
+		return rc;
 	}
 }
 

@@ -19,6 +19,12 @@ struct name *itable_add_name(struct itable *t, uint64_t parent,
 void itable_place_inode(struct itable *t, struct inode *i);
 /* A new name as the index has it, onto the LRU. */
 void itable_name_clean(struct itable *t, struct name *n);
+/*
+ * Keeps what the index said after `look`, if it is still right; row->target is
+ * taken over in any case.  .ino 0 is no row.
+ */
+void itable_learn_inode(struct itable *t, const struct itable_look *look,
+			struct inode_row *row);
 /* Evicts what is too much. */
 void itable_trim(struct itable *t);
 /* Places in itable.gens. */

@@ -75,7 +75,7 @@ static void learn_name(struct itable *t, const struct itable_look *look,
 	itable_name_clean(t, n);
 }
 
-static void learn_inode(struct itable *t, const struct itable_look *look,
+void itable_learn_inode(struct itable *t, const struct itable_look *look,
 			struct inode_row *row)
 {
 	struct inode *i = NULL;
@@ -97,7 +97,7 @@ static void learn(struct ahead *a)
 	for (size_t i = 0; i < a->n; i++) {
 		if (a->v[i].row.ino)
 			learn_name(a->t, &a->look, &a->v[i]);
-		learn_inode(a->t, &a->look, &a->v[i].inode);
+		itable_learn_inode(a->t, &a->look, &a->v[i].inode);
 	}
 	itable_trim(a->t);
 	mutex_unlock(&a->t->mu);

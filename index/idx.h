@@ -104,6 +104,13 @@ int must_use idx_inode(struct idx_reader *r, struct inode_row *out,
 		       uint64_t ino);
 int must_use idx_name(struct idx_reader *r, struct name_row *out,
 		      uint64_t parent, const char *name, uint16_t len);
+/*
+ * A name with its inode: half the cost of asking twice.  inode->ino 0: the
+ * inode is not there, or cannot be read; target is the caller's.
+ */
+int must_use idx_name_inode(struct idx_reader *r, struct name_row *out,
+			    struct inode_row *out_inode, uint64_t parent,
+			    const char *name, uint16_t len);
 /* Names of `parent` with cookie > after, ascending, at most max. */
 typedef int idx_name_fn(void *ctx, const struct name_row *row, const char *name,
 			uint16_t len);

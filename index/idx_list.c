@@ -1,6 +1,6 @@
 /*
- * idx_list.c - many rows in one statement: a directory's names with their
- * inodes, and inodes that follow each other.
+ * idx_list.c - rows that are needed together in one statement: names with
+ * their inodes, and inodes that follow each other.
  *
  * A statement for each inode costs 3.5 us of CPU, most of it to start and to
  * end; joined to the names in the order of their cookies an inode costs 0.9
@@ -93,6 +93,31 @@ int idx_list(struct idx_reader *r, uint64_t parent, uint64_t after,
 			break;
 	}
 	idx_reader_give(r, id, s);
+	return rc;
+}
+
+int idx_name_inode(struct idx_reader *r, struct name_row *out,
+		   struct inode_row *out_inode, uint64_t parent,
+		   const char *name, uint16_t len)
+{
+	sqlite3_stmt *s = NULL;
+	const char *found;
+	uint16_t n;
+	int rc = idx_reader_take(r, READER_S_NAME_INODE, &s);
+
+	*out_inode = (struct inode_row){ .ino = 0 };
+	if (rc)
+		return rc;
+	db_bind_u64(s, 1, parent);
+	db_bind_blob(s, 2, name, len);
+	rc = db_step(s);
+	if (rc > 0) {
+		rc = name_read(s, out, &found, &n, parent);
+		if (!rc && idx_row_read(s, LIST_COLUMNS, out_inode))
+			*out_inode = (struct inode_row){ .ino = 0 };
+		rc = rc ? rc : 1;
+	}
+	idx_reader_give(r, READER_S_NAME_INODE, s);
 	return rc;
 }
 

@@ -56,11 +56,16 @@
 	X(LEAF_SCAN, "SELECT no FROM entry WHERE leaf=? LIMIT 1")
 
 /* index/idx_list.c */
-#define READER_STATEMENTS_LIST(X)                                        \
-	X(LIST_STAT,                                                     \
-	  READER_LIST("i.mode,i.uid,i.gid,i.rdev,i.nlink,i.flags,i.size" \
-		      ",i.atime,i.mtime,i.ctime,i.allocated"))           \
-	X(LIST_ROWS, READER_LIST(READER_INODE_COLUMNS))                  \
+#define READER_STATEMENTS_LIST(X)                                             \
+	X(LIST_STAT,                                                          \
+	  READER_LIST("i.mode,i.uid,i.gid,i.rdev,i.nlink,i.flags,i.size"      \
+		      ",i.atime,i.mtime,i.ctime,i.allocated"))                \
+	X(LIST_ROWS, READER_LIST(READER_INODE_COLUMNS))                       \
+	X(NAME_INODE,                                                         \
+	  "SELECT n.ino,n.cookie,n.since,n.mode,n.name," READER_INODE_COLUMNS \
+	  " FROM name n"                                                      \
+	  " LEFT JOIN inode i ON i.ino=n.ino"                                 \
+	  " WHERE n.parent=? AND n.name=?")                                   \
 	X(INODES_FROM, READER_INODE " WHERE ino>=? ORDER BY ino LIMIT ?")
 
 /* index/idx_query.c */

@@ -249,8 +249,9 @@ static double look_up(const char *dir, uint64_t files)
 		/* Each directory takes one inode before its files. */
 		d = ENTRY_INODE(1, i / PER_DIR * (PER_DIR + 1) + 1);
 		name_of(name, i);
-		if (idx_name(r, &n, d, name, (uint16_t)strlen(name)) != 1 ||
-		    idx_inode(r, &row, n.ino) != 1)
+		if (idx_name_inode(r, &n, &row, d, name,
+				   (uint16_t)strlen(name)) != 1 ||
+		    row.ino != n.ino)
 			must(-ERR_CORRUPT, "look-up");
 		free(row.target);
 	}

@@ -11,6 +11,7 @@
  * Prints the seconds it took; `sync` with one process the median and the 99th
  * percentile of one file.  Directories hold 500 files each.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@
 #include "tests/sim/bench.h"
 #include "tests/sim/prng.h"
 
-enum { SMALL = 4096, DIR_FILES = 500 };
+enum { SMALL = 4096, DIR_FILES = 500, RUN = 10 };
 
 struct job {
 	const char *dir;
@@ -99,21 +100,33 @@ static double do_stat(const char *dir, uint64_t count)
 	return bench_now() - start;
 }
 
+/*
+ * Ten in a row, so that directories do not count; no file twice, or a small
+ * volume, where chance comes back to the same places, would be asked less.
+ */
 static double do_some(const char *dir, uint64_t count, uint64_t sample)
 {
+	uint64_t runs = (sample + RUN - 1) / RUN;
+	uint64_t part = runs ? count / runs : 0; /* each run's own */
 	double start = bench_now();
 	char path[4096];
-	uint64_t at = 0;
 	struct prng r;
 	struct stat st;
 
+	errno = EDOM;
+	if (part < RUN)
+		bench_die("too few files for the sample");
 	fresh(&r);
-	for (uint64_t i = 0; i < sample; i++) {
-		/* Ten in a row, so that directories do not count. */
-		at = i % 10 ? (at + 1) % count : prng_below(&r, count);
-		path_of(path, dir, 0, at);
-		if (lstat(path, &st))
-			bench_die(path);
+	for (uint64_t k = 0; k < runs; k++) {
+		/* all of them, as the number is prime, in no order */
+		uint64_t at = k * 1000003 % runs * part +
+			      prng_below(&r, part - RUN + 1);
+
+		for (uint64_t i = 0; i < RUN && k * RUN + i < sample; i++) {
+			path_of(path, dir, 0, at + i);
+			if (lstat(path, &st))
+				bench_die(path);
+		}
 	}
 	return bench_now() - start;
 }

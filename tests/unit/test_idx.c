@@ -111,6 +111,16 @@ static int count_listed(void *ctx, const struct name_row *row, const char *name,
 	l->last = row->cookie;
 	cr_assert_eq(inode->ino, row->ino);
 	if (l->whole) {
+		struct inode_row same;
+		struct name_row again;
+
+		cr_assert_eq(idx_name_inode(l->r, &again, &same, row->parent,
+					    name, len),
+			     1);
+		cr_assert_eq(again.ino, row->ino);
+		cr_assert_eq(again.cookie, row->cookie);
+		same_inode(l->r, &same);
+		free(same.target);
 		same_inode(l->r, inode);
 		free(inode->target);
 		return count_name(l->w, row, name, len);

@@ -61,6 +61,14 @@ static int on_name(void *ctx, const struct name_row *row, const char *name,
 static int on_listed(void *ctx, const struct name_row *row, const char *name,
 		     uint16_t len, struct inode_row *inode)
 {
+	struct sum *s = ctx;
+	struct inode_row alone;
+	struct name_row again;
+
+	if (idx_name_inode(s->r, &again, &alone, row->parent, name, len) > 0) {
+		add(s, &alone.ino, sizeof(alone.ino));
+		free(alone.target);
+	}
 	add(ctx, row, sizeof(*row));
 	add(ctx, name, len);
 	add(ctx, &inode->ino, sizeof(inode->ino));
