@@ -13,91 +13,7 @@
 #include <endian.h>
 #include <string.h>
 
-static const uint8_t nothing[1];
-
-void breader_init(struct breader *r, const void *p, size_t n)
-{
-	assert(r != NULL && (p != NULL || n == 0));
-	r->p = p != NULL ? p : nothing;
-	r->left = n;
-	r->bad = false;
-}
-
-const uint8_t *breader_borrow(struct breader *r, size_t n)
-{
-	const uint8_t *p = r->p;
-
-	if (r->bad || n > r->left) {
-		r->bad = true;
-		return NULL;
-	}
-	r->p += n;
-	r->left -= n;
-	return p;
-}
-
-uint8_t breader_u8(struct breader *r)
-{
-	const uint8_t *p = breader_borrow(r, 1);
-
-	return p != NULL ? p[0] : 0;
-}
-
-uint16_t breader_u16(struct breader *r)
-{
-	const uint8_t *p = breader_borrow(r, 2);
-
-	return p != NULL ? (uint16_t)(p[0] | p[1] << 8) : 0;
-}
-
-uint16_t breader_u16be(struct breader *r)
-{
-	const uint8_t *p = breader_borrow(r, 2);
-
-	return p != NULL ? (uint16_t)(p[0] << 8 | p[1]) : 0;
-}
-
-uint32_t breader_u32(struct breader *r)
-{
-	const uint8_t *p = breader_borrow(r, 4);
-
-	if (p == NULL)
-		return 0;
-	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-	       (uint32_t)p[3] << 24;
-}
-
-uint64_t breader_u64(struct breader *r)
-{
-	const uint8_t *p = breader_borrow(r, 8);
-	uint64_t v;
-
-	if (p == NULL)
-		return 0;
-	memcpy(&v, p, sizeof(v));
-	return le64toh(v);
-}
-
-int64_t breader_i64(struct breader *r)
-{
-	uint64_t u = breader_u64(r);
-	int64_t v;
-
-	memcpy(&v, &u, sizeof(v));
-	return v;
-}
-
-void breader_copy(struct breader *r, void *out, size_t n)
-{
-	const uint8_t *p = breader_borrow(r, n);
-
-	if (n == 0)
-		return;
-	if (p != NULL)
-		memcpy(out, p, n);
-	else
-		memset(out, 0, n);
-}
+const uint8_t breader_nothing[1];
 
 const char *breader_str(struct breader *r, size_t *out_len)
 {
@@ -106,18 +22,13 @@ const char *breader_str(struct breader *r, size_t *out_len)
 
 	*out_len = 0;
 	if (p == NULL)
-		return (const char *)nothing;
+		return (const char *)breader_nothing;
 	if (n > 0 && memchr(p, 0, n) != NULL) {
 		r->bad = true;
-		return (const char *)nothing;
+		return (const char *)breader_nothing;
 	}
 	*out_len = n;
 	return (const char *)p;
-}
-
-bool breader_done(const struct breader *r)
-{
-	return !r->bad && r->left == 0;
 }
 
 void bwriter_init(struct bwriter *w, void *p, size_t cap)

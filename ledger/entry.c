@@ -364,6 +364,31 @@ void entry_view_leaf(struct digest *out, const struct entry_view *v)
 	entry_leaf(out, v->core_bytes, &commit);
 }
 
+int entry_open_view(struct entry *out, const struct entry_view *view,
+		    struct errmsg *em)
+{
+	int rc;
+
+	out->core = view->core;
+	out->state = view->state;
+	if (view->state != ENTRY_CLEAR) {
+		memset(&out->body, 0, sizeof(out->body));
+		out->body.kind = view->core.kind;
+		out->body.opaque = true;
+		return 0;
+	}
+	rc = entry_body_decode(&out->body, view->core.kind, view->body,
+			       view->body_n);
+	if (rc != 0) {
+		const char *name = entry_kind_name(view->core.kind);
+
+		return errmsg_set(em, rc, "entry of kind %04x (%s): %s",
+				  view->core.kind, name ? name : "unknown",
+				  err_text(rc));
+	}
+	return entry_check(&out->core, &out->body, em);
+}
+
 int entry_open(struct entry *out, struct entry_view *out_view, const void *p,
 	       size_t n, struct errmsg *em)
 {
@@ -374,24 +399,7 @@ int entry_open(struct entry *out, struct entry_view *out_view, const void *p,
 		return errmsg_set(em, rc, "entry: %s", err_text(rc));
 	if (out_view != NULL)
 		*out_view = view;
-	out->core = view.core;
-	out->state = view.state;
-	if (view.state != ENTRY_CLEAR) {
-		memset(&out->body, 0, sizeof(out->body));
-		out->body.kind = view.core.kind;
-		out->body.opaque = true;
-		return 0;
-	}
-	rc = entry_body_decode(&out->body, view.core.kind, view.body,
-			       view.body_n);
-	if (rc != 0) {
-		const char *name = entry_kind_name(view.core.kind);
-
-		return errmsg_set(em, rc, "entry of kind %04x (%s): %s",
-				  view.core.kind, name ? name : "unknown",
-				  err_text(rc));
-	}
-	return entry_check(&out->core, &out->body, em);
+	return entry_open_view(out, &view, em);
 }
 
 int entry_store(struct buf *out, struct digest *out_leaf, const struct entry *e,
@@ -489,11 +497,12 @@ static const char *core_wrong(const struct entry_core *c,
 int entry_check(const struct entry_core *core, const struct entry_body *b,
 		struct errmsg *em)
 {
-	const char *name = entry_kind_name(core->kind);
 	const char *wrong = core_wrong(core, b);
+	const char *name;
 
 	if (wrong == NULL)
 		return 0;
+	name = entry_kind_name(core->kind);
 	return errmsg_set(em, -ERR_FORMAT, "entry of kind %04x (%s): %s",
 			  core->kind, name ? name : "unknown", wrong);
 }

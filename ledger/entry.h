@@ -649,6 +649,9 @@ struct entry {
  */
 int must_use entry_open(struct entry *out, struct entry_view *out_view,
 			const void *p, size_t n, struct errmsg *em);
+/* The same of what entry_decode() gave. */
+int must_use entry_open_view(struct entry *out, const struct entry_view *view,
+			     struct errmsg *em);
 
 /*
  * Appends the stored form of a clear entry and gives its leaf hash: body

@@ -457,13 +457,6 @@ static int on_control(struct staged *s, unsigned pos, const struct entry *e)
 	}
 }
 
-static bool is_control(uint16_t kind)
-{
-	return kind == ENTRY_GENESIS || kind == ENTRY_KEY_ADD ||
-	       kind == ENTRY_ROTATE || kind == ENTRY_REVOKE ||
-	       kind == ENTRY_NEW_ORIGIN;
-}
-
 /* Encodings, leaf hashes and the batch's root. */
 static int leaves_check(struct staged *s, const struct rules_batch *b)
 {
@@ -497,7 +490,7 @@ static int entry_accept(struct staged *s, const struct rules_batch *b,
 
 	if (s->prepared->rc != 0 && i == s->prepared->wrong)
 		return prepared_wrong(s);
-	if (!is_control(kind_of(&b->entries[i])))
+	if (!rules_is_control(kind_of(&b->entries[i])))
 		return 0;
 	rc = entry_open(&e, NULL, b->entries[i].p, b->entries[i].n, &why);
 	if (rc != 0)
@@ -592,6 +585,8 @@ static int batch_check(struct staged *s, const struct rules_batch *b,
 		rc = seen_check(s);
 	if (rc == 0)
 		rc = leaves_check(s, b);
+	if (rc == 0 && s->prepared->rc == 0 && !s->prepared->control)
+		return s->index == 0 ? key_check(s, b) : 0;
 	for (unsigned i = 0; rc == 0 && i < b->n; i++)
 		rc = entry_accept(s, b, i);
 	if (rc == 0 && s->index == 0)

@@ -46,6 +46,7 @@ struct rules_prepared {
 	struct errmsg why;
 	bool unhashed; /* leaves from `wrong` on and root are not known */
 	uint32_t redacted;
+	bool control; /* some are about keys */
 	struct digest root;
 	struct digest leaves[LIMIT_BATCH];
 	uint16_t slot[2 * LIMIT_BATCH]; /* by leaf: position + 1, 0: free */

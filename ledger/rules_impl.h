@@ -9,6 +9,14 @@
 enum { RULES_RECENT = 16 };
 enum { RULES_KEYS_MAX = 1 << 16, RULES_MOUNTS_MAX = 1 << 16 };
 
+/* Entries about keys; all others are nothing to the append rules. */
+static inline bool rules_is_control(uint16_t kind)
+{
+	return kind == ENTRY_GENESIS || kind == ENTRY_KEY_ADD ||
+	       kind == ENTRY_ROTATE || kind == ENTRY_REVOKE ||
+	       kind == ENTRY_NEW_ORIGIN;
+}
+
 struct rules_recent {
 	struct digest leaf;
 	uint64_t index;

@@ -82,6 +82,30 @@ Test(digest, pieces_and_streams_equal_the_whole)
 	digest_sha256_free(NULL);
 }
 
+Test(digest, every_length_equals_the_stream)
+{
+	struct digest_sha256_ctx *c = digest_sha256_new();
+	uint8_t data[600];
+	struct digest d;
+	struct digest want;
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 11 + 1);
+	for (size_t n = 0; n <= sizeof(data); n++) {
+		struct digest_piece v[3] = {
+			{ data, n / 3 },
+			{ data + n / 3, n - n / 3 },
+			{ NULL, 0 },
+		};
+
+		digest_sha256_update(c, data, n);
+		digest_sha256_final(c, &want);
+		digest_sha256_pieces(&d, v, 3);
+		cr_assert(digest_eq(&d, &want), "%zu bytes", n);
+	}
+	digest_sha256_free(c);
+}
+
 static void hash_many(void *arg)
 {
 	struct digest d;

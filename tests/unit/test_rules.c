@@ -592,6 +592,77 @@ Test(rules, entries_name_only_what_came_before)
 	expect_refused(-ERR_REJECTED, "comes later");
 }
 
+/* Three entries; what is wrong with them is said by the first of the wrong. */
+static void prepare_three(struct rules_prepared *out, bool body_names,
+			  const int order[3], int spoilt)
+{
+	struct rules_entry v[3];
+	struct sample_batch *b = &s.batch[s.size];
+	struct entry e;
+
+	cr_assert(sample_log_entry(&e, ENTRY_ACTOR));
+	e.body.actor.tgid = 4711;
+	e.core.actor = digest_zero;
+	sample_log_add(&s, &e);
+	if (body_names) {
+		cr_assert(sample_log_entry(&e, ENTRY_RUN_END));
+		e.body.run_end.start = b->leaf[0];
+		e.core.actor = digest_zero;
+	} else {
+		cr_assert(sample_log_entry(&e, ENTRY_SETATTR));
+		e.core.prev = digest_zero;
+		e.core.actor = b->leaf[0];
+	}
+	sample_log_add(&s, &e);
+	add_any(99);
+	if (spoilt >= 0) /* a mask with bits that none knows */
+		b->bytes[spoilt].p[ENTRY_CLEAR_HEAD + 3] = 0xff;
+	for (int i = 0; i < 3; i++) {
+		v[i].p = b->bytes[order[i]].p;
+		v[i].n = (uint32_t)b->bytes[order[i]].n;
+	}
+	rules_prepare(out, v, 3);
+}
+
+Test(rules, a_core_and_a_body_may_name_what_came_before)
+{
+	struct rules_prepared *out = calloc(1, sizeof(*out));
+
+	for (int body = 0; body < 2; body++) {
+		teardown();
+		setup();
+		prepare_three(out, body, (int[3]){ 0, 1, 2 }, -1);
+		cr_assert_eq(out->rc, 0, "%s", out->why.text);
+		cr_assert_eq(out->wrong, 3);
+		teardown();
+		setup();
+		prepare_three(out, body, (int[3]){ 2, 1, 0 }, -1);
+		cr_assert_eq(out->rc, -ERR_REJECTED);
+		cr_assert_eq(out->wrong, 1);
+		cr_assert_not(out->unhashed);
+		cr_assert_not_null(strstr(out->why.text, "comes later"));
+	}
+	free(out);
+}
+
+Test(rules, the_first_of_two_wrong_entries_is_told)
+{
+	struct rules_prepared *out = calloc(1, sizeof(*out));
+
+	/* A body that is wrong after a name that comes later, and before. */
+	prepare_three(out, false, (int[3]){ 1, 2, 0 }, 2);
+	cr_assert_eq(out->wrong, 0);
+	cr_assert_not_null(strstr(out->why.text, "comes later"));
+	teardown();
+	setup();
+	prepare_three(out, false, (int[3]){ 2, 1, 0 }, 2);
+	cr_assert_eq(out->wrong, 0);
+	cr_assert_null(strstr(out->why.text, "comes later"));
+	cr_assert_lt(out->rc, 0);
+	cr_assert_not(out->unhashed);
+	free(out);
+}
+
 Test(rules, the_same_entry_twice_is_refused)
 {
 	struct sample_batch *b;
