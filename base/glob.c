@@ -152,6 +152,34 @@ bool glob_covers(const char *pattern, size_t pattern_n, const char *path,
 	}
 }
 
+size_t glob_literal(const char *pattern)
+{
+	size_t n = strcspn(pattern, "*?[\\");
+
+	if (!pattern[n])
+		return n;
+	while (n > 0 && pattern[n - 1] != '/')
+		n--;
+	return n > 0 ? n - 1 : 0;
+}
+
+/* Any path at all: it has one component at least. */
+static bool is_everything(const char *pattern)
+{
+	while (strncmp(pattern, "**/", 3) == 0)
+		pattern += 3;
+	return strcmp(pattern, "*") == 0 || strcmp(pattern, "**") == 0;
+}
+
+bool glob_includes(const char *outer, const char *inner)
+{
+	/* what inner covers lies at or below the names it begins with */
+	size_t n = glob_literal(inner);
+
+	return is_everything(outer) ||
+	       (n > 0 && glob_covers(outer, strlen(outer), inner, n));
+}
+
 const char *glob_wrong(const char *pattern, size_t n)
 {
 	const char *p = pattern, *end = pattern + n;

@@ -21,6 +21,13 @@
 bool glob_covers(const char *pattern, size_t pattern_n, const char *path,
 		 size_t n);
 /*
+ * Does `outer` cover every path that `inner` can?  True is certain; false may
+ * be wrong where both begin with a wildcard.
+ */
+bool glob_includes(const char *outer, const char *inner);
+/* How many bytes of the pattern, whole components, stand for themselves. */
+size_t glob_literal(const char *pattern);
+/*
  * NULL, or what is wrong with a pattern: it must not be empty, begin with a
  * slash, or hold components that no path has ("", ".", "..").
  */

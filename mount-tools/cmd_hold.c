@@ -3,16 +3,19 @@
  * whatever the retention policy says, until somebody lifts the hold and says
  * why: both are entries.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/glob.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "mount-tools/ask.h"
+#include "mount-tools/names.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/pattern.h"
 #include "mount-tools/print.h"
@@ -147,6 +150,85 @@ static int ask(const char *path, struct buf *b, const char *words,
 	return status;
 }
 
+/* --- is there anything to hold? --- */
+
+enum { LOOK_MAX = 100000 };
+
+struct look {
+	struct idx_reader *r;
+	const char *pattern;
+	struct buf path; /* of the directory, "a/b/" */
+	unsigned n;
+	bool found;
+};
+
+static int look_in(struct look *l, uint64_t dir);
+
+static int on_name(void *ctx, const char *name, uint64_t ino)
+{
+	struct look *l = ctx;
+	size_t n = l->path.n;
+	int rc = 0;
+
+	buf_adds(&l->path, name);
+	if (l->path.bad || ++l->n > LOOK_MAX)
+		return -ECANCELED;
+	l->found = glob_covers(l->pattern, strlen(l->pattern),
+			       (const char *)l->path.p, l->path.n);
+	buf_addc(&l->path, '/');
+	rc = l->found ? -ECANCELED : look_in(l, ino);
+	l->path.n = n;
+	return rc;
+}
+
+static int look_in(struct look *l, uint64_t dir)
+{
+	return names_at(l->r, dir, IDX_NOW, on_name, l);
+}
+
+/*
+ * Does the pattern cover a file that is there, or one that has the name of
+ * its beginning and is gone?  True also when there is too much to look at.
+ */
+static bool covers_any(struct idx_reader *r, const char *pattern)
+{
+	struct look l = { .r = r, .pattern = pattern };
+	size_t n = glob_literal(pattern);
+	uint64_t ino = STATE_ROOT_INO;
+	bool gone;
+	int rc = 1;
+
+	if (n > 0)
+		rc = idx_resolve(r, &ino, pattern, n, IDX_NOW);
+	if (rc == 0)
+		return idx_resolve_last(r, &ino, &gone, pattern, n) != 0;
+	if (rc < 0 || !pattern[n])
+		return true;
+	buf_add(&l.path, pattern, n);
+	if (n > 0)
+		buf_addc(&l.path, '/');
+	rc = look_in(&l, ino);
+	buf_release(&l.path);
+	return l.found || rc < 0;
+}
+
+static void tell_idle(const char *path, const char *pattern)
+{
+	struct buf b = BUF_INIT;
+	struct reader r;
+
+	if (reader_open(&r, path, NULL, READER_INDEX, NULL) < 0)
+		return; /* the hold is there, this is a courtesy */
+	text_term_escape(&b, pattern, strlen(pattern));
+	if (!b.bad && !covers_any(r.idx, pattern))
+		fprintf(stderr,
+			"vouch hold: nothing that is there now matches %s; "
+			"what once did is held, and what will\n",
+			(const char *)b.p);
+	buf_release(&b);
+	reader_close(&r);
+}
+
 static int add(const char *path, const char *pattern, uint64_t ino,
 	       const char *reason, enum opt_format format)
 {
@@ -160,6 +242,8 @@ static int add(const char *path, const char *pattern, uint64_t ino,
 		buf_addf(&b, ",\"inode\":%llu", (unsigned long long)ino);
 	ask_add(&b, "reason", reason);
 	status = ask(path, &b, "Held until it is lifted: entry ", format);
+	if (status == 0 && pattern)
+		tell_idle(path, pattern);
 	buf_release(&b);
 	return status;
 }

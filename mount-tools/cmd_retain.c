@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/glob.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "index/idx.h"
@@ -86,19 +87,53 @@ static void keep_text(struct buf *out, const struct idx_rule *v)
 struct list {
 	struct buf out;
 	bool json;
+	char *patterns[LIMIT_RULES]; /* so far */
 	unsigned n;
 };
+
+static void list_release(struct list *l)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		free(l->patterns[i]);
+	buf_release(&l->out);
+}
+
+/* The position of an earlier rule that covers all the pattern can; or 0. */
+static unsigned shadow(const struct list *l, const char *pattern)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		if (glob_includes(l->patterns[i], pattern))
+			return i + 1;
+	return 0;
+}
+
+static int rule_note(struct list *l, const struct idx_rule *v,
+		     unsigned *out_shadow)
+{
+	*out_shadow = shadow(l, v->pattern);
+	if (l->n == LIMIT_RULES)
+		return -ERR_CORRUPT;
+	l->patterns[l->n] = strdup(v->pattern);
+	return l->patterns[l->n++] ? 0 : -ENOMEM;
+}
 
 static int on_rule(void *ctx, const struct idx_rule *v)
 {
 	struct list *l = ctx;
+	unsigned by;
+	int rc = rule_note(l, v, &by);
 
-	l->n++;
+	if (rc < 0)
+		return rc;
 	if (!l->json) {
 		buf_addf(&l->out, "%3u  ", v->position + 1);
 		text_term_escape(&l->out, v->pattern, strlen(v->pattern));
 		buf_adds(&l->out, ": ");
 		keep_text(&l->out, v);
+		if (by)
+			buf_addf(&l->out,
+				 "\n     NEVER COUNTS: rule %u has all of it",
+				 by);
 		buf_addc(&l->out, '\n');
 		return 0;
 	}
@@ -111,6 +146,8 @@ static int on_rule(void *ctx, const struct idx_rule *v)
 			 (unsigned long long)v->seconds);
 	if (v->keep & ENTRY_KEEP_COUNT)
 		buf_addf(&l->out, ",\"versions\":%u", v->versions);
+	if (by)
+		buf_addf(&l->out, ",\"never_counts\":%u", by);
 	buf_addc(&l->out, '}');
 	return 0;
 }
@@ -161,7 +198,7 @@ static int list(const char *path, enum opt_format format)
 	reader_close(&r);
 	if (rc == 0)
 		rc = print_flush(&l.out);
-	buf_release(&l.out);
+	list_release(&l);
 	return rc < 0 ? opt_fail("retain", rc, &em) : 0;
 }
 
@@ -199,6 +236,40 @@ static int say(struct buf *words, enum opt_format format,
 	rc = print_flush(&out);
 	buf_release(&out);
 	return rc < 0;
+}
+
+static int on_told(void *ctx, const struct idx_rule *v)
+{
+	struct list *l = ctx;
+	unsigned by;
+	int rc = rule_note(l, v, &by);
+
+	if (rc == 0 && by) {
+		buf_addf(&l->out, "vouch retain: rule %u, ", v->position + 1);
+		text_term_escape(&l->out, v->pattern, strlen(v->pattern));
+		buf_addf(&l->out, ", never counts: rule %u, ", by);
+		text_term_escape(&l->out, l->patterns[by - 1],
+				 strlen(l->patterns[by - 1]));
+		buf_adds(&l->out, ", has all of it (--at=N moves a rule)\n");
+	}
+	return rc;
+}
+
+/* Rules that have no effect, since an earlier one takes what they match. */
+static void tell_shadowed(const char *path)
+{
+	struct list l = { .out = BUF_INIT };
+	struct idx_policy p = { .no = 0 };
+	struct reader r;
+	int rc = reader_open(&r, path, NULL, READER_INDEX, NULL);
+
+	if (rc < 0)
+		return; /* the rule is set, this is a courtesy */
+	if (idx_policy(r.idx, &p) > 0 &&
+	    idx_rules(r.idx, p.no, on_told, &l) >= 0 && l.out.n && !l.out.bad)
+		fputs((const char *)l.out.p, stderr);
+	reader_close(&r);
+	list_release(&l);
 }
 
 struct set {
@@ -256,6 +327,8 @@ static int set(const char *path, const char *pattern, const struct set *o)
 	keep_text(&words, &rule);
 	rc = rc < 0 ? opt_fail("retain", rc, &em) :
 		      say(&words, o->format, json_root(answer));
+	if (rc == 0)
+		tell_shadowed(path);
 	buf_release(&words);
 	buf_release(&b);
 	json_free(answer);

@@ -23,6 +23,15 @@ same 'three are left' "$(vouch retain list mnt --format=json | jq '.rules | leng
 refuse 'no such rule' 1 'no rule has this pattern' vouch retain remove mnt keep
 vouch retain list mnt | grep -q 'by .*vouch retain remove mnt keep (uid' || fail "who: $(vouch retain list mnt)"
 
+# A rule that an earlier one leaves nothing to is told, when it is set and listed.
+expect 'an idle rule' vouch retain set mnt 'logs/old/*' --versions=1
+grep -q 'rule 4, logs/old/\*, never counts: rule 2, logs/\*\*, has all of it' err || fail "idle: $(cat err)"
+vouch retain list mnt | grep -q 'NEVER COUNTS: rule 2 has all of it' || fail "list: $(vouch retain list mnt)"
+same 'idle as JSON' "$(vouch retain list mnt --format=json | jq -c '.rules | map(.never_counts)')" '[null,null,null,2]'
+expect 'it counts before the other' vouch retain set mnt 'logs/old/*' --versions=1 --at=1
+[ -s err ] && fail "it counts: $(cat err)"
+expect 'away again' vouch retain remove mnt 'logs/old/*'
+
 # Bad input.
 refuse 'no rule said' 2 'say --for' vouch retain set mnt x
 refuse 'two answers' 2 'say --for' vouch retain set mnt x --all --versions=1
@@ -54,9 +63,21 @@ refuse 'nothing' 2 'what they need' vouch hold add mnt --reason=x
 refuse 'long reason' 2 '1024 bytes' vouch hold add mnt mail --reason="$(printf 'a%.0s' {1..1025})"
 refuse 'bad pattern' 2 'empty component' vouch hold add mnt a//b --reason=x
 expect 'hold' vouch hold add mnt mail --reason=$'case\n12 \e[2J'
+grep -q 'nothing that is there now matches mail; what once did is held, and what will' err || fail "an idle hold: $(cat err)"
 entry=$(sed -n 's/.*entry \(.*\)\.$/\1/p' out)
 vouch hold list mnt | grep -q "^$entry  mail  since .*: case.x0a12" || fail "list: $(vouch hold list mnt)"
 vouch hold list mnt | grep -q $'\e' && fail 'a reason speaks to the terminal'
+mkdir -p mnt/post/in && echo x >mnt/post/in/letter && echo y >mnt/post/gone && rm mnt/post/gone
+for pattern in post 'p*' '**/letter' post/in/letter 'post/*/l*' post/gone; do
+	expect "hold $pattern" vouch hold add mnt "$pattern" --reason=x
+	[ -s err ] && fail "$pattern is no idle hold: $(cat err)"
+	vouch hold lift mnt "$pattern" --reason=x >/dev/null || fail "lift $pattern"
+done
+for pattern in 'post/*/m*' post/in/letter/x '**/nowhere'; do
+	expect "hold $pattern" vouch hold add mnt "$pattern" --reason=x
+	grep -q 'nothing that is there now matches' err || fail "$pattern is an idle hold"
+	vouch hold lift mnt "$pattern" --reason=x >/dev/null || fail "lift $pattern"
+done
 expect 'hold an inode' vouch hold add mnt --inode=12345 --reason=why --format=json
 expect 'the same again' vouch hold add mnt mail --reason=other
 refuse 'which of them' 1 'several holds' vouch hold lift mnt mail --reason=x
@@ -66,12 +87,12 @@ refuse 'lifted already' 1 'no hold in force' vouch hold lift mnt "$entry" --reas
 refuse 'lifted already, by pattern' 1 'no hold in force' vouch hold lift mnt mail --reason=x
 refuse 'no such hold' 1 'no hold in force' vouch hold lift mnt 99.9 --reason=x
 same 'one holds' "$(vouch hold list mnt | wc -l)" 1
-vouch hold list -a mnt --format=json | jq -e 'length == 3 and .[0].lift_reason == "settled" and .[1].inode == 12345' >/dev/null ||
+vouch hold list -a mnt --format=json | jq -e 'length == 12 and .[0].lift_reason == "settled" and .[10].inode == 12345' >/dev/null ||
 	fail "all: $(vouch hold list -a mnt --format=json)"
 
 # The log and the views say all of it.
-vouch log mnt --format=json | jq -se 'map(select(.kind == "policy")) | length == 6' >/dev/null || fail 'POLICY entries'
-vouch log mnt --format=json | jq -se 'map(select(.kind == "hold" and .lifted)) | length == 2' >/dev/null || fail 'HOLD entries'
+vouch log mnt --format=json | jq -se 'map(select(.kind == "policy")) | length == 9' >/dev/null || fail 'POLICY entries'
+vouch log mnt --format=json | jq -se 'map(select(.kind == "hold" and .lifted)) | length == 11' >/dev/null || fail 'HOLD entries'
 vouch query mnt 'SELECT count(*) FROM policies WHERE in_force' | grep -q '^3$' || fail "policies: $(cat out)"
 vouch query mnt 'SELECT pattern, lift_reason FROM holds WHERE NOT in_force' | grep -q settled || fail holds
 

@@ -150,3 +150,39 @@ Test(glob, the_greedy_matcher_is_the_one_that_tries_everything)
 	}
 	cr_assert(yes > 20000 && yes < 180000, "%u", yes);
 }
+
+Test(glob, what_one_pattern_says_another_includes_is_so)
+{
+	static const char *const names[] = { "a", "b", "ab", "ba", "aab" };
+	static const char *const parts[] = { "a",  "b",	 "*",  "**",
+					     "a*", "*b", "?b", "*a*b" };
+	char outer[64], inner[64], path[64];
+	unsigned yes = 0, below = 0;
+	struct prng r;
+
+	prng_init(&r, prng_seed("glob", 12));
+	for (unsigned i = 0; i < 300000; i++) {
+		make(&r, outer, parts, 8);
+		make(&r, inner, parts, 8);
+		make(&r, path, names, 5);
+		if (!glob_includes(outer, inner))
+			continue;
+		yes++;
+		below += covers(inner, path);
+		if (covers(inner, path))
+			cr_assert(covers(outer, path), "'%s' in '%s': '%s'",
+				  inner, outer, path);
+	}
+	cr_assert(yes > 10000 && below > 1000, "%u, %u", yes, below);
+	cr_assert(glob_includes("logs/**", "logs/a/*.log"));
+	cr_assert(glob_includes("logs", "logs/a/*.log"));
+	cr_assert(glob_includes("l*", "logs"));
+	cr_assert(glob_includes("**/*", "*.log"));
+	cr_assert_not(glob_includes("logs/*.log", "logs/**"));
+	cr_assert_not(glob_includes("logs/a", "logs"));
+	cr_assert_not(glob_includes("logs/a", "logs\\/a"));
+	cr_assert_eq(glob_literal("a/b"), 3);
+	cr_assert_eq(glob_literal("a/b*/c"), 1);
+	cr_assert_eq(glob_literal("*"), 0);
+	cr_assert_eq(glob_literal("a/b/?"), 3);
+}
