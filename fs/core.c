@@ -102,10 +102,13 @@ static int open_log(struct core *c, struct errmsg *em)
 		.vio = c->vio,
 		.dirty_bytes_max = c->o.dirty_bytes_max,
 	};
+	char words[160];
 	int rc = ledger_open(&c->ledger, &lo, em);
 
 	if (rc >= 0)
 		rc = open_store(c, em);
+	if (rc >= 0 && store_notes(c->store, words, sizeof(words)) > 0)
+		log_event(LOG_WARN, "found_at_start", "what=\"%s\"", words);
 	if (rc < 0)
 		return rc;
 	po.store = c->store;

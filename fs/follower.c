@@ -378,7 +378,8 @@ static int put_removed(struct follower *f, const struct wants *w)
 	struct wanted list = { .name = REMOVED_NAME, .whole = true };
 	int rc = 0;
 
-	removed_encode(&list.bytes, &w->removed);
+	removed_encode(&list.bytes, &w->removed,
+		       f->owner->o.store->packs.volume_id);
 	rc = list.bytes.bad ? -ENOMEM : put_whole(f, &list);
 	buf_release(&list.bytes);
 	return rc;

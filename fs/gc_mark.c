@@ -247,6 +247,26 @@ static int mark_index(struct mark *m, struct errmsg *em)
 	return rc;
 }
 
+static void mark_chunk(void *ctx, const struct digest *id)
+{
+	struct mark *m = ctx;
+
+	lease_mark(&m->gc->store->lease, id);
+}
+
+/*
+ * After the index: what was removed before it was read is in memory alone,
+ * what is removed later was marked with its row.
+ */
+static void mark_removed(struct mark *m)
+{
+	struct core *c = m->gc->core;
+
+	mutex_lock(&c->t.mu);
+	itable_each_removed_chunk(&c->t, mark_chunk, m);
+	mutex_unlock(&c->t.mu);
+}
+
 /*
  * A replica that loses packs has the entries that made them needless: those
  * are in the journal first.
@@ -290,6 +310,8 @@ static int mark_all(struct mark *m, struct errmsg *em)
 		rc = mark_noted_roots(m);
 	if (rc == 0)
 		rc = mark_index(m, em);
+	if (rc == 0)
+		mark_removed(m);
 	if (rc == 0)
 		rc = wait_settled(m);
 	return rc == 0 ? gc_wait(m->gc) : rc;

@@ -157,6 +157,20 @@ static int other_copy(struct sweep *w, struct chunk *out, struct packfile *f,
 	return rc < 0 ? rc : 0;
 }
 
+/* Room first: what was promised to writers is not taken. */
+static int append(struct sweep *w, const struct chunk *c)
+{
+	struct space *space = &w->gc->store->space;
+	uint64_t cost = packfile_cost(c->stored_len);
+	int rc = space_reserve_gc(space, cost);
+
+	if (rc < 0)
+		return rc;
+	rc = store_append(w->gc->store, &w->gc->target, c);
+	space_unreserve(space, cost);
+	return rc;
+}
+
 static int copy_record(struct sweep *w, struct packfile *f,
 		       const struct pack_entry *e)
 {
@@ -172,7 +186,7 @@ static int copy_record(struct sweep *w, struct packfile *f,
 			rc = -ERR_MISSING_CHUNK;
 	}
 	if (rc == 0)
-		rc = store_append(w->gc->store, &w->gc->target, &c);
+		rc = append(w, &c);
 	if (rc < 0)
 		return rc;
 	report->chunks_copied++;

@@ -146,6 +146,14 @@ int must_use itable_name(struct itable_tx *tx, struct name **out,
 /* The inode's extended attributes are loaded: 0 or -ERR_RELOCKED. */
 int must_use itable_xattrs(struct itable_tx *tx, struct inode *i);
 
+/*
+ * Calls fn for each chunk that holds an extended attribute of an inode that is
+ * removed and remembered: the index names it no more, somebody may read it.
+ */
+void itable_each_removed_chunk(struct itable *t,
+			       void (*fn)(void *ctx, const struct digest *id),
+			       void *ctx);
+
 void itable_hold(struct itable *t, struct inode *i);
 void itable_drop(struct itable *t, struct inode *i);
 

@@ -138,6 +138,18 @@ static int name_del(void *st, uint64_t parent, const char *name, uint16_t len)
 	return 0;
 }
 
+void itable_each_removed_chunk(struct itable *t,
+			       void (*fn)(void *ctx, const struct digest *id),
+			       void *ctx)
+{
+	for (size_t k = 0; k < t->n_inode_buckets; k++)
+		for (const struct inode *i = t->inodes[k]; i; i = i->hash_next)
+			for (const struct xattr *x = i->gone ? i->xattrs : NULL;
+			     x; x = x->next)
+				if (x->in_chunk)
+					fn(ctx, &x->chunk);
+}
+
 static struct xattr **find_xattr(struct inode *i, const char *name,
 				 uint16_t len)
 {

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -135,12 +136,15 @@ static int open_one(struct packs *p, uint64_t number, bool still,
 /* What gc decided to remove is removed, and its numbers are not used again. */
 static int open_removed(struct packs *p)
 {
-	int rc = removed_load(&p->removed, p->vio);
+	struct errmsg em = ERRMSG_INIT;
+	int rc = removed_load(&p->removed, p->vio, p->volume_id, &em);
 
-	p->removed_bad = rc == -ERR_CORRUPT;
+	if (rc == -ERR_CORRUPT)
+		snprintf(p->removed_bad, sizeof(p->removed_bad), "%s",
+			 errmsg_text(&em, rc));
 	if (p->next <= removed_last(&p->removed))
 		p->next = removed_last(&p->removed) + 1;
-	return p->removed_bad ? 0 : rc;
+	return rc == -ERR_CORRUPT ? 0 : rc;
 }
 
 static int open_or_delete(struct packs *p, uint64_t number, struct errmsg *em)
@@ -445,7 +449,7 @@ static int write_removed(struct packs *p, struct removed *r,
 	for (uint32_t i = 0; rc == 0 && i < n; i++)
 		rc = removed_add(r, v[i]->number);
 	if (rc == 0) {
-		removed_encode(&b, r);
+		removed_encode(&b, r, p->volume_id);
 		rc = b.bad ? -ENOMEM :
 			     atomic_file_write(p->vio, REMOVED_NAME, b.p, b.n,
 					       0);
@@ -463,6 +467,14 @@ static void take_out_locked(struct packs *p, struct packfile *f)
 	p->n--;
 	memmove(p->v + i, p->v + i + 1, (p->n - i) * sizeof(struct packfile *));
 	p->gone[p->n_gone++] = f;
+}
+
+size_t packs_removed_bad(struct packs *p, char *out, size_t cap)
+{
+	mutex_lock(&p->mu);
+	snprintf(out, cap, "%s", p->removed_bad);
+	mutex_unlock(&p->mu);
+	return strlen(out);
 }
 
 int packs_remove(struct packs *p, struct packfile **v, uint32_t n)
@@ -483,7 +495,7 @@ int packs_remove(struct packs *p, struct packfile **v, uint32_t n)
 	mutex_lock(&p->mu);
 	removed_release(&p->removed);
 	p->removed = list;
-	p->removed_bad = false;
+	p->removed_bad[0] = '\0';
 	for (uint32_t i = 0; i < n; i++)
 		take_out_locked(p, v[i]);
 	mutex_unlock(&p->mu);

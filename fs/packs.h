@@ -38,7 +38,7 @@ struct packs {
 	struct packfile **idle; /* OPEN and nobody's */
 	uint32_t n_idle, cap_idle;
 	struct removed removed; /* by gc, ever */
-	bool removed_bad;	/* the list on disk was damaged */
+	char removed_bad[160];	/* why the list on disk is not believed; "" */
 	struct packfile **gone; /* removed since open */
 	uint32_t n_gone, cap_gone;
 };
@@ -55,6 +55,8 @@ int must_use packs_open(struct packs *p, struct vio *vio,
 /* Marks OPEN packs as closed in order when `mark`. */
 int packs_close(struct packs *p, bool mark);
 
+/* Words about a list of removed packs that is not believed: their length. */
+size_t packs_removed_bad(struct packs *p, char *out, size_t cap);
 /* NULL when there is none of that number. */
 struct packfile *packs_find(struct packs *p, uint64_t number);
 /* The first pack whose number is above `number`; NULL at the end. */
@@ -89,7 +91,7 @@ int must_use packs_seal_idle(struct packs *p,
  * Removes packs that nobody needs and nobody will begin to read: they are on
  * the list (durable) first, and their files are deleted then.  A full disk
  * (-ENOSPC) changes nothing; after another error some files may be left, to
- * be deleted at the next opening.
+ * be deleted at the next opening.  n may be 0: the list alone is written.
  */
 int must_use packs_remove(struct packs *p, struct packfile **v, uint32_t n);
 /* True when gc removed the pack of that number, now or long ago. */

@@ -11,12 +11,19 @@
 #include <xxhash.h>
 
 #include "base/buf.h"
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/vio.h"
 
-#define HEAD "vouchfs removed packs 1\n"
+#define HEAD "vouchfs removed packs 2\n"
+#define HEAD_1 "vouchfs removed packs 1\n"
+#define VOLUME "volume "
 
-enum { CHECK_LEN = 6 + 16 + 1, FILE_MAX = 64 << 20 };
+enum {
+	CHECK_LEN = 6 + 16 + 1,
+	VOLUME_LEN = sizeof(VOLUME) - 1 + 32 + 1,
+	FILE_MAX = 64 << 20,
+};
 
 void removed_release(struct removed *r)
 {
@@ -119,11 +126,15 @@ int removed_copy(struct removed *out, const struct removed *r)
 
 /* --- text --- */
 
-void removed_encode(struct buf *out, const struct removed *r)
+void removed_encode(struct buf *out, const struct removed *r,
+		    const uint8_t volume_id[16])
 {
 	size_t start = out->n;
+	char hex[33] = "";
 
+	digest_hex_bytes(hex, volume_id, 16);
 	buf_adds(out, HEAD);
+	buf_addf(out, VOLUME "%s\n", hex);
 	for (uint32_t i = 0; i < r->n; i++)
 		buf_addf(out, "%" PRIu64 " %" PRIu64 "\n", r->v[i].first,
 			 r->v[i].last);
@@ -165,33 +176,64 @@ static int decode_ranges(struct removed *out, const char *p, const char *end)
 	return 0;
 }
 
-static int decode(struct removed *out, const char *p, size_t n)
+/* Steps over the volume line.  Words when it is another's. */
+static const char *own_volume(const char *p, const char *end,
+			      const uint8_t volume_id[16], struct errmsg *em)
 {
-	char check[CHECK_LEN + 1] = "";
-	size_t head = strlen(HEAD);
-	int rc = -ERR_CORRUPT;
+	char line[VOLUME_LEN + 1] = "";
+	char hex[33] = "";
 
-	*out = (struct removed){ .n = 0 };
-	if (n < head + CHECK_LEN || memcmp(p, HEAD, head) != 0)
-		return rc;
-	n -= CHECK_LEN;
-	snprintf(check, sizeof(check), "check %016" PRIx64 "\n",
-		 (uint64_t)XXH64(p, n, 0));
-	if (memcmp(p + n, check, CHECK_LEN) == 0)
-		rc = decode_ranges(out, p + head, p + n);
-	if (rc < 0)
-		removed_release(out);
-	return rc;
+	if (end - p < VOLUME_LEN || memcmp(p, VOLUME, strlen(VOLUME)) != 0)
+		return NULL;
+	digest_hex_bytes(hex, volume_id, 16);
+	snprintf(line, sizeof(line), VOLUME "%s\n", hex);
+	if (memcmp(p, line, VOLUME_LEN) == 0)
+		return p + VOLUME_LEN;
+	errmsg_set(em, -ERR_CORRUPT,
+		   REMOVED_NAME " is another volume's list of removed packs: "
+				"it counts as none");
+	return NULL;
 }
 
-int removed_load(struct removed *out, struct vio *v)
+static int decode(struct removed *out, const char *p, size_t n,
+		  const uint8_t volume_id[16], struct errmsg *em)
+{
+	char check[CHECK_LEN + 1] = "";
+	const size_t head = strlen(HEAD);
+	const char *end = p + n - CHECK_LEN;
+	const char *at = p + head;
+	int rc = -ERR_CORRUPT;
+
+	if (n < head + CHECK_LEN)
+		return rc;
+	snprintf(check, sizeof(check), "check %016" PRIx64 "\n",
+		 (uint64_t)XXH64(p, n - CHECK_LEN, 0));
+	if (memcmp(end, check, CHECK_LEN) != 0)
+		return rc;
+	if (memcmp(p, HEAD, head) == 0)
+		at = own_volume(at, end, volume_id, em);
+	else if (memcmp(p, HEAD_1, head) != 0)
+		at = NULL;
+	return at ? decode_ranges(out, at, end) : rc;
+}
+
+int removed_load(struct removed *out, struct vio *v,
+		 const uint8_t volume_id[16], struct errmsg *em)
 {
 	struct buf b = BUF_INIT;
 	int rc = vio_read_file(v, &b, REMOVED_NAME, FILE_MAX);
 
 	*out = (struct removed){ .n = 0 };
 	if (rc == 0)
-		rc = decode(out, b.n ? (const char *)b.p : "", b.n);
+		rc = decode(out, b.n ? (const char *)b.p : "", b.n, volume_id,
+			    em);
+	if (rc == -ERR_CORRUPT)
+		errmsg_set(em, rc,
+			   REMOVED_NAME " is damaged: it counts as none, and "
+					"packs that were removed may come "
+					"back until the next gc");
+	if (rc < 0)
+		removed_release(out);
 	buf_release(&b);
 	return rc == -ENOENT ? 0 : rc;
 }

@@ -7,10 +7,19 @@
  * object, before the packs are deleted there.
  *
  * In text, whole and atomically written:
- *   vouchfs removed packs 1
+ *   vouchfs removed packs 2
+ *   volume HEX            the volume's id
  *   FIRST LAST            decimal, ascending, ranges that do not touch
  *   check HEX             xxh64 of all before this line
- * There are at most as many ranges as packs that are left, and one.
+ * There are at most as many ranges as packs that are left, and one.  Format 1
+ * had no volume line; it is read, and written as 2 the next time.
+ *
+ * It is neither signed nor checkable against the log, which knows chunks and
+ * not packs.  What a forged one can do is delete packs, and whoever can write
+ * it can do that without it; a chunk that is missed then is told, and fetched
+ * from a replica.  The volume's id and the check are against accidents: such a
+ * list is told in words and counts as none, which costs space and nothing
+ * else.
  *
  * A value; its owner sees to locking.
  */
@@ -23,6 +32,7 @@
 #include "base/auto.h"
 
 struct buf;
+struct errmsg;
 struct vio;
 
 #define REMOVED_NAME "packs/removed"
@@ -36,9 +46,14 @@ struct removed {
 	uint32_t n, cap;
 };
 
-/* No file: empty.  -ERR_CORRUPT: damaged, and empty then. */
-int must_use removed_load(struct removed *out, struct vio *v);
-void removed_encode(struct buf *out, const struct removed *r);
+/*
+ * No file: empty.  -ERR_CORRUPT: damaged, or another volume's (words), and
+ * empty then.
+ */
+int must_use removed_load(struct removed *out, struct vio *v,
+			  const uint8_t volume_id[16], struct errmsg *em);
+void removed_encode(struct buf *out, const struct removed *r,
+		    const uint8_t volume_id[16]);
 int must_use removed_copy(struct removed *out, const struct removed *r);
 void removed_release(struct removed *r);
 int must_use removed_add(struct removed *r, uint64_t number);

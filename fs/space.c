@@ -4,6 +4,7 @@
 #include "fs/space.h"
 
 #include <errno.h>
+#include <stdbool.h>
 
 #include "base/vio.h"
 
@@ -33,6 +34,7 @@ static int ask_locked(struct space *s, int64_t now)
 	if (keep > RESERVE_MAX)
 		keep = RESERVE_MAX;
 	s->free = sp.free_bytes > keep ? sp.free_bytes - keep : 0;
+	s->reserve = sp.free_bytes - s->free;
 	s->written = 0;
 	s->asked_ns = now;
 	return 0;
@@ -60,21 +62,31 @@ int space_left(struct space *s, uint64_t *out)
 	return rc;
 }
 
-int space_reserve(struct space *s, uint64_t bytes)
+static int reserve(struct space *s, uint64_t bytes, bool gc)
 {
 	uint64_t need = 0;
 	int rc;
 
 	mutex_lock(&s->mu);
 	rc = refresh_locked(s);
-	if (rc == 0 &&
-	    (__builtin_add_overflow(bytes, s->promised, &need) ||
-	     __builtin_add_overflow(need, s->written, &need) || need > s->free))
+	if (rc == 0 && (__builtin_add_overflow(bytes, s->promised, &need) ||
+			__builtin_add_overflow(need, s->written, &need) ||
+			need > s->free + (gc ? s->reserve / 2 : 0)))
 		rc = -ENOSPC;
 	if (rc == 0)
 		s->promised += bytes;
 	mutex_unlock(&s->mu);
 	return rc;
+}
+
+int space_reserve(struct space *s, uint64_t bytes)
+{
+	return reserve(s, bytes, false);
+}
+
+int space_reserve_gc(struct space *s, uint64_t bytes)
+{
+	return reserve(s, bytes, true);
 }
 
 void space_unreserve(struct space *s, uint64_t bytes)

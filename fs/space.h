@@ -23,6 +23,7 @@ struct space {
 	uint64_t promised;
 	uint64_t written; /* since asked_ns */
 	uint64_t free;	  /* at asked_ns, the reserve taken off */
+	uint64_t reserve; /* what there was of it */
 	int64_t asked_ns; /* 0: never */
 };
 
@@ -30,6 +31,11 @@ void space_init(struct space *s, struct vio *vio);
 void space_release(struct space *s);
 /* Asks the disk at most every 100 ms.  -ENOSPC. */
 int must_use space_reserve(struct space *s, uint64_t bytes);
+/*
+ * The same for gc, which gives more back than it takes: half of the reserve is
+ * there for it, what was promised to writers is not.
+ */
+int must_use space_reserve_gc(struct space *s, uint64_t bytes);
 /* What could be promised now. */
 int must_use space_left(struct space *s, uint64_t *out);
 void space_unreserve(struct space *s, uint64_t bytes);

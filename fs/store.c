@@ -336,6 +336,11 @@ void store_unreserve(struct store *s, uint64_t bytes)
 	space_unreserve(&s->space, bytes);
 }
 
+size_t store_notes(struct store *s, char *out, size_t cap)
+{
+	return packs_removed_bad(&s->packs, out, cap);
+}
+
 int store_left(struct store *s, uint64_t *out)
 {
 	return space_left(&s->space, out);

@@ -173,6 +173,9 @@ int must_use store_writer_put(struct store_writer *w, const struct chunk *c);
 /* Everything put through w so far, and what it relied on, is durable. */
 int must_use store_writer_flush(struct store_writer *w);
 
+/* What was found wrong at the opening and is done without: length of words. */
+size_t store_notes(struct store *s, char *out, size_t cap);
+
 /* --- space --- */
 
 /*

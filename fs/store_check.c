@@ -499,6 +499,19 @@ static void add_sizes(struct store_checker *c)
 		c->all += packfile_durable(f);
 }
 
+static void check_removed(struct store_checker *c)
+{
+	struct packs *packs = &c->store->packs;
+	char words[160];
+	bool repaired = c->o->repair && !c->store->read_only;
+
+	if (packs_removed_bad(packs, words, sizeof(words)) == 0)
+		return;
+	repaired = repaired && packs_remove(packs, NULL, 0) == 0;
+	store_checker_count(c, repaired);
+	store_checker_found(c, "%s%s", words, repaired ? "; written anew" : "");
+}
+
 int store_check(struct store *s, struct store_check_report *out,
 		const struct store_check_options *o, struct errmsg *em)
 {
@@ -508,6 +521,7 @@ int store_check(struct store *s, struct store_check_report *out,
 	*out = (struct store_check_report){ 0 };
 	if (o->repair && !s->read_only && store_restore_missing(s, true) > 0)
 		store_checker_found(&c, "packs were fetched from replicas");
+	check_removed(&c);
 	c.slot = store_slot_take(s);
 	rc = store_checker_team_open(&c);
 	if (!c.slot)

@@ -3,9 +3,11 @@
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -426,6 +428,131 @@ Test(gc, removed_packs_stay_removed)
 	cr_assert_geq(v.core->store->packs.next, next - 1);
 	cr_assert(packs_is_removed(&v.core->store->packs, 1));
 	holds(v.core, a, 2, 100);
+	end(&v);
+}
+
+static void write_list(struct vol *v, const char *text, size_t n)
+{
+	struct vio_file *f = NULL;
+
+	cr_assert_eq(vio_open(vio_sim_vio(v->sim), &f, "packs/removed",
+			      VIO_WRITE | VIO_CREATE | VIO_TRUNC),
+		     0);
+	cr_assert_eq(vio_pwrite(f, text, n, 0), 0);
+	cr_assert_eq(vio_fdatasync(f), 0);
+	vio_close(f);
+}
+
+Test(gc, a_damaged_or_foreign_list_of_removed_packs_is_told_and_not_believed)
+{
+	const uint8_t other[16] = "another volume!";
+	struct removed l = { .n = 0 };
+	struct vol v;
+	uint64_t a;
+
+	start(&v, 18);
+	core_release(v.core, make(v.core, "a", &a));
+	version(v.core, a, 1, BIG);
+	cr_assert_eq(removed_add(&l, 1), 0);
+	for (int k = 0; k < 2; k++) {
+		struct buf b = BUF_INIT;
+		char words[160] = "";
+
+		removed_encode(&b, &l,
+			       k == 0 ? other : v.core->store->packs.volume_id);
+		cr_assert(!b.bad);
+		if (k == 1)
+			b.p[b.n - 30] ^= 1;
+		cr_assert_eq(vol_umount(&v), 0);
+		write_list(&v, (const char *)b.p, b.n);
+		buf_release(&b);
+		cr_assert_eq(vol_mount(&v), 0);
+		cr_assert(!packs_is_removed(&v.core->store->packs, 1));
+		holds(v.core, a, 1, BIG);
+		cr_assert_gt(store_notes(v.core->store, words, sizeof(words)),
+			     0);
+		cr_assert(strstr(words, k ? "damaged" : "another volume"));
+		cr_assert_eq(gc_box_damage(v.core), 1);
+		cr_assert_eq(packs_remove(&v.core->store->packs, NULL, 0), 0);
+		cr_assert_eq(gc_box_damage(v.core), 0);
+	}
+	removed_release(&l);
+	end(&v);
+}
+
+Test(gc, an_older_list_of_removed_packs_is_read)
+{
+	const char head[] = "vouchfs removed packs 1\n7 9\n";
+	char text[80];
+	int n = snprintf(text, sizeof(text), "%scheck %016" PRIx64 "\n", head,
+			 (uint64_t)XXH64(head, strlen(head), 0));
+	struct vol v;
+
+	start(&v, 19);
+	cr_assert_eq(vol_umount(&v), 0);
+	write_list(&v, text, (size_t)n);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert(packs_is_removed(&v.core->store->packs, 8));
+	cr_assert(!packs_is_removed(&v.core->store->packs, 10));
+	end(&v);
+}
+
+Test(gc, a_long_attribute_of_what_is_removed_can_still_be_read)
+{
+	struct core_gc_report r;
+	struct stat st;
+	struct vol v;
+	uint64_t a;
+
+	start(&v, 20);
+	core_release(v.core, make(v.core, "a", &a));
+	version(v.core, a, 1, 100);
+	cr_assert_eq(
+		core_mknod(v.core, &vol_cred, 1, "d", S_IFDIR | 0755, 0, &st),
+		0);
+	fill(77, 3000);
+	cr_assert_eq(core_setxattr(v.core, &vol_cred, st.st_ino, "user.long",
+				   bytes, 3000, 0, false),
+		     0);
+	version(v.core, a, 2, BIG);
+	/* somebody's working directory */
+	cr_assert_eq(core_rmdir(v.core, &vol_cred, 1, "d"), 0);
+	cr_assert_eq(gc_box_release(v.core, a, 1, 1), 0);
+	version(v.core, a, 3, 100);
+	cr_assert_eq(gc_box_release(v.core, a, 2, 2), 0);
+	cr_assert_eq(gc_box_run(v.core, &r, NULL), 0);
+	cr_assert_gt(r.packs_deleted + r.packs_rewritten, 0);
+	cr_assert_eq(core_getxattr(v.core, st.st_ino, "user.long", got, 3000),
+		     3000);
+	fill(77, 3000);
+	cr_assert_eq(memcmp(bytes, got, 3000), 0);
+	end(&v);
+}
+
+Test(gc, a_run_leaves_room_for_the_log)
+{
+	struct core_gc_options o = { .live_percent = 100 };
+	struct core_gc_report r;
+	struct vio_space sp;
+	struct vol v;
+	uint64_t a;
+
+	start(&v, 21);
+	core_release(v.core, make(v.core, "a", &a));
+	for (int i = 1; i <= 6; i++)
+		version(v.core, a, (uint64_t)i, BIG);
+	cr_assert_eq(gc_box_release(v.core, a, 2, 2), 0);
+	remount(&v);
+	vio_sim_set_space(v.sim, 6 << 20); /* the reserve, and not all of it */
+	vio_sim_advance(v.sim, 1000000000);
+	cr_assert_eq(gc_box_run(v.core, &r, &o), -ENOSPC);
+	cr_assert_gt(r.bytes_copied, 1 << 20);
+	cr_assert_eq(vio_space(vio_sim_vio(v.sim), &sp), 0);
+	cr_assert_gt(sp.free_bytes, 2 << 20);
+	vio_sim_set_space(v.sim, UINT64_MAX);
+	vio_sim_advance(v.sim, 1000000000);
+	cr_assert_eq(gc_box_run(v.core, &r, &o), 0);
+	cr_assert_gt(r.bytes_freed, BIG / 2);
 	end(&v);
 }
 
