@@ -16,223 +16,33 @@
 #include "fs/replicate.h"
 #include "fs/store_int.h"
 #include "tests/sim/prng.h"
+#include "tests/sim/replica_site.h"
 #include "tests/sim/tmp.h"
 #include "tests/sim/vio_sim.h"
-
-static const uint8_t volume[16] = "a volume's id 01";
-
-/* A store and two replicas, each on a disk of its own. */
-struct site {
-	struct vio_sim *home;
-	struct vio_sim *away[2];
-	struct store *store;
-	struct replicate *follow;
-	unsigned repairs, failures;
-	uint64_t journal; /* durable bytes of the journal */
-};
-
-static int objects(void *ctx, replicate_fn *fn, void *fn_ctx)
-{
-	struct site *x = ctx;
-	int rc = fn(fn_ctx, "ledger/journal/00000001.vj", x->journal,
-		    REPLICATE_GROWS);
-
-	if (rc == 0)
-		rc = fn(fn_ctx, "volume.conf", 0, REPLICATE_WHOLE);
-	if (rc == 0)
-		rc = fn(fn_ctx, "keys/nothing", 0, REPLICATE_WHOLE);
-	return rc;
-}
-
-static void on_repair(void *ctx, const struct digest *id, const char *replica,
-		      bool ok)
-{
-	struct site *x = ctx;
-
-	(void)id;
-	(void)replica;
-	if (ok)
-		x->repairs++;
-	else
-		x->failures++;
-}
-
-static void add(struct site *x, int i)
-{
-	struct replica *r = NULL;
-	struct errmsg em = ERRMSG_INIT;
-
-	cr_assert_eq(replica_dir_open_vio(&r, vio_sim_vio(x->away[i]),
-					  i ? "second" : "first", volume, 1,
-					  &em),
-		     0, "%s", em.text);
-	cr_assert_eq(replicate_add(x->follow, r, &em), 0, "%s", em.text);
-}
-
-static void site_open(struct site *x, int replicas)
-{
-	struct store_options o = {
-		.vio = vio_sim_vio(x->home),
-		.on_repair = on_repair,
-		.ctx = x,
-	};
-	struct replicate_options fo = {
-		.vio = o.vio,
-		.objects = objects,
-		.ctx = x,
-		.no_threads = true,
-	};
-	struct errmsg em = ERRMSG_INIT;
-
-	memcpy(o.volume_id, volume, 16);
-	cr_assert_eq(store_open(&x->store, &o, &em), 0, "%s", em.text);
-	fo.store = x->store;
-	cr_assert_eq(replicate_open(&x->follow, &fo), 0);
-	for (int i = 0; i < replicas; i++)
-		add(x, i);
-}
-
-static void site_close(struct site *x)
-{
-	replicate_close(x->follow);
-	store_close(x->store);
-	x->follow = NULL;
-	x->store = NULL;
-}
-
-static void journal_append(struct site *x, const char *text)
-{
-	struct vio *v = vio_sim_vio(x->home);
-	struct vio_file *f = NULL;
-
-	cr_assert_eq(vio_mkdirs(v, "ledger/journal"), 0);
-	cr_assert_eq(vio_open(v, &f, "ledger/journal/00000001.vj",
-			      VIO_WRITE | VIO_CREATE),
-		     0);
-	cr_assert_eq(vio_pwrite(f, text, strlen(text), x->journal), 0);
-	cr_assert_eq(vio_fdatasync(f), 0);
-	vio_close(f);
-	x->journal += strlen(text);
-}
-
-static void site_new(struct site *x, int replicas)
-{
-	struct vio_file *f = NULL;
-
-	*x = (struct site){ .home = vio_sim_new(NULL) };
-	for (int i = 0; i < 2; i++)
-		x->away[i] = vio_sim_new(NULL);
-	cr_assert_eq(vio_open(vio_sim_vio(x->home), &f, "volume.conf",
-			      VIO_WRITE | VIO_CREATE),
-		     0);
-	cr_assert_eq(vio_pwrite(f, "conf\n", 5, 0), 0);
-	cr_assert_eq(vio_fdatasync(f), 0);
-	vio_close(f);
-	journal_append(x, "first record\n");
-	site_open(x, replicas);
-}
-
-static void site_free(struct site *x)
-{
-	site_close(x);
-	vio_sim_free(x->home);
-	for (int i = 0; i < 2; i++)
-		vio_sim_free(x->away[i]);
-}
-
-static size_t content(uint8_t *p, uint64_t k)
-{
-	struct prng r = { 0 };
-	size_t n = 0;
-
-	prng_init(&r, k + 1);
-	n = 1 + prng_below(&r, 30000);
-	prng_bytes(&r, p, n);
-	return n;
-}
-
-static void put_range(struct store *s, uint64_t from, uint64_t to)
-{
-	struct chunk_maker *m = chunk_maker_new();
-	autofree uint8_t *p = malloc(LIMIT_CHUNK);
-	struct store_writer *w = NULL;
-	struct chunk c = { 0 };
-
-	cr_assert_eq(store_writer_open(s, &w), 0);
-	for (uint64_t k = from; k < to; k++) {
-		size_t n = content(p, k);
-
-		cr_assert_eq(chunk_make(&c, m, CHUNK_DATA, p, n), 0);
-		cr_assert_eq(store_writer_put(w, &c), 0);
-	}
-	cr_assert_eq(store_writer_flush(w), 0);
-	store_writer_close(w);
-	chunk_maker_free(m);
-}
-
-static int check(struct store *s, uint64_t k)
-{
-	autofree uint8_t *p = malloc(LIMIT_CHUNK);
-	size_t n = content(p, k);
-	struct store_ref ref = { .p = NULL };
-	struct digest id = { 0 };
-	int rc = 0;
-
-	chunk_hash(&id, CHUNK_DATA, p, n);
-	rc = store_get(s, &ref, &id, CHUNK_DATA);
-	if (rc < 0)
-		return rc;
-	cr_assert(ref.n == n && memcmp(ref.p, p, n) == 0);
-	store_release(&ref);
-	return 0;
-}
-
-/* True when a file is the same on both disks. */
-static bool same_file(struct vio_sim *a, struct vio_sim *b, const char *name)
-{
-	struct buf x = BUF_INIT;
-	struct buf y = BUF_INIT;
-	bool same = vio_read_file(vio_sim_vio(a), &x, name, LIMIT_PACK) == 0 &&
-		    vio_read_file(vio_sim_vio(b), &y, name, LIMIT_PACK) == 0 &&
-		    y.n <= x.n && y.n > 0 && memcmp(x.p, y.p, y.n) == 0;
-
-	buf_release(&x);
-	buf_release(&y);
-	return same;
-}
-
-static void have(struct site *x, uint64_t position, uint32_t want)
-{
-	uint32_t n = 0;
-	uint32_t all = 0;
-
-	replicate_have(x->follow, position, &n, &all);
-	cr_assert_eq(n, want);
-}
 
 Test(replicate, replicas_follow_and_tell_their_position)
 {
 	struct site x;
 
 	site_new(&x, 2);
-	put_range(x.store, 0, 30);
+	site_put(x.store, 0, 30);
 	replicate_mark(x.follow, 5);
-	have(&x, 5, 0);
+	site_have(&x, 5, 0);
 	cr_assert_eq(replicate_step(x.follow), 0);
-	have(&x, 5, 2);
-	have(&x, 6, 0);
+	site_have(&x, 5, 2);
+	site_have(&x, 6, 0);
 	for (int i = 0; i < 2; i++) {
-		cr_assert(same_file(x.home, x.away[i], "packs/00000001.pack"));
-		cr_assert(same_file(x.home, x.away[i],
+		cr_assert(site_same(x.home, x.away[i], "packs/00000001.pack"));
+		cr_assert(site_same(x.home, x.away[i],
 				    "ledger/journal/00000001.vj"));
-		cr_assert(same_file(x.home, x.away[i], "volume.conf"));
+		cr_assert(site_same(x.home, x.away[i], "volume.conf"));
 	}
-	put_range(x.store, 30, 60);
-	journal_append(&x, "second record\n");
+	site_put(x.store, 30, 60);
+	site_journal(&x, "second record\n");
 	replicate_mark(x.follow, 9);
 	cr_assert_eq(replicate_step(x.follow), 0);
-	have(&x, 9, 2);
-	cr_assert(same_file(x.home, x.away[1], "ledger/journal/00000001.vj"));
+	site_have(&x, 9, 2);
+	cr_assert(site_same(x.home, x.away[1], "ledger/journal/00000001.vj"));
 	site_free(&x);
 }
 
@@ -242,7 +52,7 @@ Test(replicate, a_bad_chunk_is_read_from_a_replica_and_repaired)
 	uint64_t off = PACK_HEADER_SIZE;
 
 	site_new(&x, 2);
-	put_range(x.store, 0, 10);
+	site_put(x.store, 0, 10);
 	cr_assert_eq(replicate_step(x.follow), 0);
 	site_close(&x);
 	/* the header of the first record, and the end of the pack's records */
@@ -251,11 +61,11 @@ Test(replicate, a_bad_chunk_is_read_from_a_replica_and_repaired)
 	site_open(&x, 2);
 	cr_assert_eq(replicate_step(x.follow), 0);
 	for (uint64_t k = 0; k < 10; k++)
-		cr_assert_eq(check(x.store, k), 0);
+		cr_assert_eq(site_check(x.store, k), 0);
 	site_close(&x);
 	site_open(&x, 0); /* and without replicas, it was repaired for good */
 	for (uint64_t k = 0; k < 10; k++)
-		cr_assert_eq(check(x.store, k), 0);
+		cr_assert_eq(site_check(x.store, k), 0);
 	site_free(&x);
 }
 
@@ -267,7 +77,7 @@ Test(replicate, every_flipped_byte_of_a_pack_is_repaired_or_an_error,
 	struct prng r = { 0 };
 
 	site_new(&x, 1);
-	put_range(x.store, 0, 12);
+	site_put(x.store, 0, 12);
 	cr_assert_eq(replicate_step(x.follow), 0);
 	site_close(&x);
 	cr_assert_eq(vio_stat(vio_sim_vio(x.home), "packs/00000001.pack", &st),
@@ -286,7 +96,7 @@ Test(replicate, every_flipped_byte_of_a_pack_is_repaired_or_an_error,
 		if (replicas)
 			cr_assert_eq(replicate_step(x.follow), 0);
 		for (uint64_t c = 0; c < 12; c++) {
-			int rc = check(x.store, c); /* never wrong bytes */
+			int rc = site_check(x.store, c); /* never wrong bytes */
 
 			if (replicas)
 				cr_assert_eq(rc, 0, "off %lu chunk %lu", off,
@@ -305,18 +115,18 @@ Test(replicate, a_missing_pack_is_made_again)
 	struct site x;
 
 	site_new(&x, 1);
-	put_range(x.store, 0, 20);
+	site_put(x.store, 0, 20);
 	cr_assert_eq(replicate_step(x.follow), 0);
 	site_close(&x);
 	cr_assert_eq(vio_unlink(vio_sim_vio(x.home), "packs/00000001.pack"), 0);
 	site_open(&x, 1);
 	/* nobody made a round: the read itself asks the replica */
 	for (uint64_t k = 0; k < 20; k++)
-		cr_assert_eq(check(x.store, k), 0);
+		cr_assert_eq(site_check(x.store, k), 0);
 	site_close(&x);
 	site_open(&x, 0);
 	for (uint64_t k = 0; k < 20; k++)
-		cr_assert_eq(check(x.store, k), 0);
+		cr_assert_eq(site_check(x.store, k), 0);
 	site_free(&x);
 }
 
@@ -327,7 +137,7 @@ Test(replicate, a_pack_cut_short_gets_its_tail_back)
 	struct vio_stat st = { 0 };
 
 	site_new(&x, 1);
-	put_range(x.store, 0, 20);
+	site_put(x.store, 0, 20);
 	cr_assert_eq(replicate_step(x.follow), 0);
 	site_close(&x);
 	cr_assert_eq(vio_open(vio_sim_vio(x.home), &f, "packs/00000001.pack",
@@ -338,13 +148,13 @@ Test(replicate, a_pack_cut_short_gets_its_tail_back)
 	vio_close(f);
 	vio_sim_sync_all(x.home);
 	site_open(&x, 1);
-	put_range(x.store, 100, 110); /* new chunks go elsewhere */
+	site_put(x.store, 100, 110); /* new chunks go elsewhere */
 	cr_assert_eq(replicate_step(x.follow), 0);
 	for (uint64_t k = 0; k < 20; k++)
-		cr_assert_eq(check(x.store, k), 0);
+		cr_assert_eq(site_check(x.store, k), 0);
 	for (uint64_t k = 100; k < 110; k++)
-		cr_assert_eq(check(x.store, k), 0);
-	cr_assert(same_file(x.home, x.away[0], "packs/00000001.pack"));
+		cr_assert_eq(site_check(x.store, k), 0);
+	cr_assert(site_same(x.home, x.away[0], "packs/00000001.pack"));
 	site_free(&x);
 }
 
@@ -368,10 +178,10 @@ Test(replicate, a_pack_that_gc_removed_goes_and_does_not_come_back)
 	struct packfile *f = NULL;
 
 	site_new(&x, 2);
-	put_range(x.store, 0, 50);
+	site_put(x.store, 0, 50);
 	cr_assert_eq(packs_seal_idle(&x.store->packs, any_pack, NULL), 0);
 	cr_assert_eq(replicate_step(x.follow), 0);
-	put_range(x.store, 50, 60);
+	site_put(x.store, 50, 60);
 	f = packs_find(&x.store->packs, 1);
 	/* the second replica's disk is away meanwhile */
 	vio_sim_fail(x.away[1], VIO_SIM_ANY, 1, EIO, true);
@@ -391,8 +201,8 @@ Test(replicate, a_pack_that_gc_removed_goes_and_does_not_come_back)
 	cr_assert(!exists(x.away[1], "packs/00000001.pack"));
 	cr_assert(exists(x.away[1], "packs/removed"));
 	for (uint64_t k = 50; k < 60; k++)
-		cr_assert_eq(check(x.store, k), 0);
-	cr_assert_eq(check(x.store, 1), -ERR_MISSING_CHUNK);
+		cr_assert_eq(site_check(x.store, k), 0);
+	cr_assert_eq(site_check(x.store, 1), -ERR_MISSING_CHUNK);
 	site_free(&x);
 }
 
@@ -402,13 +212,13 @@ Test(replicate, a_replica_keeps_a_pack_until_it_has_what_took_its_place)
 	struct packfile *f = NULL;
 
 	site_new(&x, 1);
-	put_range(x.store, 0, 50);
+	site_put(x.store, 0, 50);
 	cr_assert_eq(packs_seal_idle(&x.store->packs, any_pack, NULL), 0);
 	cr_assert_eq(replicate_step(x.follow), 0);
-	put_range(x.store, 0, 60);
+	site_put(x.store, 0, 60);
 	f = packs_find(&x.store->packs, 1);
 	atomic_store(&f->condemned, true);
-	put_range(x.store, 0, 50); /* anew: the old ones are condemned */
+	site_put(x.store, 0, 50); /* anew: the old ones are condemned */
 	cr_assert_eq(packs_remove(&x.store->packs, &f, 1), 0);
 	for (uint64_t at = 1;; at++) {
 		struct vio_sim *disk = vio_sim_clone(x.away[0]);
@@ -440,7 +250,7 @@ Test(replicate, a_replica_keeps_a_pack_until_it_has_what_took_its_place)
 		/* on from where it was before */
 		vio_sim_free(was);
 		x.away[0] = disk;
-		add(&x, 0);
+		site_add(&x, 0);
 	}
 	cr_assert(!exists(x.away[0], "packs/00000001.pack"));
 	site_free(&x);
@@ -454,24 +264,24 @@ Test(replicate, a_lost_store_is_made_again)
 	struct errmsg em = ERRMSG_INIT;
 
 	site_new(&x, 1);
-	put_range(x.store, 0, 20);
+	site_put(x.store, 0, 20);
 	cr_assert_eq(replicate_step(x.follow), 0);
 	site_close(&x);
 	cr_assert_eq(replica_dir_open_vio(&r, vio_sim_vio(x.away[0]), "first",
-					  volume, 0, &em),
+					  site_volume, 0, &em),
 		     0);
 	cr_assert_eq(replicate_restore(vio_sim_vio(fresh), r, NULL, NULL, &em),
 		     0, "%s", em.text);
 	cr_assert_eq(replicate_restore(vio_sim_vio(fresh), r, NULL, NULL, &em),
 		     -EEXIST);
 	replica_close(r);
-	cr_assert(same_file(x.home, fresh, "ledger/journal/00000001.vj"));
-	cr_assert(same_file(x.home, fresh, "volume.conf"));
+	cr_assert(site_same(x.home, fresh, "ledger/journal/00000001.vj"));
+	cr_assert(site_same(x.home, fresh, "volume.conf"));
 	vio_sim_free(x.home);
 	x.home = fresh;
 	site_open(&x, 0);
 	for (uint64_t k = 0; k < 20; k++)
-		cr_assert_eq(check(x.store, k), 0);
+		cr_assert_eq(site_check(x.store, k), 0);
 	site_free(&x);
 }
 
@@ -492,116 +302,19 @@ Test(replicate, a_failing_replica_lags_and_catches_up)
 	unsigned lagging = 0;
 
 	site_new(&x, 2);
-	put_range(x.store, 0, 10);
+	site_put(x.store, 0, 10);
 	vio_sim_set_space(x.away[0], 10000);
 	replicate_mark(x.follow, 1);
 	cr_assert_eq(replicate_step(x.follow), -ENOSPC);
-	have(&x, 1, 1);
+	site_have(&x, 1, 1);
 	cr_assert_eq(replicate_each(x.follow, status_words, &lagging), 0);
 	cr_assert_eq(lagging, 1);
 	cr_assert_eq(store_failed(x.store), 0);
 	vio_sim_set_space(x.away[0], UINT64_MAX);
 	cr_assert_eq(replicate_step(x.follow), 0);
-	have(&x, 1, 2);
-	cr_assert(same_file(x.home, x.away[0], "packs/00000001.pack"));
+	site_have(&x, 1, 2);
+	cr_assert(site_same(x.home, x.away[0], "packs/00000001.pack"));
 	site_free(&x);
-}
-
-/* After a good round nothing may be missing on the disk: power fails now. */
-static void same_after_power_loss(struct site *x, uint64_t seed)
-{
-	struct prng r = { 0 };
-
-	prng_init(&r, seed);
-	(void)!replicate_remove(x->follow, "first");
-	vio_sim_crash(x->away[0], &r);
-	cr_assert(same_file(x->home, x->away[0], "packs/00000001.pack"));
-	cr_assert(same_file(x->home, x->away[0], "ledger/journal/00000001.vj"));
-}
-
-static uint64_t bytes_of(struct vio_sim *s, const char *name)
-{
-	struct vio_stat st = { 0 };
-
-	cr_assert_eq(vio_stat(vio_sim_vio(s), name, &st), 0);
-	return st.size;
-}
-
-Test(replicate, what_a_failed_flush_lost_is_copied_again, .timeout = 120)
-{
-	bool reached_end = false;
-	unsigned failed = 0;
-
-	for (uint64_t n = 1; !reached_end || n < 8; n++) {
-		struct site x;
-
-		site_new(&x, 1);
-		put_range(x.store, 0, 6);
-		vio_sim_fail(x.away[0], VIO_SIM_SYNC, n, EIO, false);
-		for (uint64_t k = 0; k < 3; k++) {
-			journal_append(&x, "one more record\n");
-			put_range(x.store, 10 + k, 11 + k);
-			replicate_mark(x.follow, k + 1);
-			failed += replicate_step(x.follow) < 0;
-		}
-		reached_end = !vio_sim_failed(x.away[0]);
-		vio_sim_fail(x.away[0], VIO_SIM_SYNC, UINT64_MAX, EIO, false);
-		cr_assert_eq(replicate_step(x.follow), 0);
-		have(&x, 3, 1);
-		same_after_power_loss(&x, n);
-		cr_assert_eq(bytes_of(x.away[0], "ledger/journal/00000001.vj"),
-			     x.journal);
-		site_free(&x);
-	}
-	cr_assert_gt(failed, 3);
-}
-
-/* Somebody else, a scrub, flushes while a round runs, and that fails. */
-struct meddler {
-	struct vio_sim *away;
-	struct replica *replica;
-	unsigned left, failed;
-};
-
-static void meddle(void *ctx, enum vio_sim_class class, const char *path)
-{
-	struct meddler *m = ctx;
-
-	if (class != VIO_SIM_READ || strstr(path, ".pack") == NULL ||
-	    m->left == 0 || --m->left > 0)
-		return;
-	vio_sim_fail(m->away, VIO_SIM_SYNC, 1, EIO, false);
-	m->failed += m->replica->ops->sync(m->replica) < 0;
-}
-
-Test(replicate, anothers_failed_flush_is_no_good_round)
-{
-	struct site x;
-
-	for (unsigned n = 1; n < 5; n++) {
-		struct meddler m = { .left = n };
-		struct store_replica *r = NULL;
-
-		site_new(&x, 1);
-		put_range(x.store, 0, 200); /* more than one step of copying */
-		m.away = x.away[0];
-		r = store_replica_next(x.store, NULL);
-		m.replica = r->replica;
-		vio_sim_set_hook(x.home, meddle, &m);
-		replicate_mark(x.follow, 1);
-		cr_assert_eq(replicate_step(x.follow) < 0, m.failed > 0);
-		have(&x, 1, m.failed == 0);
-		vio_sim_set_hook(x.home, NULL, NULL);
-		cr_assert_eq(replicate_step(x.follow), 0);
-		have(&x, 1, 1);
-		store_replica_put(x.store, r);
-		same_after_power_loss(&x, n);
-		site_free(&x);
-		if (m.failed == 0) {
-			cr_assert_gt(n, 1);
-			return;
-		}
-	}
 }
 
 Test(replicate, a_replica_that_crashes_ends_up_with_the_same_bytes,
@@ -622,12 +335,12 @@ Test(replicate, a_replica_that_crashes_ends_up_with_the_same_bytes,
 		site_new(&x, 0);
 		vio_sim_stop_at(x.away[0], n);
 		rc = replica_dir_open_vio(&probe, vio_sim_vio(x.away[0]),
-					  "first", volume, 1, &em);
+					  "first", site_volume, 1, &em);
 		if (rc == 0) {
 			cr_assert_eq(replicate_add(x.follow, probe, &em), 0);
 			for (uint64_t k = 0; rc == 0 && k < 4; k++) {
-				put_range(x.store, 10 * k, 10 * k + 4);
-				journal_append(&x, "one more record\n");
+				site_put(x.store, 10 * k, 10 * k + 4);
+				site_journal(&x, "one more record\n");
 				replicate_mark(x.follow, k + 1);
 				rc = replicate_step(x.follow);
 			}
@@ -636,14 +349,14 @@ Test(replicate, a_replica_that_crashes_ends_up_with_the_same_bytes,
 		cut += rc < 0;
 		(void)!replicate_remove(x.follow, "first");
 		vio_sim_crash(x.away[0], &r);
-		add(&x, 0);
-		put_range(x.store, 100, 103);
+		site_add(&x, 0);
+		site_put(x.store, 100, 103);
 		replicate_mark(x.follow, 9);
 		rc = replicate_step(x.follow);
 		cr_assert_eq(rc, 0, "n=%lu: %s", n, err_text(rc));
-		cr_assert(same_file(x.home, x.away[0], "packs/00000001.pack"),
+		cr_assert(site_same(x.home, x.away[0], "packs/00000001.pack"),
 			  "n=%lu", n);
-		cr_assert(same_file(x.home, x.away[0],
+		cr_assert(site_same(x.home, x.away[0],
 				    "ledger/journal/00000001.vj"));
 		site_free(&x);
 	}
@@ -659,23 +372,23 @@ Test(replicate, an_older_copy_of_the_store_does_not_spoil_a_replica)
 	unsigned lagging = 0;
 
 	site_new(&x, 1);
-	put_range(x.store, 0, 5);
+	site_put(x.store, 0, 5);
 	cr_assert_eq(replicate_step(x.follow), 0);
 	old = vio_sim_clone(x.home);
-	journal_append(&x, "what the backup does not know\n");
+	site_journal(&x, "what the backup does not know\n");
 	cr_assert_eq(replicate_step(x.follow), 0);
 	site_close(&x);
 	vio_sim_free(x.home);
 	x.home = old;
 	x.journal = strlen("first record\n");
-	journal_append(&x, "and goes on with something else, longer\n");
+	site_journal(&x, "and goes on with something else, longer\n");
 	cr_assert_eq(vio_stat(vio_sim_vio(x.away[0]),
 			      "ledger/journal/00000001.vj", &before),
 		     0);
 	site_open(&x, 1);
 	replicate_mark(x.follow, 3);
 	cr_assert_eq(replicate_step(x.follow), -ERR_ROLLBACK);
-	have(&x, 3, 0);
+	site_have(&x, 3, 0);
 	cr_assert_eq(replicate_each(x.follow, status_words, &lagging), 0);
 	cr_assert_eq(lagging, 1);
 	cr_assert_eq(vio_stat(vio_sim_vio(x.away[0]),
@@ -740,13 +453,13 @@ static void flips(bool sealed, int rounds)
 	struct prng r = { 0 };
 
 	site_new(&x, 1);
-	put_range(x.store, 0, 12);
+	site_put(x.store, 0, 12);
 	site_close(&x);
 	site_open(&x, 1); /* a close mark lies within */
 	if (sealed)
 		fill_pack(&x);
 	else
-		put_range(x.store, 12, 14);
+		site_put(x.store, 12, 14);
 	cr_assert_eq(replicate_step(x.follow), 0);
 	cr_assert_eq(check_all(&x, &rep, false), 0);
 	cr_assert_eq(rep.bad, 0);
@@ -777,7 +490,7 @@ static void flips(bool sealed, int rounds)
 			check_all(&x, &rep, true);
 			cr_assert_eq(rep.bad, 0, "off %lu", off);
 			for (uint64_t c = 0; c < 12; c++)
-				cr_assert_eq(check(x.store, c), 0);
+				cr_assert_eq(site_check(x.store, c), 0);
 		}
 		site_close(&x);
 		vio_sim_free(x.home);
@@ -810,7 +523,7 @@ Test(check, a_replicas_damaged_copy_is_repaired_from_the_store, .timeout = 120)
 	struct prng r = { 0 };
 
 	site_new(&x, 1);
-	put_range(x.store, 0, 12);
+	site_put(x.store, 0, 12);
 	cr_assert_eq(replicate_step(x.follow), 0);
 	cr_assert_eq(vio_stat(vio_sim_vio(x.away[0]), name, &st), 0);
 	prng_init(&r, 1);
@@ -840,8 +553,8 @@ Test(replica_dir, foreign_directories_are_refused_in_words)
 
 	tmp_init(&t);
 	snprintf(path, sizeof(path), "%s/new", t.path);
-	cr_assert_eq(replica_dir_open(&r, path, volume, 0, &em), -ENOENT);
-	cr_assert_eq(replica_dir_open(&r, path, volume, 1, &em), 0);
+	cr_assert_eq(replica_dir_open(&r, path, site_volume, 0, &em), -ENOENT);
+	cr_assert_eq(replica_dir_open(&r, path, site_volume, 1, &em), 0);
 	cr_assert_eq(r->ops->append(r, "packs/00000001.pack", 0, "abc", 3), 0);
 	cr_assert_eq(r->ops->append(r, "packs/00000001.pack", 0, "abc", 3),
 		     -ESTALE);
@@ -851,11 +564,12 @@ Test(replica_dir, foreign_directories_are_refused_in_words)
 	cr_assert_eq(replica_dir_open(&r, path, other, 1, &em2), -EEXIST);
 	cr_assert_not_null(strstr(em2.text, "another volume"));
 	cr_assert_eq(replica_dir_identify(path, id, NULL), 0);
-	cr_assert_eq(memcmp(id, volume, 16), 0);
+	cr_assert_eq(memcmp(id, site_volume, 16), 0);
 	snprintf(path, sizeof(path), "%s/file", t.path);
 	f = fopen(path, "w");
 	fclose(f);
-	cr_assert_eq(replica_dir_open(&r, t.path, volume, 1, &em3), -EEXIST);
+	cr_assert_eq(replica_dir_open(&r, t.path, site_volume, 1, &em3),
+		     -EEXIST);
 	tmp_release(&t);
 }
 
@@ -887,16 +601,16 @@ Test(replicate, threads_follow_by_themselves)
 	fo.vio = home;
 	cr_assert_eq(replicate_open(&follow, &fo), 0);
 	snprintf(path, sizeof(path), "%s/replica", t.path);
-	cr_assert_eq(replica_dir_open(&r, path, volume, 1, NULL), 0);
+	cr_assert_eq(replica_dir_open(&r, path, site_volume, 1, NULL), 0);
 	cr_assert_eq(replicate_add(follow, r, NULL), 0);
-	put_range(s, 0, 50);
+	site_put(s, 0, 50);
 	replicate_mark(follow, 3);
 	cr_assert_eq(replicate_catch_up(follow, 3, CATCH_UP_NS), 0);
 	replicate_have(follow, 3, &have, &all);
 	cr_assert(have == 1 && all == 1);
 	/* one that fails is not waited for, and told; the other one has it */
-	cr_assert_eq(replica_dir_open_vio(&r, vio_sim_vio(full), "full", volume,
-					  1, NULL),
+	cr_assert_eq(replica_dir_open_vio(&r, vio_sim_vio(full), "full",
+					  site_volume, 1, NULL),
 		     0);
 	vio_sim_set_space(full, 10000);
 	cr_assert_eq(replicate_add(follow, r, NULL), 0);
