@@ -70,6 +70,16 @@ int vio_flush(struct vio_file *f)
 	return hard(vio_fdatasync(f));
 }
 
+int vio_write_through(struct vio_file *f, const void *p, size_t n, uint64_t off)
+{
+	int rc;
+
+	if (f->vio->ops->write_through)
+		return hard(f->vio->ops->write_through(f, p, n, off));
+	rc = vio_pwrite(f, p, n, off);
+	return rc < 0 ? rc : vio_flush(f);
+}
+
 int vio_writeback(struct vio_file *f, uint64_t off, uint64_t n, bool wait)
 {
 	if (!f->vio->ops->writeback)

@@ -30,6 +30,7 @@ enum vio_open_flags {
 	VIO_EXCL = 4,
 	VIO_TRUNC = 8,
 	VIO_PRIVATE = 16, /* create 0600 instead of 0644 */
+	VIO_DIRECT = 32,  /* with VIO_WRITE: vio_write_through is used much */
 };
 
 struct vio_stat {
@@ -63,6 +64,9 @@ struct vio_ops {
 	int (*pwrite)(struct vio_file *f, const void *p, size_t n,
 		      uint64_t off);
 	int (*fdatasync)(struct vio_file *f); /* data and size */
+	/* NULL: a pwrite and an fdatasync */
+	int (*write_through)(struct vio_file *f, const void *p, size_t n,
+			     uint64_t off);
 	/* NULL: takes none */
 	int (*writeback)(struct vio_file *f, uint64_t off, uint64_t n,
 			 bool wait);
@@ -115,6 +119,12 @@ int must_use vio_fdatasync(struct vio_file *f);
  * called.  What is lost by it is not known, and the next one may succeed.
  */
 int must_use vio_flush(struct vio_file *f);
+/*
+ * Writes these bytes over others that are in the file and durable, and
+ * flushes them, but maybe no others.  Errors as of vio_pwrite and vio_flush.
+ */
+int must_use vio_write_through(struct vio_file *f, const void *p, size_t n,
+			       uint64_t off);
 /*
  * Begins to write these bytes to the disk; `wait`: or waits until what was
  * begun there is written.  Nothing is durable by it: it spares the next flush

@@ -235,6 +235,17 @@ static struct wal_segment *current(struct wal *w)
 	return s;
 }
 
+/* The first of a segment is flushed together with the segment's headers. */
+static int write_frame(struct wal_segment *s, const uint8_t *p, uint64_t n)
+{
+	int rc;
+
+	if (s->n > 0)
+		return vio_write_through(s->file, p, n, s->end_at);
+	rc = vio_pwrite(s->file, p, n, s->end_at);
+	return rc < 0 ? rc : vio_flush(s->file);
+}
+
 int wal_append(struct wal *w, struct buf *frame, uint32_t len, uint64_t index)
 {
 	uint64_t need = wal_pad(len);
@@ -257,9 +268,7 @@ int wal_append(struct wal *w, struct buf *frame, uint32_t len, uint64_t index)
 	if (rc < 0)
 		return rc;
 	frame_stamp(frame->p, len, s->epoch);
-	rc = vio_pwrite(s->file, frame->p, need, s->end_at);
-	if (rc == 0)
-		rc = vio_flush(s->file);
+	rc = write_frame(s, frame->p, need);
 	if (rc < 0)
 		return rc == -ENOSPC || rc == -EDQUOT ? -EIO : rc;
 	mutex_lock(&w->mu);

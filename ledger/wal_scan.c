@@ -271,7 +271,7 @@ static int open_segment(struct wal *w, uint32_t number, struct errmsg *em)
 	s->number = number;
 	numbered_path(path, WAL_DIR, number, WAL_SUFFIX);
 	rc = vio_open(w->vio, &s->file, path,
-		      w->read_only ? VIO_READ : VIO_WRITE);
+		      w->read_only ? VIO_READ : VIO_WRITE | VIO_DIRECT);
 	if (rc == 0)
 		rc = vio_fstat(s->file, &st);
 	if (rc < 0) {

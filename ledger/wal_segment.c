@@ -102,7 +102,7 @@ int wal_segment_make(struct wal *w, struct wal_segment **out)
 	s->bytes = w->segment_bytes;
 	numbered_path(path, WAL_DIR, s->number, WAL_SUFFIX);
 	rc = vio_open(w->vio, &s->file, path,
-		      VIO_WRITE | VIO_CREATE | VIO_TRUNC);
+		      VIO_WRITE | VIO_CREATE | VIO_TRUNC | VIO_DIRECT);
 	if (rc < 0)
 		goto fail;
 	rc = vio_allocate(s->file, 0, s->bytes);

@@ -559,6 +559,25 @@ void sim_disk_sync(struct sim_disk *d, struct sim_node *n)
 		sim_disk_syncdir(d, d->root);
 }
 
+void sim_disk_sync_range(struct sim_node *n, uint64_t off, uint64_t len)
+{
+	struct sim_op **at = &n->ops;
+
+	while (*at != NULL) {
+		struct sim_op *op = *at;
+
+		if (op->kind != SIM_OP_WRITE || op->off < off ||
+		    op->off + op->n > off + len) {
+			at = &op->next;
+			continue;
+		}
+		sim_image_share(&n->durable, &n->now, op->off, op->n);
+		*at = op->next;
+		free(op);
+	}
+	n->ops_end = at;
+}
+
 void sim_disk_sync_all(struct sim_disk *d)
 {
 	for (struct sim_node *n = d->nodes; n != NULL; n = n->next)

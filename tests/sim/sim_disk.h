@@ -91,6 +91,8 @@ int sim_disk_truncate(struct sim_disk *d, struct sim_node *n, uint64_t size,
 int sim_disk_allocate(struct sim_disk *d, struct sim_node *n, uint64_t off,
 		      uint64_t len);
 void sim_disk_sync(struct sim_disk *d, struct sim_node *n);
+/* Of these bytes alone: what else was written stays unsynced, names too. */
+void sim_disk_sync_range(struct sim_node *n, uint64_t off, uint64_t len);
 /* A sync that failed: each unsynced write becomes durable or is lost. */
 void sim_disk_sync_failed(struct sim_node *n, struct prng *p);
 void sim_disk_sync_all(struct sim_disk *d);

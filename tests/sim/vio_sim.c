@@ -232,6 +232,26 @@ static int sim_fdatasync(struct vio_file *f)
 	return leave(s, err);
 }
 
+/* A pwrite, and a flush of nothing else: what it leaves out can be lost. */
+static int sim_write_through(struct vio_file *f, const void *p, size_t n,
+			     uint64_t off)
+{
+	struct handle *h = handle_of(f);
+	struct vio_sim *s = sim_of(f->vio);
+	int err = 0;
+	int rc = sim_pwrite(f, p, n, off);
+	int what = 0;
+
+	if (rc < 0)
+		return rc;
+	what = enter_file(s, h, VIO_SIM_SYNC, &err);
+	if (what == DO)
+		sim_disk_sync_range(h->node, off, n);
+	else if (what == REFUSE && !s->stopped && h->boot == s->boot)
+		sim_disk_sync_failed(h->node, &s->dice);
+	return leave(s, err);
+}
+
 /* The disk keeps or loses what was not synced as if it had not been asked. */
 static int sim_writeback(struct vio_file *f, uint64_t off, uint64_t n,
 			 bool wait)
@@ -503,6 +523,7 @@ const struct vio_ops vio_sim_ops = {
 	.pread = sim_pread,
 	.pwrite = sim_pwrite,
 	.fdatasync = sim_fdatasync,
+	.write_through = sim_write_through,
 	.writeback = sim_writeback,
 	.truncate = sim_truncate,
 	.allocate = sim_allocate,

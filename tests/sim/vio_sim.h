@@ -3,11 +3,12 @@
  *
  * The crash model.  Every file has a durable image and what the running
  * system sees, the volatile image; between the two stands the ordered list of
- * writes that were not synced.  fdatasync makes the file's list durable.  A
- * crash takes each unsynced write by itself and keeps it, loses it, keeps a
- * prefix of its 512-byte sectors, keeps some sectors, garbles one, or keeps
- * the file's new size without the bytes (zeros).  Bytes outside the write's
- * range are never touched (power-safe overwrite), unless `garble_sector`.
+ * writes that were not synced.  fdatasync makes the file's list durable,
+ * write_through its own bytes.  A crash takes each unsynced write by itself
+ * and keeps it, loses it, keeps a prefix of its 512-byte sectors, keeps some
+ * sectors, garbles one, or keeps the file's new size without the bytes
+ * (zeros).  Bytes outside the write's range are never touched (power-safe
+ * overwrite), unless `garble_sector`.
  *
  * Names (create, rename, unlink, mkdir, rmdir) become durable with syncdir of
  * their directory only; syncing a new file does not make its name durable.

@@ -134,6 +134,34 @@ Test(sim, unsynced_bytes_are_lost_kept_and_torn)
 		  torn);
 }
 
+Test(sim, write_through_makes_nothing_else_durable)
+{
+	static uint8_t page[8192];
+	unsigned lost = 0;
+
+	put("a", "");
+	for (int i = 0; i < 100; i++) {
+		struct vio_sim *c = vio_sim_clone(sim);
+		struct vio_file *f = NULL;
+		uint8_t back[8192];
+
+		cr_assert_eq(vio_open(vio_sim_vio(c), &f, "a", VIO_WRITE), 0);
+		cr_assert_eq(vio_pwrite(f, page, sizeof(page), 0), 0);
+		cr_assert_eq(vio_flush(f), 0);
+		cr_assert_eq(vio_pwrite(f, "header", 6, 0), 0);
+		cr_assert_eq(vio_write_through(f, "frame", 5, 4096), 0);
+		vio_close(f);
+		vio_sim_crash(c, &dice);
+		cr_assert_eq(vio_open(vio_sim_vio(c), &f, "a", VIO_READ), 0);
+		cr_assert_eq(vio_pread(f, back, 8192, 0), 8192);
+		cr_assert_eq(memcmp(back + 4096, "frame", 6), 0);
+		lost += memcmp(back, "header", 6) != 0;
+		vio_close(f);
+		vio_sim_free(c);
+	}
+	cr_assert(lost > 10 && lost < 90, "%u", lost);
+}
+
 Test(sim, a_torn_write_leaves_other_bytes_alone)
 {
 	char text[3000];

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/vio.h"
+#include "tests/sim/prng.h"
 #include "tests/sim/tmp.h"
 #include "tests/sim/vio_sim.h"
 
@@ -92,6 +93,9 @@ static void behaves(struct vio *io)
 	cr_assert_eq(vio_writeback(f, 0, 7, true), 0);
 	cr_assert_eq(vio_writeback(f, 4, 0, true), 0);
 	cr_assert_eq(vio_flush(f), 0);
+	cr_assert_eq(vio_write_through(f, "y", 1, 6), 0);
+	cr_assert_eq(vio_pread(f, c, 16, 0), 7);
+	cr_assert_eq(memcmp(c, "\0\0\0\0\0zy", 7), 0);
 	cr_assert_eq(vio_lock(f), 0);
 	cr_assert_eq(vio_open(io, &g, "p", VIO_WRITE), 0);
 	cr_assert_eq(vio_lock(g), -EBUSY);
@@ -132,6 +136,48 @@ static void behaves(struct vio *io)
 	cr_assert_eq(vio_unlink(io, "d/e/b"), -ENOENT);
 	cr_assert_eq(vio_rmdir(io, "d/e/f"), 0);
 	vio_close(NULL);
+}
+
+/*
+ * Writes past the page cache and through it, of any size and place, beside
+ * reads that fill the cache: always the last one's bytes are read.
+ */
+static void through(struct vio *io, int flags)
+{
+	enum { SIZE = 256 << 10 };
+	static uint8_t now[SIZE], got[SIZE], fresh[SIZE];
+	struct vio_file *f = NULL;
+	struct prng r;
+
+	prng_init(&r, (uint64_t)flags);
+	memset(now, 0, SIZE);
+	cr_assert_eq(vio_open(io, &f, "w", VIO_WRITE | VIO_CREATE | flags), 0);
+	cr_assert_eq(vio_pwrite(f, now, SIZE, 0), 0);
+	cr_assert_eq(vio_flush(f), 0);
+	for (unsigned i = 0; i < 200; i++) {
+		uint64_t step = i % 5 ? 4096 : 1;
+		uint64_t off = prng_below(&r, SIZE / step) * step;
+		uint64_t n = (1 + prng_below(&r, (SIZE - off) / step)) * step;
+
+		if (i % 3) /* small ones go another way */
+			n = n > 16384 ? 16384 : n;
+		prng_bytes(&r, fresh, n);
+		memcpy(now + off, fresh, n);
+		if (i % 7 == 0)
+			cr_assert_eq(vio_pwrite(f, fresh, n, off), 0);
+		else
+			cr_assert_eq(vio_write_through(f, fresh, n, off), 0);
+		cr_assert_eq(vio_pread_full(f, got, SIZE, 0), 0);
+		cr_assert_eq(memcmp(got, now, SIZE), 0, "%u", i);
+	}
+	vio_close(f);
+	cr_assert_eq(vio_unlink(io, "w"), 0);
+}
+
+Test(vio, what_is_written_through_is_read)
+{
+	through(v, VIO_DIRECT);
+	through(v, 0);
 }
 
 Test(vio, the_posix_one_behaves)
