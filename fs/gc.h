@@ -21,11 +21,13 @@
 #define FS_GC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/auto.h"
 
 struct core;
+struct entry_release;
 struct errmsg;
 
 enum { CORE_GC_LIVE_PERCENT = 75 };
@@ -43,6 +45,12 @@ struct core_gc_options {
 	 */
 	bool drop_saves;
 	bool dry_run; /* reports what would be freed, changes nothing */
+	/*
+	 * With dry_run: versions that count as released, by inode and version
+	 * ascending (struct retain_options tells which are due).
+	 */
+	const struct entry_release *going;
+	size_t n_going;
 	uint32_t mib_per_second; /* copied at most; 0: no limit */
 	/*
 	 * Told now and then, no locks held: part is "mark", "look" or "sweep".

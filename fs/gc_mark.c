@@ -193,11 +193,48 @@ static int mark_save(struct mark *m, uint64_t no)
 	return 0;
 }
 
+/* Would this version be released before? */
+static bool is_going(const struct core_gc_options *o, uint64_t ino,
+		     uint64_t version)
+{
+	size_t lo = 0, hi = o->n_going;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct entry_release *v = &o->going[mid];
+
+		if (v->inode == ino && v->first <= version &&
+		    version <= v->last)
+			return true;
+		if (v->inode < ino || (v->inode == ino && v->last < version))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return false;
+}
+
+/* A save goes with the version it was made on, or that absorbed it. */
+static bool root_is_going(const struct core_gc_options *o,
+			  const struct idx_root *root)
+{
+	if (!o->dry_run || o->n_going == 0)
+		return false;
+	if (root->kind == IDX_ROOT_SAVE && !o->drop_saves &&
+	    is_going(o, root->ino, root->version + 1))
+		return true;
+	return (root->kind == IDX_ROOT_VERSION ||
+		(root->kind == IDX_ROOT_SAVE && !o->drop_saves)) &&
+	       is_going(o, root->ino, root->version);
+}
+
 static int on_root(void *ctx, const struct idx_root *root)
 {
 	struct mark *m = ctx;
 	int rc = 0;
 
+	if (root_is_going(m->gc->o, root))
+		return 0;
 	if (root->kind == IDX_ROOT_VERSION)
 		rc = mark_root(m, &root->id, root->size);
 	else if (root->kind == IDX_ROOT_SAVE)

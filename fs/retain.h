@@ -31,6 +31,7 @@
 struct buf;
 struct core;
 struct cred;
+struct entry_release;
 struct entry_rule;
 struct errmsg;
 struct idx_reader;
@@ -59,6 +60,11 @@ int must_use retain_lift(struct core *c, const struct cred *cr,
 
 struct retain_options {
 	bool dry_run; /* counts, enters nothing */
+	/*
+	 * With dry_run (may be NULL): what would be entered, by inode and
+	 * version ascending over all calls.  Negative ends the run.
+	 */
+	int (*due)(void *ctx, const struct entry_release *v, unsigned n);
 	/* Candidates looked at and in all (about).  Nonzero: -ECANCELED. */
 	int (*progress)(void *ctx, uint64_t done, uint64_t all);
 	/* Versions that stay because index and journal disagree. */

@@ -490,8 +490,10 @@ static int page_locked(struct pass *x, const struct cred *cr, uint64_t ino,
 	if (rc >= 0)
 		rc = look(x, ino, version);
 	core_reader_give(x->c, take(x->r));
-	if (rc < 0 || x->n_owed || !x->n || x->o->dry_run)
+	if (rc < 0 || x->n_owed || !x->n)
 		return rc < 0 ? rc : 0;
+	if (x->o->dry_run)
+		return x->o->due ? x->o->due(x->o->ctx, x->v, x->n) : 0;
 	rc = retain_enter(x->c, cr, make_gc, x, &no);
 	x->out->entries += rc >= 0;
 	return rc < 0 ? rc : 0;

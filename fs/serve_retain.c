@@ -4,7 +4,9 @@
  *
  * gc-stop ends a run at its next safe point; the run's own answer says so.
  */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -117,8 +119,28 @@ int serve_retain_lift(void *ctx, const struct json *request,
 
 struct run {
 	struct serve *s;
-	struct buf found; /* JSON strings, commas between */
+	struct buf found;	     /* JSON strings, commas between */
+	struct entry_release *going; /* dry run: what would be released */
+	size_t n_going, cap_going;
 };
+
+static int on_due(void *ctx, const struct entry_release *v, unsigned n)
+{
+	struct run *x = ctx;
+
+	if (n > x->cap_going - x->n_going) {
+		size_t cap = 2 * x->cap_going + n;
+		void *p = reallocarray(x->going, cap, sizeof(*x->going));
+
+		if (!p)
+			return -ENOMEM;
+		x->going = p;
+		x->cap_going = cap;
+	}
+	memcpy(x->going + x->n_going, v, n * sizeof(*v));
+	x->n_going += n;
+	return 0;
+}
 
 static int on_progress(void *ctx, const char *part, uint64_t done, uint64_t all)
 {
@@ -191,7 +213,8 @@ int serve_retain_gc(void *ctx, const struct json *request,
 {
 	struct serve *s = ctx;
 	struct run x = { .s = s, .found = BUF_INIT };
-	struct retain_options ro = { .progress = on_release,
+	struct retain_options ro = { .due = on_due,
+				     .progress = on_release,
 				     .found = on_found,
 				     .ctx = &x };
 	struct core_gc_options go = { .progress = on_progress,
@@ -215,6 +238,8 @@ int serve_retain_gc(void *ctx, const struct json *request,
 	s->gc_stop = false;
 	mutex_unlock(&s->mu);
 	rc = retain_release(s->core, peer, &r, &ro, em);
+	go.going = x.going;
+	go.n_going = x.n_going;
 	if (rc == 0)
 		rc = core_gc(s->core, &g, &go, em);
 	mutex_unlock(&s->busy_mu);
@@ -223,6 +248,7 @@ int serve_retain_gc(void *ctx, const struct json *request,
 	if (rc == 0)
 		report_add(out, &r, &g, &x);
 	buf_release(&x.found);
+	free(x.going);
 	if (rc == -ECANCELED)
 		return errmsg_set(em, rc,
 				  "stopped; what was done stays done, the next "

@@ -93,16 +93,20 @@ static void packs_text(struct buf *out, const struct json *a, bool dry)
 	uint64_t before = number(a, "bytes_before");
 	uint64_t after = number(a, "bytes_after");
 
-	buf_addf(out, "packs     %llu of ",
-		 (unsigned long long)number(a, "packs_before"));
+	buf_adds(out, "packs     ");
+	print_count(out, number(a, "packs_before"), "pack");
+	buf_adds(out, " of ");
 	add_size(out, before);
-	buf_addf(out, dry ? " would be %llu of " : ", now %llu of ",
-		 (unsigned long long)number(a, "packs_after"));
-	add_size(out, after);
-	buf_addf(out, ": %llu %s deleted, %llu rewritten\n",
+	if (!dry) {
+		buf_addf(out, ", now %llu of ",
+			 (unsigned long long)number(a, "packs_after"));
+		add_size(out, after);
+	}
+	buf_addf(out, ": %llu %s, %llu %s\n",
 		 (unsigned long long)number(a, "packs_deleted"),
-		 dry ? "to be" : "were",
-		 (unsigned long long)number(a, "packs_rewritten"));
+		 dry ? "to be deleted" : "deleted",
+		 (unsigned long long)number(a, "packs_rewritten"),
+		 dry ? "to be rewritten" : "rewritten");
 	if (number(a, "chunks_leased")) {
 		buf_adds(out, "          ");
 		print_count(out, number(a, "chunks_leased"), "chunk");
@@ -116,7 +120,9 @@ static void packs_text(struct buf *out, const struct json *a, bool dry)
 			 "of them (vouch scrub)\n");
 	}
 	buf_adds(out, dry ? "would free " : "freed     ");
-	add_size(out, before > after ? before - after : 0);
+	add_size(out, dry	     ? number(a, "bytes_freed") :
+		      before > after ? before - after :
+				       0);
 	buf_addc(out, '\n');
 }
 

@@ -45,9 +45,14 @@ expect 'hold' vouch hold add mnt keep --reason='case 1'
 expect 'rules' vouch retain set mnt '**' --versions=2
 expect 'dry run' vouch gc mnt -n --format=json
 jq -e '.released >= 4 and .entries == 0' out >/dev/null || fail "dry run: $(cat out)"
+vouch gc mnt -n --threshold=100 | grep -q 'to be rewritten' || fail 'dry run as text'
+foretold=$(vouch gc mnt -n --threshold=100 --format=json | jq .bytes_freed)
+[ "$foretold" -ge 600000 ] || fail "four versions would go, it foretells $foretold bytes"
 expect 'nothing is released yet' vouch gc mnt -n --format=json
 before=$(du -sk --apparent-size vol/packs | cut -f1)
 expect 'gc' vouch gc mnt --threshold=100 --format=json
+freed=$(jq .bytes_freed out)
+[ $((freed - foretold)) -le 50000 ] && [ $((foretold - freed)) -le 50000 ] || fail "foretold $foretold, freed $freed"
 jq -e '.released >= 4 and .held == 4 and .wrong == 0 and .entries >= 1' out >/dev/null || fail "gc: $(cat out)"
 
 # History: all six, four of them released, by an entry that the log has.
