@@ -58,6 +58,8 @@ uint64_t content_pool_dirty(struct content_pool *p);
 /* Reads and writes so far: who does idle work looks whether it changed. */
 uint64_t content_pool_uses(struct content_pool *p);
 
+/* All rests: memory kept for the next writes goes. */
+void content_pool_trim(struct content_pool *p);
 /*
  * Idle bulk writers give their packs back, so that gc may look at them; new
  * ones are made when they are needed.
@@ -109,6 +111,15 @@ ssize_t must_use content_read(struct content *c, void *p, size_t n,
 int must_use content_write(struct content *c, const void *p, size_t n,
 			   uint64_t off, bool append, uint64_t stream,
 			   uint64_t *out_off);
+/*
+ * The same, of the first n bytes of a spare buffer of the pool.  Where it is
+ * kept for them, whatever is returned, *spare is NULL afterwards.
+ */
+struct dirty_buf *content_pool_spare(struct content_pool *p);
+void content_pool_unspare(struct content_pool *p, struct dirty_buf *b);
+int must_use content_write_spare(struct content *c, struct dirty_buf **spare,
+				 size_t n, uint64_t off, bool append,
+				 uint64_t stream, uint64_t *out_off);
 int must_use content_truncate(struct content *c, uint64_t size);
 /* Zeros a range; extends the file when !keep_size. */
 int must_use content_zero(struct content *c, uint64_t off, uint64_t len,

@@ -86,6 +86,21 @@ void content_pool_close(struct content_pool *p)
 	free(p);
 }
 
+struct dirty_buf *content_pool_spare(struct content_pool *p)
+{
+	return dirty_spare(&p->dirty);
+}
+
+void content_pool_unspare(struct content_pool *p, struct dirty_buf *b)
+{
+	dirty_spare_free(&p->dirty, b);
+}
+
+void content_pool_trim(struct content_pool *p)
+{
+	dirty_rest(&p->dirty);
+}
+
 uint64_t content_pool_dirty(struct content_pool *p)
 {
 	return dirty_bytes(&p->dirty);

@@ -182,6 +182,16 @@ int must_use core_write(struct core *c, const struct cred *cr, struct handle *h,
  * so: then nobody has a page to be old.  Before the first read or write.
  */
 bool core_handle_bypass(struct core *c, struct handle *h, bool made);
+/*
+ * Spare buffers (dirty.h), to receive requests into; NULL without memory.  A
+ * write of the bytes at the start of one may keep it: *spare is NULL then.
+ */
+struct dirty_buf *core_spare(struct core *c);
+void core_unspare(struct core *c, struct dirty_buf *b); /* NULL ok */
+int must_use core_write_spare(struct core *c, const struct cred *cr,
+			      struct handle *h, struct dirty_buf **spare,
+			      size_t n, uint64_t off, bool kill_suidgid,
+			      bool from_cache);
 /* close(2) of one descriptor: reports a failure that a write deferred. */
 int must_use core_flush(struct core *c, struct handle *h);
 /* The last descriptor is gone. */

@@ -291,13 +291,25 @@ static int take_deferred(struct file *f)
 	return atomic_load(&f->deferred) ? atomic_exchange(&f->deferred, 0) : 0;
 }
 
-static int change(struct core *c, struct handle *h, const void *p, size_t n,
-		  uint64_t off, bool from_cache, struct actor *a)
+/* What is written: n bytes at p, or at the start of a spare buffer. */
+struct bytes {
+	const void *p;
+	struct dirty_buf **spare;
+	size_t n;
+	uint64_t off;
+	bool from_cache;
+};
+
+static int change(struct core *c, struct handle *h, const struct bytes *b,
+		  struct actor *a)
 {
-	bool append = atomic_load(&h->append) && !from_cache;
+	struct content *content = h->file->content;
+	bool append = atomic_load(&h->append) && !b->from_cache;
 	uint64_t at = 0;
-	int rc = content_write(h->file->content, p, n, off, append, h->stream,
-			       &at);
+	int rc = b->spare ? content_write_spare(content, b->spare, b->n, b->off,
+						append, h->stream, &at) :
+			    content_write(content, b->p, b->n, b->off, append,
+					  h->stream, &at);
 
 	return rc < 0 ? half_done(c, h->file, a, rc) : 0;
 }
@@ -313,14 +325,13 @@ static int kill_capability(struct core *c, const struct cred *cr,
 	return rc == -ENODATA ? 0 : rc;
 }
 
-int core_write(struct core *c, const struct cred *cr, struct handle *h,
-	       const void *p, size_t n, uint64_t off, bool kill_suidgid,
-	       bool from_cache)
+static int write_bytes(struct core *c, const struct cred *cr, struct handle *h,
+		       const struct bytes *b, bool kill_suidgid)
 {
 	/* mmap: the pages come late, from nobody; the handle says who */
-	struct actor *a = from_cache || !cr->pid ? actor_hold(h->actor) :
-						   core_actor(c, cr);
-	uint8_t strength = from_cache || !cr->pid ? ENTRY_HANDLE : ENTRY_EXACT;
+	bool nobody = b->from_cache || !cr->pid;
+	struct actor *a = nobody ? actor_hold(h->actor) : core_actor(c, cr);
+	uint8_t strength = nobody ? ENTRY_HANDLE : ENTRY_EXACT;
 	int rc = core_may_change(c, false);
 
 	if (rc >= 0)
@@ -330,11 +341,43 @@ int core_write(struct core *c, const struct cred *cr, struct handle *h,
 	if (rc >= 0 && atomic_load(&h->file->capable))
 		rc = kill_capability(c, cr, h->file);
 	if (rc >= 0)
-		rc = change(c, h, p, n, off, from_cache, a);
+		rc = change(c, h, b, a);
 	if (rc >= 0)
 		rc = wrote(c, h, a, strength);
 	actor_drop(c->actors, a);
 	return rc;
+}
+
+int core_write(struct core *c, const struct cred *cr, struct handle *h,
+	       const void *p, size_t n, uint64_t off, bool kill_suidgid,
+	       bool from_cache)
+{
+	struct bytes b = {
+		.p = p, .n = n, .off = off, .from_cache = from_cache
+	};
+
+	return write_bytes(c, cr, h, &b, kill_suidgid);
+}
+
+int core_write_spare(struct core *c, const struct cred *cr, struct handle *h,
+		     struct dirty_buf **spare, size_t n, uint64_t off,
+		     bool kill_suidgid, bool from_cache)
+{
+	struct bytes b = {
+		.spare = spare, .n = n, .off = off, .from_cache = from_cache
+	};
+
+	return write_bytes(c, cr, h, &b, kill_suidgid);
+}
+
+struct dirty_buf *core_spare(struct core *c)
+{
+	return content_pool_spare(c->pool);
+}
+
+void core_unspare(struct core *c, struct dirty_buf *b)
+{
+	content_pool_unspare(c->pool, b);
 }
 
 int core_flush(struct core *c, struct handle *h)

@@ -1,6 +1,7 @@
 /*
- * core_idle.c - what is done when the volume rests: plain digests that are
- * owed (the SHA-256 of versions that were not hashed while they were written).
+ * core_idle.c - what is done when the volume rests: memory kept for streams
+ * goes, and plain digests that are owed are made (the SHA-256 of versions
+ * that were not hashed while they were written).
  *
  * A thread of its own, at low priority, one file at a time.  It begins when
  * nothing is dirty and nobody has read or written for REST_MS, and looks
@@ -120,7 +121,11 @@ void core_idle_main(void *arg)
 	mutex_lock(&c->jobs_mu);
 	while (!c->jobs_stop) {
 		mutex_unlock(&c->jobs_mu);
-		ino = rests(&r, REST_MS) ? next_owed(c) : 0;
+		ino = 0;
+		if (rests(&r, REST_MS)) {
+			content_pool_trim(c->pool);
+			ino = next_owed(c);
+		}
 		if (ino && digest(c, ino, go_on, &r) == -ECANCELED)
 			again(c, ino);
 		mutex_lock(&c->jobs_mu);

@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "fs/store.h"
 
-enum { WAIT_NS = 100000000, FAIL_ROUNDS = 10 };
+enum { WAIT_NS = 100000000, FAIL_ROUNDS = 10, PAGE = 4096 };
 
 /* What is reserved beyond the bytes: record headers, nodes, the frame. */
 static uint64_t with_overhead(uint64_t cap)
@@ -34,12 +34,7 @@ void dirty_init(struct dirty *d, struct store *store, uint64_t max,
 void dirty_release(struct dirty *d)
 {
 	assert(d->bytes == 0 && d->waiting == 0);
-	while (d->kept) {
-		struct dirty_buf *b = d->kept;
-
-		d->kept = b->next;
-		free(b);
-	}
+	dirty_rest(d);
 	cond_destroy(&d->room);
 	mutex_destroy(&d->mu);
 }
@@ -71,71 +66,138 @@ static int wait_locked(struct dirty *d, size_t cap,
 	return before < 0 ? d->failed : 0;
 }
 
-/* Waits until `cap` bytes fit below the limit, and counts them. */
-static int charge(struct dirty *d, struct dirty_buf **out, size_t cap,
-		  uint64_t held)
+/* Reserves the space, waits until `cap` bytes fit below the limit. */
+static int charge(struct dirty *d, size_t cap, uint64_t held)
 {
 	uint64_t max = held > d->max / 8 ? d->max - d->max / 4 : d->max;
-	int rc = 0;
+	int rc = store_reserve(d->store, with_overhead(cap));
 
-	*out = NULL;
+	if (rc < 0)
+		return rc;
 	mutex_lock(&d->mu);
 	while (rc == 0 && full(d, cap, max))
 		rc = wait_locked(d, cap, max);
 	if (rc == 0)
 		d->bytes += cap;
-	if (rc == 0 && cap == DIRTY_STREAM && d->kept) {
-		*out = d->kept;
-		d->kept = (*out)->next;
-		d->n_kept--;
-	}
 	mutex_unlock(&d->mu);
+	if (rc < 0)
+		store_unreserve(d->store, with_overhead(cap));
 	return rc;
 }
 
-static void uncharge(struct dirty *d, struct dirty_buf *b, size_t cap)
+static void uncharge(struct dirty *d, size_t cap)
 {
 	mutex_lock(&d->mu);
 	assert(d->bytes >= cap);
 	d->bytes -= cap;
-	if (b && cap == DIRTY_STREAM && d->n_kept < DIRTY_KEPT) {
+	if (d->waiting > 0)
+		cond_broadcast(&d->room);
+	mutex_unlock(&d->mu);
+	store_unreserve(d->store, with_overhead(cap));
+}
+
+/* --- the buffers --- */
+
+static struct dirty_buf *buf_new(struct dirty *d, size_t cap)
+{
+	struct dirty_buf *b = malloc(sizeof(*b) + cap);
+
+	if (!b)
+		return NULL;
+	*b = (struct dirty_buf){ .owner = d, .refs = 1, .cap = (uint32_t)cap };
+	b->p = (uint8_t *)(b + 1);
+	return b;
+}
+
+/* The bytes begin with a page: the kernel copies whole pages into them. */
+static struct dirty_buf *stream_new(void)
+{
+	struct dirty_buf *b = malloc(sizeof(*b) + DIRTY_BEFORE + PAGE +
+				     DIRTY_STREAM + DIRTY_BEHIND);
+	size_t to_page = 0;
+
+	if (!b)
+		return NULL;
+	b->p = (uint8_t *)(b + 1) + DIRTY_BEFORE;
+	to_page = (PAGE - (uintptr_t)b->p % PAGE) % PAGE;
+	b->p += to_page;
+	return b;
+}
+
+struct dirty_buf *dirty_spare(struct dirty *d)
+{
+	struct dirty_buf *b = NULL;
+
+	mutex_lock(&d->mu);
+	b = d->kept;
+	if (b) {
+		d->kept = b->next;
+		d->n_kept--;
+	}
+	mutex_unlock(&d->mu);
+	if (!b)
+		b = stream_new();
+	if (b)
+		*b = (struct dirty_buf){
+			.owner = d, .refs = 1, .cap = DIRTY_STREAM, .p = b->p
+		};
+	return b;
+}
+
+void dirty_spare_free(struct dirty *d, struct dirty_buf *b)
+{
+	if (!b)
+		return;
+	mutex_lock(&d->mu);
+	if (d->n_kept < DIRTY_KEPT) {
 		b->next = d->kept;
 		d->kept = b;
 		d->n_kept++;
 		b = NULL;
 	}
-	if (d->waiting > 0)
-		cond_broadcast(&d->room);
 	mutex_unlock(&d->mu);
 	free(b);
+}
+
+void dirty_rest(struct dirty *d)
+{
+	struct dirty_buf *b = NULL;
+
+	mutex_lock(&d->mu);
+	b = d->kept;
+	d->kept = NULL;
+	d->n_kept = 0;
+	mutex_unlock(&d->mu);
+	while (b) {
+		struct dirty_buf *next = b->next;
+
+		free(b);
+		b = next;
+	}
 }
 
 int dirty_get(struct dirty *d, struct dirty_buf **out, size_t cap,
 	      uint64_t held)
 {
-	struct dirty_buf *b = NULL;
-	int rc = 0;
+	int rc = charge(d, cap, held);
 
 	*out = NULL;
 	assert(cap > 0 && cap <= UINT32_MAX);
-	rc = store_reserve(d->store, with_overhead(cap));
 	if (rc < 0)
 		return rc;
-	rc = charge(d, &b, cap, held);
+	*out = cap == DIRTY_STREAM ? dirty_spare(d) : buf_new(d, cap);
+	if (!*out)
+		uncharge(d, cap);
+	return *out ? 0 : -ENOMEM;
+}
+
+int dirty_adopt(struct dirty *d, struct dirty_buf *b, uint64_t held)
+{
+	int rc = charge(d, b->cap, held);
+
+	assert(b->owner == d && b->refs == 1 && b->cap == DIRTY_STREAM);
 	if (rc < 0)
-		goto fail;
-	if (!b)
-		b = malloc(sizeof(*b) + cap);
-	if (!b) {
-		uncharge(d, NULL, cap);
-		rc = -ENOMEM;
-		goto fail;
-	}
-	*b = (struct dirty_buf){ .owner = d, .refs = 1, .cap = (uint32_t)cap };
-	*out = b;
-	return 0;
-fail:
-	store_unreserve(d->store, with_overhead(cap));
+		dirty_spare_free(d, b);
 	return rc;
 }
 
@@ -158,8 +220,11 @@ void dirty_put(struct dirty_buf *b)
 	assert(b->pins == 0);
 	d = b->owner;
 	cap = b->cap;
-	uncharge(d, b, cap);
-	store_unreserve(d->store, with_overhead(cap));
+	if (cap == DIRTY_STREAM)
+		dirty_spare_free(d, b);
+	else
+		free(b);
+	uncharge(d, cap);
 }
 
 uint64_t dirty_bytes(struct dirty *d)

@@ -26,7 +26,10 @@ struct store;
 
 enum {
 	DIRTY_STREAM = 1 << 20, /* buffers of a stream; recycled */
-	DIRTY_KEPT = 16,	/* recycled buffers kept for the next */
+	DIRTY_KEPT = 64,	/* recycled buffers kept until all rests */
+	/* what may lie before and behind the bytes of a stream's buffer */
+	DIRTY_BEFORE = 80,
+	DIRTY_BEHIND = 4096 - DIRTY_BEFORE,
 };
 
 struct dirty {
@@ -52,7 +55,7 @@ struct dirty_buf {
 	uint32_t pins;
 	uint32_t used;
 	uint32_t cap;
-	uint8_t p[];
+	uint8_t *p;
 };
 
 void dirty_init(struct dirty *d, struct store *store, uint64_t max,
@@ -66,6 +69,17 @@ void dirty_release(struct dirty *d);
  */
 int must_use dirty_get(struct dirty *d, struct dirty_buf **out, size_t cap,
 		       uint64_t held);
+/*
+ * A buffer of DIRTY_STREAM bytes, at the start of a page, that does not count
+ * yet: a request is received into it, and it becomes dirty with its bytes in
+ * it (dirty_adopt), or is given back (dirty_spare_free).  NULL without memory.
+ */
+struct dirty_buf *dirty_spare(struct dirty *d);
+void dirty_spare_free(struct dirty *d, struct dirty_buf *b); /* NULL ok */
+/* Counts it from now on, as dirty_get does; on an error it is gone. */
+int must_use dirty_adopt(struct dirty *d, struct dirty_buf *b, uint64_t held);
+/* All rests: frees the buffers kept. */
+void dirty_rest(struct dirty *d);
 void dirty_ref(struct dirty_buf *b);
 void dirty_put(struct dirty_buf *b); /* NULL is a no-op */
 uint64_t dirty_bytes(struct dirty *d);

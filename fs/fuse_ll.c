@@ -9,6 +9,10 @@
  * sent to the kernel from within a request, but its answer: invalidations
  * leave from a thread of their own, or they could wait for a page whose read
  * waits for us.
+ *
+ * Requests are received into spare buffers of the core, so placed that the
+ * bytes of a write begin where the buffer's do: the core keeps a large write's
+ * buffer instead of copying it, and the worker gets another.
  */
 #include <errno.h>
 #include <signal.h>
@@ -18,7 +22,14 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "fs/dirty.h"
 #include "fs/fuse_ll_impl.h"
+#include <linux/fuse.h>
+
+_Static_assert(DIRTY_BEFORE == sizeof(struct fuse_in_header) +
+				       sizeof(struct fuse_write_in),
+	       "the bytes of a write begin where those of a buffer do");
+_Static_assert((int)DIRTY_STREAM >= (int)FUSE_LL_IO_MAX, "they fit");
 
 enum { KICK_MS = 10, SETTLE_MS = 100 };
 
@@ -27,6 +38,7 @@ static _Thread_local bool request_kills;
 static _Thread_local uint64_t request_asked; /* invalidation to wait for */
 static _Thread_local void *scratch;
 static _Thread_local size_t scratch_size;
+static _Thread_local struct dirty_buf *spare; /* the request is in it */
 
 /* --- requests ---------------------------------------------------------------- */
 
@@ -64,6 +76,11 @@ void *fuse_ll_scratch(size_t n)
 	return scratch;
 }
 
+struct dirty_buf **fuse_ll_spare(const void *p)
+{
+	return spare && spare->p == p ? &spare : NULL;
+}
+
 bool fuse_ll_kill(void)
 {
 	return request_kills;
@@ -99,11 +116,43 @@ static void worker_end(struct fuse_ll *l, int rc)
 	mutex_unlock(&l->mu);
 }
 
+/*
+ * Where the next request goes: a spare buffer, but for the first one, when
+ * libfuse makes a buffer of its own and so tells how much it reads at most.
+ */
+static void buffer_ready(struct fuse_ll *l, struct fuse_buf *buf, bool *ours)
+{
+	size_t room = DIRTY_BEFORE + DIRTY_STREAM + DIRTY_BEHIND;
+
+	if (spare)
+		return;
+	if (!*ours) {
+		if (!buf->mem || !buf->mem_size || buf->mem_size > room)
+			return;
+		free(buf->mem);
+	}
+	buf->mem = NULL; /* ours was kept */
+	spare = core_spare(l->o.core);
+	*ours = spare != NULL;
+	if (spare) {
+		buf->mem = spare->p - DIRTY_BEFORE;
+		buf->mem_size = room;
+	}
+}
+
+static void buffer_gone(struct fuse_ll *l, struct fuse_buf *buf, bool ours)
+{
+	if (!ours)
+		free(buf->mem);
+	core_unspare(l->o.core, take(spare));
+}
+
 static void worker(void *arg)
 {
 	struct fuse_ll_worker *w = arg;
 	struct fuse_ll *l = w->l;
 	struct fuse_buf buf = { 0 };
+	bool ours = false;
 	sigset_t kick;
 	int n = 0;
 
@@ -112,6 +161,7 @@ static void worker(void *arg)
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 	is_worker = true;
 	while (!fuse_session_exited(l->se)) {
+		buffer_ready(l, &buf, &ours);
 		n = fuse_session_receive_buf(l->se, &buf);
 		if (n == -EINTR || n == -EAGAIN)
 			continue;
@@ -121,7 +171,7 @@ static void worker(void *arg)
 		request_kills = fuse_ll_raw_kill(buf.mem, (size_t)n);
 		fuse_session_process_buf(l->se, &buf);
 	}
-	free(buf.mem);
+	buffer_gone(l, &buf, ours);
 	worker_end(l, n < 0 && n != -EINTR && n != -EAGAIN ? n : 0);
 }
 

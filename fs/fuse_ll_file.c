@@ -198,13 +198,18 @@ static void ll_write(fuse_req_t req, fuse_ino_t ino, const char *p, size_t size,
 {
 	struct fuse_ll *l = fuse_ll_of(req);
 	struct cred cr = fuse_ll_cred(req);
+	struct dirty_buf **spare = fuse_ll_spare(p);
 	int rc = -EROFS;
 
 	if (!VDIR_IS_VIRTUAL(ino) && !fi->writepage)
 		core_handle_append(handle_of(fi), fi->flags & O_APPEND);
 	if (!VDIR_IS_VIRTUAL(ino))
-		rc = core_write(l->o.core, &cr, handle_of(fi), p, size,
-				(uint64_t)off, fuse_ll_kill(), fi->writepage);
+		rc = spare ? core_write_spare(l->o.core, &cr, handle_of(fi),
+					      spare, size, (uint64_t)off,
+					      fuse_ll_kill(), fi->writepage) :
+			     core_write(l->o.core, &cr, handle_of(fi), p, size,
+					(uint64_t)off, fuse_ll_kill(),
+					fi->writepage);
 	fuse_ll_settle(l);
 	if (rc < 0)
 		fuse_ll_reply(req, rc);

@@ -73,6 +73,8 @@ void fuse_ll_reply(fuse_req_t req, int rc);
 struct cred fuse_ll_cred(fuse_req_t req);
 /* Memory of the calling worker, at least n bytes; NULL without memory. */
 void *fuse_ll_scratch(size_t n);
+/* The buffer of the calling worker, if p is the start of its bytes; or NULL. */
+struct dirty_buf **fuse_ll_spare(const void *p);
 /* Does the request of the calling worker want set-id bits cleared? */
 bool fuse_ll_kill(void);
 

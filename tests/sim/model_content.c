@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "fs/chunker.h"
 #include "fs/content.h"
+#include "fs/dirty.h"
 #include "fs/store.h"
 #include "fs/tree.h"
 
@@ -114,12 +115,33 @@ static void grown(struct model_content *m, size_t end)
 		m->n = end;
 }
 
+/* As a request that was received into a buffer of the pool. */
+static int write_spare(struct model_content *m, size_t off, const uint8_t *p,
+		       size_t n, bool append, uint64_t *out_at)
+{
+	struct content_pool *pool = m->pool;
+	struct dirty_buf *b = content_pool_spare(pool);
+	int rc;
+
+	must(m, b);
+	memcpy(b->p, p, n);
+	rc = content_write_spare(m->content, &b, n, off, append, 1, out_at);
+	if (b)
+		memset(b->p, 0xee, n); /* the next request */
+	content_pool_unspare(pool, b);
+	return rc;
+}
+
 void model_content_write(struct model_content *m, size_t off, const uint8_t *p,
 			 size_t n, bool append)
 {
 	uint64_t at = 0;
 
-	must(m, content_write(m->content, p, n, off, append, 1, &at) == 0);
+	if (n > 0 && n <= DIRTY_STREAM && prng_chance(m->prng, 30))
+		must(m, write_spare(m, off, p, n, append, &at) == 0);
+	else
+		must(m,
+		     content_write(m->content, p, n, off, append, 1, &at) == 0);
 	must(m, at == (append ? m->n : off));
 	if (n > 0)
 		memcpy(m->p + at, p, n);
@@ -402,7 +424,8 @@ static void some_write(struct model_content *m)
 /* Many writes in order, as a stream comes. */
 static void some_stream(struct model_content *m)
 {
-	size_t n = prng_range(m->prng, 1, 128 << 10);
+	size_t most = prng_chance(m->prng, 25) ? DIRTY_STREAM : 128 << 10;
+	size_t n = prng_range(m->prng, 1, most);
 	autofree uint8_t *p = malloc(n);
 
 	must(m, p);

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "fs/chunker.h"
 #include "fs/content.h"
+#include "fs/dirty.h"
 #include "fs/store.h"
 #include "index/state.h"
 #include "tests/sim/content_box.h"
@@ -235,6 +236,48 @@ Test(content, stream_needs_a_bounded_room_and_no_second_look, .timeout = 240)
 	cr_assert(vio_sim_count(b.sim, VIO_SIM_READ) - reads < 200);
 	cr_assert(v.n_staged == 0);
 	content_version_release(&v);
+	content_close(c);
+	content_box_release(&b);
+}
+
+Test(content, large_write_keeps_the_buffer_it_came_in)
+{
+	enum { N = 8 };
+	struct content_box b = { .sim = NULL };
+	struct content_version v = { .gen = 0 };
+	struct dirty_buf *spare = NULL;
+	struct content *c = NULL;
+	autofree uint8_t *p = noise(N * MIB + 3, 17);
+	uint64_t at = 0;
+	size_t kept = 0;
+
+	content_box_init(&b, 0);
+	c = content_box_new(&b);
+	for (size_t i = 0; i < N; i++) {
+		if (!spare)
+			spare = content_pool_spare(b.pool);
+		cr_assert(spare && (uintptr_t)spare->p % 4096 == 0);
+		memcpy(spare->p, p + i * MIB, MIB);
+		cr_assert(content_write_spare(c, &spare, MIB, i * MIB, false, 1,
+					      &at) == 0);
+		kept += !spare;
+	}
+	cr_assert(kept == N);
+	cr_assert(content_pool_dirty(b.pool) <= N * MIB);
+	/* a few bytes are copied, and the buffer is there for the next */
+	spare = content_pool_spare(b.pool);
+	cr_assert(spare);
+	memcpy(spare->p, p + N * MIB, 3);
+	cr_assert(content_write_spare(c, &spare, 3, 0, true, 1, &at) == 0);
+	cr_assert(spare && at == N * MIB);
+	memset(spare->p, 0xee, 3);
+	content_pool_unspare(b.pool, spare);
+	reads_as(c, p, N * MIB + 3);
+	content_box_version(&b, c, &v);
+	same_root(&v.root, p, N * MIB + 3);
+	content_version_release(&v);
+	content_pool_trim(b.pool);
+	reads_as(c, p, N * MIB + 3);
 	content_close(c);
 	content_box_release(&b);
 }

@@ -227,11 +227,13 @@ static int flip_one(void *ctx, const char *name)
 {
 	struct flip *f = ctx;
 	char path[64] = "";
+	struct vio_stat st;
 
 	snprintf(path, sizeof(path), "packs/%s", name);
-	for (int i = 0; i < 6; i++)
+	cr_assert(vio_stat(vio_sim_vio(f->sim), path, &st) == 0);
+	for (int i = 0; i < 6 && st.size > 5000; i++)
 		f->n += vio_sim_flip(f->sim, path,
-				     prng_range(f->prng, 5000, 2 * MIB),
+				     prng_range(f->prng, 5000, st.size - 1),
 				     (unsigned)prng_below(f->prng, 8)) == 0;
 	return 0;
 }
