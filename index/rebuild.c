@@ -28,18 +28,14 @@ static int apply_record(struct idx *x, const struct ledger_record *rec)
 	for (uint32_t i = 0; i < rec->count && rc >= 0; i++) {
 		const uint8_t *p = NULL;
 		uint32_t n = 0;
-		struct entry_view v;
 		struct entry e;
-		struct digest leaf;
 
 		rc = ledger_record_entry(rec, i, &p, &n);
 		if (rc >= 0)
-			rc = entry_open(&e, &v, p, n, NULL);
-		if (rc >= 0) {
-			entry_view_leaf(&leaf, &v);
-			rc = idx_apply(x, &e, &leaf,
+			rc = entry_open(&e, NULL, p, n, NULL);
+		if (rc >= 0)
+			rc = idx_apply(x, &e, &rec->leaves[i],
 				       IDX_ENTRY_NO(rec->seal, i));
-		}
 	}
 	return rc < 0 ? rc : 0;
 }

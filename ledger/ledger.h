@@ -189,6 +189,8 @@ struct ledger_record {
 	uint32_t count;
 	const uint8_t *bytes; /* count x (u32 len, stored entry) */
 	size_t len;
+	struct digest *leaves; /* of the entries, verified */
+	uint32_t *at_;
 	uint8_t *owned_; /* free through ledger_record_release */
 };
 /*
@@ -198,7 +200,7 @@ struct ledger_record {
 int must_use ledger_read(struct ledger *l, struct ledger_record *out,
 			 uint64_t seal);
 void ledger_record_release(struct ledger_record *r);
-/* Borrows entry `pos` of a record. */
+/* Borrows entry `pos` of a record, in any order.  -ENOENT. */
 int must_use ledger_record_entry(const struct ledger_record *r, uint32_t pos,
 				 const uint8_t **out, uint32_t *out_len);
 /*

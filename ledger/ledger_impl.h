@@ -71,6 +71,7 @@ struct ledger_cached {
 	struct buf bytes;
 	struct frame frame;
 	struct digest *leaves;
+	uint32_t *at; /* where entries begin; in the block of leaves */
 };
 
 struct ledger {

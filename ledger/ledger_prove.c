@@ -46,33 +46,12 @@ static int read_note(struct ledger *l, struct buf *out, struct checkpoint *c,
 struct making {
 	struct ledger *l;
 	struct ledger_record record;
-	struct digest *leaves;
 	struct buf note, entry;
 	struct buf refs[PROOF_REFS_MAX];
 	uint8_t cert[CERT_SIZE];
 	struct proof proof;
 	struct checkpoint checkpoint;
 };
-
-static int record_leaves(struct making *m)
-{
-	m->leaves = calloc(m->record.count, sizeof(*m->leaves));
-	if (m->leaves == NULL)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < m->record.count; i++) {
-		const uint8_t *p = NULL;
-		struct entry_view v;
-		uint32_t n = 0;
-		int rc = ledger_record_entry(&m->record, i, &p, &n);
-
-		if (rc == 0)
-			rc = entry_decode(&v, p, n);
-		if (rc < 0)
-			return rc;
-		entry_view_leaf(&m->leaves[i], &v);
-	}
-	return 0;
-}
 
 static int add_cert(struct making *m)
 {
@@ -158,10 +137,7 @@ static int make_proof(struct making *m, struct buf *out, uint64_t entry_no,
 	p->position = ENTRY_NO_POS(entry_no);
 	if (p->position >= m->record.count)
 		return errmsg_set(em, -ENOENT, "there is no such entry");
-	rc = record_leaves(m);
-	if (rc < 0)
-		return rc;
-	seal_batch_path(&p->batch_path, m->leaves, m->record.count,
+	seal_batch_path(&p->batch_path, m->record.leaves, m->record.count,
 			p->position);
 	rc = add_entry(m, &m->entry, entry_no, em);
 	p->entry = (struct proof_entry){ m->entry.p, m->entry.n };
@@ -198,7 +174,6 @@ int ledger_prove(struct ledger *l, struct buf *out, uint64_t entry_no,
 	if (rc == 0)
 		rc = make_proof(m, out, entry_no, em);
 	ledger_record_release(&m->record);
-	free(m->leaves);
 	buf_release(&m->note);
 	buf_release(&m->entry);
 	for (int i = 0; i < PROOF_REFS_MAX; i++)

@@ -2,6 +2,7 @@
  * test_ledger.c - the log as a whole: life, order, readers, proofs, verify.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -185,6 +186,37 @@ Test(ledger, a_failed_flush_is_sticky_until_the_log_is_opened_again)
 	cr_assert(log_box_intact(&box), "reading goes on");
 	reopen();
 	cr_assert(log_box_intact(&box));
+}
+
+Test(ledger, entries_of_a_record_are_had_in_any_order)
+{
+	struct ledger_record r;
+	struct buf one = BUF_INIT;
+	const uint8_t *p = NULL;
+	struct digest leaf;
+	uint32_t n = 0;
+
+	cr_assert_eq(log_box_commit(&box, 300, 0), 0);
+	cr_assert_eq(ledger_read(box.l, &r, ledger_size(box.l) - 1), 0);
+	cr_assert_eq(r.count, 300);
+	for (uint32_t k = 0; k < r.count; k++) {
+		uint32_t i = k * 7 % r.count;
+
+		cr_assert_eq(ledger_record_entry(&r, i, &p, &n), 0);
+		buf_clear(&one);
+		cr_assert_eq(ledger_read_entry(box.l, &one, &leaf,
+					       ENTRY_NO(r.seal, i)),
+			     0);
+		cr_assert_eq(one.n, n);
+		cr_assert_arr_eq(one.p, p, n);
+		cr_assert(digest_eq(&leaf, &r.leaves[i]));
+	}
+	cr_assert_eq(ledger_record_entry(&r, r.count, &p, &n), -ENOENT);
+	cr_assert_eq(ledger_read_entry(box.l, &one, &leaf,
+				       ENTRY_NO(r.seal, r.count)),
+		     -ENOENT);
+	buf_release(&one);
+	ledger_record_release(&r);
 }
 
 Test(ledger, a_clock_that_went_back_is_flagged)
