@@ -1,15 +1,20 @@
 /*
  * fsck.c - see fsck.h.
  *
- * While the log is read, every root, chunk and long attribute value that an
- * entry names is noted (fsck_want.c); afterwards each tree is walked once
- * (nodes shared by versions are visited once) and each chunk must be in the
- * store, unless gc may have taken it: what was released, and once packs were
- * taken away, saves between versions and former attribute values (those are
- * counted, not told).  A node that cannot be read is a finding, not
- * an end.
+ * First the log and every record of every pack are verified, then the log is
+ * gone through once more, from its newest entry back (fsck_want.c): each tree
+ * that an entry names is walked (nodes shared by versions are visited once)
+ * and each chunk must be in the store, unless gc may have taken it: what was
+ * released, and once packs were taken away, saves between versions and former
+ * attribute values (those are counted, not told).  A node that cannot be read
+ * is a finding, not an end.
  *
- * Memory: 90 bytes per version and save, 64 per distinct node and chunk.
+ * What may be missed says nothing of what may not: nodes of either sort are
+ * remembered apart.
+ *
+ * Memory: that of fsck_want.h; 64 MiB of nodes visited (what falls out of that
+ * memory is visited again); 16 bytes for each chunk in the store, 256 MiB at
+ * most, to count those that nothing names, from 16 million chunks on roughly.
  */
 #include "fs/fsck.h"
 
@@ -18,18 +23,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/err.h"
 #include "base/thread.h"
+#include "fs/bloom.h"
 #include "fs/fsck_want.h"
 #include "fs/tree.h"
+#include "fs/verified.h"
 #include "ledger/entry.h"
 
-enum { FOUND_MAX = 200, SET_FIRST = 1 << 12 };
-
-/* Ids seen before; open addressing. */
-struct seen {
-	struct digest *v;
-	size_t n, cap;
+enum {
+	FOUND_MAX = 200,
+	SEEN_SETS = (32 << 20) / (VERIFIED_WAYS * sizeof(struct verified_key)),
+	LOST_SETS = 4096,
+	BITS_MORE = 8, /* times gc's bytes: one chunk in 10^8 is miscounted */
+	NEEDED = 0,    /* and 1: may be missed */
 };
 
 struct fsck {
@@ -40,7 +48,11 @@ struct fsck {
 	struct mutex mu; /* the ledger tells from two threads */
 	uint64_t told;	 /* guarded by mu */
 	struct fsck_wants wants;
-	struct seen seen;
+	uint64_t seals;		 /* of the log, when this began */
+	struct verified seen[2]; /* nodes */
+	struct verified lost[2]; /* chunks that were told or counted */
+	struct bloom named;
+	uint64_t n_named;
 	bool collected;		     /* gc took packs away */
 	const struct fsck_want *now; /* whose tree is walked */
 };
@@ -72,62 +84,20 @@ static void on_store(void *ctx, uint64_t done, uint64_t all)
 		f->o->progress(f->o->ctx, "chunks", done, all);
 }
 
-/* --- what the log names --- */
-
 static int on_entry(void *ctx, uint64_t no, const struct digest *leaf,
 		    const uint8_t *bytes, uint32_t len)
 {
 	struct fsck *f = ctx;
-	struct entry e;
+	struct entry_view v;
 
+	(void)no;
 	(void)leaf;
-	if (entry_open(&e, NULL, bytes, len, NULL) < 0 ||
-	    e.state != ENTRY_CLEAR)
-		return 0; /* the log's own check speaks of it */
-	return fsck_want_entry(&f->wants, &e, no);
-}
-
-/* --- is it there? --- */
-
-static size_t slot(const struct seen *s, const struct digest *id)
-{
-	size_t i = digest_prefix(id) & (s->cap - 1);
-
-	while (!digest_is_zero(&s->v[i]) && !digest_eq(&s->v[i], id))
-		i = (i + 1) & (s->cap - 1);
-	return i;
-}
-
-static int grow(struct seen *s)
-{
-	struct seen bigger = { .cap = s->cap ? 2 * s->cap : SET_FIRST };
-
-	bigger.v = calloc(bigger.cap, sizeof(*bigger.v));
-	if (!bigger.v)
-		return -ENOMEM;
-	for (size_t i = 0; i < s->cap; i++)
-		if (!digest_is_zero(&s->v[i]))
-			bigger.v[slot(&bigger, &s->v[i])] = s->v[i];
-	bigger.n = s->n;
-	free(s->v);
-	*s = bigger;
+	if (entry_decode(&v, bytes, len) == 0 && v.state == ENTRY_CLEAR)
+		fsck_want_count(&f->wants, &v.core, v.body_n);
 	return 0;
 }
 
-/* 1: it is new; 0: it was there. */
-static int add(struct seen *s, const struct digest *id)
-{
-	int rc = 2 * s->n >= s->cap ? grow(s) : 0;
-
-	if (rc < 0)
-		return rc;
-	size_t i = slot(s, id);
-	if (!digest_is_zero(&s->v[i]))
-		return 0;
-	s->v[i] = *id;
-	s->n++;
-	return 1;
-}
+/* --- is it there? --- */
 
 static void tell_missing(struct fsck *f, const struct digest *id,
 			 const char *what, uint64_t no)
@@ -168,34 +138,48 @@ static int read_node(void *ctx, uint8_t *out, size_t *out_n,
 	return rc < 0 ? rc : rc != CHUNK_NODE;
 }
 
+/* A chunk that is in no pack: told once, or counted if it may be missed. */
+static void lost(struct fsck *f, const struct digest *id)
+{
+	bool optional = f->now->optional;
+
+	if (verified_has(&f->lost[NEEDED], id) ||
+	    (optional && verified_has(&f->lost[1], id)))
+		return;
+	verified_add(&f->lost[optional], id);
+	if (!optional || (f->now->kind != FSCK_VERSION && !f->collected))
+		tell_missing(f, id, "chunk", f->now->no);
+	else if (f->now->kind != FSCK_VERSION)
+		f->report->taken++;
+}
+
 /* 1 skips what is below. */
 static int visit(void *ctx, const struct digest *id, int level, uint64_t off,
 		 uint64_t len)
 {
 	struct fsck *f = ctx;
-	int rc;
+	bool optional = f->now->optional;
 
 	(void)off;
 	(void)len;
 	if (!id)
 		return 0;
-	rc = add(&f->seen, id);
-	if (rc < 0)
-		return rc;
-	if (rc == 0)
-		return 1;
-	if (level >= 0 || store_has(f->s, id))
+	f->n_named += bloom_add(&f->named, id);
+	if (level < 0) {
+		if (!store_has(f->s, id))
+			lost(f, id);
 		return 0;
-	if (!f->now->optional ||
-	    (f->now->kind != FSCK_VERSION && !f->collected))
-		tell_missing(f, id, "chunk", f->now->no);
-	else if (f->now->kind != FSCK_VERSION)
-		f->report->taken++;
+	}
+	if (verified_has(&f->seen[NEEDED], id) ||
+	    (optional && verified_has(&f->seen[1], id)))
+		return 1;
+	verified_add(&f->seen[optional], id);
 	return 0;
 }
 
-static int look_for(struct fsck *f, const struct fsck_want *w)
+static int look_for(void *ctx, const struct fsck_want *w)
 {
+	struct fsck *f = ctx;
 	const struct tree_source source = { .read = read_node, .ctx = f };
 	struct digest empty;
 	int rc;
@@ -205,7 +189,7 @@ static int look_for(struct fsck *f, const struct fsck_want *w)
 	if (digest_is_zero(&w->id) || digest_eq(&w->id, &empty))
 		return 0;
 	if (w->kind != FSCK_VERSION || w->size == 0)
-		return visit(f, &w->id, -1, 0, 0) < 0 ? -ENOMEM : 0;
+		return visit(f, &w->id, -1, 0, 0);
 	rc = tree_walk(&source, &w->id, w->size, visit, f);
 	if (rc == -ENOMEM)
 		return rc;
@@ -222,24 +206,98 @@ static int look_for(struct fsck *f, const struct fsck_want *w)
 	return 0;
 }
 
-/* What must be there first: a node that is visited is not visited again. */
-static int look_for_all(struct fsck *f)
+/* --- the log, from its end --- */
+
+/* What cannot be read or opened is what the log's own check speaks of. */
+static int look_at(struct fsck *f, const struct ledger_record *r)
 {
-	struct fsck_wants *w = &f->wants;
+	struct breader in = { 0 };
+	struct place {
+		const uint8_t *p;
+		uint32_t n;
+	};
+	autofree struct place *v = calloc((size_t)r->count + 1, sizeof(*v));
 	int rc = 0;
 
-	fsck_want_settle(w);
-	f->collected = store_collected(f->s);
-	f->report->versions = w->versions;
-	f->report->released = w->gone;
-	for (size_t i = 0; rc == 0 && i < 2 * w->n; i++) {
-		const struct fsck_want *v = &w->v[i % w->n];
-
-		if (v->optional == (i >= w->n))
-			rc = look_for(f, v);
-		if (f->o->progress && i % 64 == 0)
-			f->o->progress(f->o->ctx, "versions", i, 2 * w->n);
+	if (!v)
+		return -ENOMEM;
+	breader_init(&in, r->bytes, r->len);
+	for (uint32_t i = 0; i < r->count; i++) {
+		v[i].n = breader_u32(&in);
+		v[i].p = breader_borrow(&in, v[i].n);
 	}
+	for (uint32_t i = r->count; rc == 0 && i-- > 0;) {
+		struct entry e;
+
+		if (v[i].p && entry_open(&e, NULL, v[i].p, v[i].n, NULL) == 0 &&
+		    e.state == ENTRY_CLEAR)
+			rc = fsck_want_entry(&f->wants, &e,
+					     ENTRY_NO(r->seal, i));
+	}
+	return rc;
+}
+
+static int look_back(struct fsck *f, uint64_t part, uint64_t parts)
+{
+	int rc = 0;
+
+	fsck_want_part(&f->wants, part);
+	for (uint64_t seal = f->seals; rc == 0 && seal-- > 0;) {
+		struct ledger_record r;
+
+		if (f->o->progress)
+			f->o->progress(f->o->ctx, "versions",
+				       (part + 1) * f->seals - seal,
+				       parts * f->seals);
+		if (ledger_read_again(f->l, &r, seal) < 0)
+			continue;
+		rc = look_at(f, &r);
+		ledger_record_release(&r);
+	}
+	return rc;
+}
+
+static int sets_open(struct fsck *f, uint64_t chunks)
+{
+	int rc = bloom_init(&f->named, chunks * BITS_MORE, f->seals);
+
+	/* all of them: each is released */
+	for (unsigned i = 0; i < 2; i++) {
+		int a = verified_init(&f->seen[i], SEEN_SETS);
+		int b = verified_init(&f->lost[i], LOST_SETS);
+
+		rc = rc < 0 ? rc : a < 0 ? a : b;
+	}
+	return rc;
+}
+
+static void sets_close(struct fsck *f)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		verified_release(&f->seen[i]);
+		verified_release(&f->lost[i]);
+	}
+	bloom_release(&f->named);
+}
+
+static int look_for_all(struct fsck *f)
+{
+	uint64_t parts = fsck_want_parts(&f->wants);
+	struct store_stat st;
+	int rc = 0;
+
+	store_stat(f->s, &st);
+	f->wants.fn = look_for;
+	f->wants.ctx = f;
+	f->collected = store_collected(f->s);
+	rc = sets_open(f, st.chunks);
+	for (uint64_t i = 0; rc == 0 && i < parts; i++)
+		rc = look_back(f, i, parts);
+	f->report->versions = f->wants.versions;
+	f->report->released = f->wants.gone;
+	if (rc == 0 && st.chunks > f->n_named)
+		f->report->unneeded = st.chunks - f->n_named;
+	sets_close(f);
 	return rc;
 }
 
@@ -252,7 +310,6 @@ static int check_store(struct fsck *f, struct errmsg *em)
 		.ctx = f,
 	};
 	uint64_t before = f->report->damaged;
-	struct store_stat st;
 	int rc = store_check(f->s, &f->report->store, &so, em);
 
 	if (rc == 0 && f->report->store.bad > f->report->damaged - before)
@@ -264,9 +321,6 @@ static int check_store(struct fsck *f, struct errmsg *em)
 	if (rc == 0)
 		rc = look_for_all(f);
 	f->report->left += f->report->damaged - before;
-	store_stat(f->s, &st);
-	if (rc == 0 && st.chunks > f->seen.n)
-		f->report->unneeded = st.chunks - f->seen.n;
 	return rc;
 }
 
@@ -285,6 +339,7 @@ int fsck_verify(struct ledger *l, struct store *s, struct fsck_report *out,
 
 	*out = (struct fsck_report){ .damaged = 0 };
 	mutex_init(&f.mu);
+	f.seals = ledger_size(l);
 	rc = ledger_verify(l, &out->log, &lo, em);
 	if (rc >= 0)
 		rc = 0;
@@ -295,6 +350,5 @@ int fsck_verify(struct ledger *l, struct store *s, struct fsck_report *out,
 		o->found(o->ctx, "... and more");
 	mutex_destroy(&f.mu);
 	fsck_want_release(&f.wants);
-	free(f.seen.v);
 	return rc;
 }

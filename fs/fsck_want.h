@@ -6,7 +6,13 @@
  * what was saved between two versions (vouch gc --drop-saves).  Those are
  * `optional`: they may be there, and are not missed.
  *
- * One thread.  Memory: about 90 bytes per version, save and long attribute.
+ * Which they are is said by later entries, so the log is told from its newest
+ * entry back, and what an entry names is known at once: nothing is kept of
+ * versions and saves, only what has become of each inode and attribute.  If
+ * that is more than FSCK_WANT_BYTES, the inodes are parted and the log is told
+ * once for each part.
+ *
+ * One thread.
  */
 #ifndef FS_FSCK_WANT_H
 #define FS_FSCK_WANT_H
@@ -19,6 +25,10 @@
 #include "base/digest.h"
 
 struct entry;
+struct entry_core;
+
+/* One inode with more released ranges than fit takes more (32 bytes each). */
+#define FSCK_WANT_BYTES (128ULL << 20)
 
 enum fsck_want_kind { FSCK_VERSION, FSCK_SAVE, FSCK_XATTR };
 
@@ -27,28 +37,40 @@ struct fsck_want {
 	struct digest id;
 	uint64_t size;
 	uint64_t no; /* the entry that names it */
-	uint64_t ino, version;
-	uint64_t name; /* of an attribute: a hash */
 	uint8_t kind;
 	bool optional;
 };
 
+/* Nonzero stops, and is returned. */
+typedef int fsck_want_fn(void *ctx, const struct fsck_want *w);
+
 struct fsck_wants {
-	struct fsck_want *v;
-	size_t n, cap;
+	fsck_want_fn *fn;
+	void *ctx;
+	size_t bytes_max; /* 0: FSCK_WANT_BYTES */
+	uint64_t bytes;	  /* at most, of all inodes: fsck_want_count() */
+	uint64_t parts, part;
+	uint64_t versions; /* told */
+	uint64_t gone;	   /* of them released */
+
+	/* of the inodes of this part; open addressing */
+	struct fsck_inode *inodes;
+	size_t n_inodes, cap_inodes;
+	uint64_t *names; /* attributes that were set or removed later */
+	size_t n_names, cap_names;
 	struct fsck_released *released;
 	size_t n_released, cap_released;
-	struct fsck_freed *freed;
-	size_t n_freed, cap_freed;
-	uint64_t versions; /* in the log */
-	uint64_t gone;	   /* of them released */
 };
 
-/* Notes what the entry names, ends or releases; in the log's order. */
+/* First of all, for each entry, in any order. */
+void fsck_want_count(struct fsck_wants *w, const struct entry_core *core,
+		     size_t body_n);
+/* The number of parts; for each, fsck_want_part() and the log from its end. */
+uint64_t fsck_want_parts(struct fsck_wants *w);
+void fsck_want_part(struct fsck_wants *w, uint64_t part);
+/* Tells fn what the entry names. */
 int must_use fsck_want_entry(struct fsck_wants *w, const struct entry *e,
 			     uint64_t no);
-/* After the last entry: decides, and sorts by inode and entry. */
-void fsck_want_settle(struct fsck_wants *w);
 void fsck_want_release(struct fsck_wants *w);
 
 #endif

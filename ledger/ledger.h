@@ -199,6 +199,12 @@ struct ledger_record {
  */
 int must_use ledger_read(struct ledger *l, struct ledger_record *out,
 			 uint64_t seal);
+/*
+ * The same of a record that was verified just now: its checksum alone, and no
+ * leaves; its entries are found by their lengths, not by _record_entry().
+ */
+int must_use ledger_read_again(struct ledger *l, struct ledger_record *out,
+			       uint64_t seal);
 void ledger_record_release(struct ledger_record *r);
 /* Borrows entry `pos` of a record, in any order.  -ENOENT. */
 int must_use ledger_record_entry(const struct ledger_record *r, uint32_t pos,

@@ -129,7 +129,8 @@ static int leaves_of(struct digest **out, uint32_t **out_at,
 	return 0;
 }
 
-int ledger_read(struct ledger *l, struct ledger_record *out, uint64_t seal)
+static int read_record(struct ledger *l, struct ledger_record *out,
+		       uint64_t seal, bool hash)
 {
 	struct buf bytes = BUF_INIT;
 	struct frame f;
@@ -141,7 +142,8 @@ int ledger_read(struct ledger *l, struct ledger_record *out, uint64_t seal)
 	rc = ledger_load(l, &bytes, &f, seal);
 	if (rc < 0)
 		goto fail;
-	rc = leaves_of(&out->leaves, &out->at_, &f);
+	if (hash)
+		rc = leaves_of(&out->leaves, &out->at_, &f);
 	if (rc < 0)
 		goto fail;
 	out->seal = seal;
@@ -155,6 +157,17 @@ int ledger_read(struct ledger *l, struct ledger_record *out, uint64_t seal)
 fail:
 	buf_release(&bytes);
 	return rc == -ENOENT ? -ERR_CORRUPT : rc;
+}
+
+int ledger_read(struct ledger *l, struct ledger_record *out, uint64_t seal)
+{
+	return read_record(l, out, seal, true);
+}
+
+int ledger_read_again(struct ledger *l, struct ledger_record *out,
+		      uint64_t seal)
+{
+	return read_record(l, out, seal, false);
 }
 
 void ledger_record_release(struct ledger_record *r)
@@ -176,7 +189,7 @@ static int entry_at(const uint8_t *p, size_t left, uint32_t at,
 int ledger_record_entry(const struct ledger_record *r, uint32_t pos,
 			const uint8_t **out, uint32_t *out_len)
 {
-	if (pos >= r->count)
+	if (pos >= r->count || !r->at_)
 		return -ENOENT;
 	return entry_at(r->bytes, r->len, r->at_[pos], out, out_len);
 }

@@ -329,35 +329,6 @@ Test(store, a_staged_chunk_that_was_read_is_settled_all_the_same)
 	vio_sim_free(sim);
 }
 
-/* Good bytes that nothing would find do not count as a copy. */
-Test(store, dedup_is_not_against_a_record_whose_header_is_bad)
-{
-	autofree uint8_t *p = malloc(LIMIT_CHUNK);
-	autofree uint8_t *got = malloc(LIMIT_CHUNK);
-	struct vio_sim *sim = vio_sim_new(NULL);
-	struct store *s = store_on(sim);
-	size_t n = content(p, 6);
-	struct digest id = { 0 };
-	char name[PACK_NAME_SIZE];
-
-	chunk_hash(&id, CHUNK_DATA, p, n);
-	cr_assert_eq(put_range(s, 6, 7), 0);
-	store_close(s);
-	s = store_on(sim);
-	cr_assert(store_read_direct(s, got, &id, (uint32_t)n));
-	store_close(s);
-	cr_assert_gt(first_pack_with(sim, name), 0);
-	cr_assert_eq(vio_sim_flip(sim, name, PACK_HEADER_SIZE + 50, 3), 0);
-	s = store_on(sim);
-	cr_assert_not(store_read_direct(s, got, &id, (uint32_t)n));
-	cr_assert_eq(put_range(s, 6, 7), 0);
-	store_close(s);
-	s = store_on(sim);
-	cr_assert_eq(check(s, 6), 0);
-	store_close(s);
-	vio_sim_free(sim);
-}
-
 /* Nor does one copy say anything of another. */
 Test(store, dedup_is_against_the_copy_that_was_verified)
 {

@@ -10,6 +10,7 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/limits.h"
+#include "fs/pack.h"
 #include "fs/store.h"
 #include "tests/sim/prng.h"
 #include "tests/sim/vio_sim.h"
@@ -282,5 +283,36 @@ Test(store_hops, only_plain_chunks_go_past_the_cache)
 	for (uint64_t k = 0; k < CHUNKS; k++)
 		cr_assert_not(read_direct(s, k));
 	store_close(s);
+	vio_sim_free(sim);
+}
+
+/* Good bytes that nothing would find do not count as a copy. */
+Test(store_hops, dedup_is_not_against_a_record_whose_header_is_bad)
+{
+	autofree uint8_t *p = malloc(LIMIT_CHUNK);
+	autofree uint8_t *got = malloc(LIMIT_CHUNK);
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct store *s = fill(sim, STORE_HOP_RECORD);
+	struct chunk_maker *m = chunk_maker_new();
+	struct prng r = { 0 };
+	struct digest id = { 0 };
+	uint32_t n = (uint32_t)bytes_of(p, 0);
+
+	prng_init(&r, 7);
+	start(STORE_HOP_COPY, 0);
+	chunk_hash(&id, CHUNK_DATA, p, n);
+	cr_assert(store_read_direct(s, got, &id, n));
+	store_close(s);
+	cr_assert_eq(vio_sim_flip(sim, "packs/00000001.pack",
+				  PACK_HEADER_SIZE + 50, 3),
+		     0);
+	s = store_on(sim);
+	cr_assert_not(store_read_direct(s, got, &id, n));
+	put_all(s, m, p, false);
+	store_close(s);
+	s = store_on(sim);
+	cr_assert_eq(read_part(s, 0, &r), 0);
+	store_close(s);
+	chunk_maker_free(m);
 	vio_sim_free(sim);
 }
