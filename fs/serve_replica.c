@@ -173,6 +173,8 @@ int serve_replica_open(struct serve *s, struct errmsg *em)
 	core_reader_give(s->core, r);
 	if (rc < 0 || core_options_of(s->core)->read_only)
 		return rc;
+	/* so that the first round knows how far the log is */
+	replicate_mark(s->follow, ledger_settled(core_ledger(s->core)));
 	mutex_lock(&s->mu);
 	try_all_locked(s);
 	mutex_unlock(&s->mu);
@@ -342,25 +344,34 @@ static int on_status(void *ctx, const struct replicate_status *v)
 	return 1;
 }
 
-static int on_first_round(void *ctx, const struct replicate_status *v)
-{
-	bool *waiting = ctx;
+struct waiting {
+	uint64_t settled;
+	bool yes;
+};
 
-	*waiting = *waiting || (v->round_ns == 0 && v->error == 0);
+/* It has not looked yet, or not since the log went on. */
+static int on_round(void *ctx, const struct replicate_status *v)
+{
+	struct waiting *w = ctx;
+
+	if (v->error == 0 && (v->round_ns == 0 || (v->position < w->settled &&
+						   v->behind_bytes == 0)))
+		w->yes = true;
 	return 0;
 }
 
 /* Just opened, a follower does not know yet what its replica has. */
-static void wait_for_first_round(struct serve *s)
+static void wait_for_round(struct serve *s)
 {
 	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
-	bool waiting = true;
+	struct waiting w = { .yes = true };
 
-	for (int i = 0; i < 100 && waiting; i++) {
-		waiting = false;
-		if (replicate_each(s->follow, on_first_round, &waiting) < 0)
+	for (int i = 0; i < 100 && w.yes; i++) {
+		w.yes = false;
+		w.settled = ledger_settled(core_ledger(s->core));
+		if (replicate_each(s->follow, on_round, &w) < 0)
 			return;
-		if (waiting)
+		if (w.yes)
 			nanosleep(&pause, NULL);
 	}
 }
@@ -375,7 +386,7 @@ int serve_replica_list(void *ctx, const struct json *request,
 	(void)request;
 	(void)peer;
 	(void)em;
-	wait_for_first_round(s);
+	wait_for_round(s);
 	control_add_u64(out, "settled", ledger_settled(core_ledger(s->core)));
 	control_add_u64(out, "seals", ledger_size(core_ledger(s->core)));
 	buf_adds(out, ",\"replicas\":[");

@@ -2,6 +2,9 @@
  * cmd_log.c - `vouch log`: what happened to a file, or to the whole volume,
  * oldest first; with --follow also what happens from now on.
  *
+ * A file that replaced another by rename, as editors save, has its history,
+ * too: who asks for a path means what was there before.
+ *
  * As text, one line an entry, without entries about entries (who, what was
  * opened) unless --all; as JSON every entry, the lines of /audit/log.jsonl.
  */
@@ -24,12 +27,14 @@
 #include "mount-tools/reader.h"
 #include "mount-tools/vouch.h"
 
-enum { BATCH = 1024, FLUSH_BYTES = 64 << 10 };
+enum { BATCH = 1024, FLUSH_BYTES = 64 << 10, INODES = 256 };
 #define FOLLOW_NS (500L * 1000 * 1000)
 
 struct log {
 	struct reader r;
-	uint64_t ino; /* 0: everything */
+	/* of the path, then what it replaced, newest first; none: everything */
+	uint64_t inos[INODES];
+	unsigned n_inos;
 	bool json, all, follow;
 	uint64_t count; /* -n; UINT64_MAX: all */
 	struct buf out, stored;
@@ -111,17 +116,86 @@ static int collect(void *ctx, const struct idx_entry *e)
 	return 0;
 }
 
+static int by_no(const void *a, const void *b)
+{
+	const struct idx_entry *x = a, *y = b;
+
+	return x->no < y->no ? -1 : x->no > y->no;
+}
+
+/* The first BATCH of what is collected; a RENAME is about two of them. */
+static void keep_first(struct log *l)
+{
+	size_t n = 0;
+
+	qsort(l->v, l->n, sizeof(*l->v), by_no);
+	for (size_t i = 0; i < l->n && n < BATCH; i++)
+		if (n == 0 || l->v[i].no != l->v[n - 1].no)
+			l->v[n++] = l->v[i];
+	l->n = n;
+}
+
 /* Up to BATCH entries from `from` on. */
 static int fetch(struct log *l, uint64_t from, uint64_t until)
 {
-	int rc;
+	int rc = 0;
 
 	l->n = 0;
-	if (l->ino)
-		rc = idx_history(l->r.idx, l->ino, from, until, BATCH, false,
-				 collect, l);
-	else
+	if (!l->n_inos)
 		rc = idx_entries(l->r.idx, from, until, BATCH, collect, l);
+	for (unsigned i = 0; rc >= 0 && i < l->n_inos; i++) {
+		rc = idx_history(l->r.idx, l->inos[i], from, until, BATCH,
+				 false, collect, l);
+		if (i > 0)
+			keep_first(l);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+/* The inode that `e`, a RENAME of `ino`, took the name of; 0: none. */
+static int replaced_by(struct log *l, uint64_t *out, const struct idx_entry *e,
+		       uint64_t ino)
+{
+	struct entry entry;
+	int rc;
+
+	*out = 0;
+	if (e->kind != ENTRY_RENAME || e->inode != ino || e->rejected)
+		return 0;
+	rc = reader_entry(&l->r, &entry, &l->stored, NULL, e->no, &l->em);
+	if (rc == 0 && entry.state == ENTRY_CLEAR &&
+	    !(entry.body.rename.flags & ENTRY_RENAME_EXCHANGE))
+		*out = entry.body.rename.replaced;
+	return rc;
+}
+
+static void add_ino(struct log *l, uint64_t ino)
+{
+	for (unsigned i = 0; i < l->n_inos; i++)
+		if (l->inos[i] == ino)
+			return; /* it has two names, or they took turns */
+	if (l->n_inos < INODES)
+		l->inos[l->n_inos++] = ino;
+}
+
+/* Adds what inos[i] replaced. */
+static int add_replaced(struct log *l, unsigned i)
+{
+	uint64_t from = 0, old = 0;
+	int rc = 0;
+
+	do {
+		l->n = 0;
+		rc = idx_history(l->r.idx, l->inos[i], from, IDX_NOW, BATCH,
+				 true, collect, l);
+		for (size_t k = 0; rc >= 0 && k < l->n; k++) {
+			rc = replaced_by(l, &old, &l->v[k], l->inos[i]);
+			if (rc == 0 && old)
+				add_ino(l, old);
+		}
+		if (l->n > 0)
+			from = l->v[l->n - 1].no + 1;
+	} while (rc >= 0 && l->n == BATCH);
 	return rc < 0 ? rc : 0;
 }
 
@@ -148,7 +222,7 @@ static int print_from(struct log *l, uint64_t *from)
 static int find_start(struct log *l, uint64_t *out)
 {
 	uint64_t end = IDX_ENTRY_NO(ledger_size(l->r.ledger), 0);
-	uint64_t span = l->ino ? end : IDX_ENTRY_NO(64, 0);
+	uint64_t span = l->n_inos ? end : IDX_ENTRY_NO(64, 0);
 	autofree uint64_t *ring = NULL;
 	uint64_t seen = 0, from;
 
@@ -191,8 +265,12 @@ static int run(struct log *l)
 	bool gone = false;
 	int rc = 0;
 
-	if (l->r.inner)
-		rc = reader_inode(&l->r, &l->ino, &gone, &l->em);
+	if (l->r.inner) {
+		rc = reader_inode(&l->r, &l->inos[0], &gone, &l->em);
+		l->n_inos = 1;
+	}
+	for (unsigned i = 0; rc == 0 && i < l->n_inos; i++)
+		rc = add_replaced(l, i);
 	if (rc == 0)
 		rc = find_start(l, &from);
 	if (rc == 0)
@@ -232,7 +310,7 @@ int cmd_log(int argc, char **argv)
 				 argc > 1 ? argv[1] : NULL,
 				 READER_INDEX | READER_VERSION, &l.em);
 	if (rc == 0) {
-		l.v = calloc(BATCH, sizeof(*l.v));
+		l.v = calloc(2 * BATCH, sizeof(*l.v)); /* keep_first() */
 		rc = l.v ? run(&l) : -ENOMEM;
 		reader_close(&l.r);
 	}

@@ -116,6 +116,9 @@ static void describe_name(struct buf *out, struct idx_reader *r,
 				      " <-> " :
 				      " -> ");
 		name_in(out, r, b->rename.new_parent, b->rename.new_name, no);
+		if (b->rename.replaced &&
+		    !(b->rename.flags & ENTRY_RENAME_EXCHANGE))
+			buf_adds(out, ", replacing what was there");
 		return;
 	default:
 		describe_path(out, r, e->core.inode, no);

@@ -22,6 +22,24 @@ vouch log mnt/d/moved >got || fail "log: $?"
 grep -q 'd/in -> d/moved' got || fail "no rename in: $(cat got)"
 vouch log mnt/d/moved -n 1 >got
 [ "$(wc -l <got)" = 1 ] && grep -q 'version 2, 4 B' got || fail "-n 1: $(cat got)"
+
+# Saved as editors do: what was there before is told with it, and who put it away.
+for i in 1 2 3; do
+	echo "text $i" >mnt/d/.text.new
+	mv mnt/d/.text.new mnt/d/text
+done
+vouch log mnt/d/text >got
+[ "$(awk '{ print $4 }' got | tr '\n' ' ')" = "$(printf 'create version rename %.0s' 1 2 3)" ] ||
+	fail "what it replaced: $(cat got)"
+[ "$(grep -c 'd/.text.new -> d/text, replacing what was there  by mv ' got)" = 2 ] ||
+	fail "who replaced it: $(cat got)"
+vouch log mnt/d/text -n 4 >got
+[ "$(awk '{ print $4 }' got | tr '\n' ' ')" = 'rename create version rename ' ] || fail "-n 4: $(cat got)"
+[ "$(vouch log mnt/d/text --format=json | jq -s 'map(select(.kind == "version").inode) | unique | length')" = 3 ] ||
+	fail 'three files as JSON'
+[ "$(vouch log mnt/d/text -a | awk '{ print $1 }' | sort | uniq -d)" = '' ] || fail 'an entry came twice'
+mv mnt/d/text mnt/d/text.away
+
 vouch log mnt -n 0 >got
 [ -s got ] && fail "-n 0 printed"
 

@@ -30,6 +30,11 @@ vouch export mnt early >/dev/null || fail export
 echo more >mnt/more
 umount_volume
 
+# Not mounted, the answer comes when the replica was looked at.
+for i in 1 2 3; do
+	vouch replica list vol | grep -q 'has everything' || fail "unmounted list $i: $(vouch replica list vol)"
+done
+
 # All is well.
 expect verify vouch verify vol
 expect 'verify --deep' vouch verify vol --deep
