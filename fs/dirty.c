@@ -46,7 +46,7 @@ static bool full(const struct dirty *d, size_t cap, uint64_t max)
 
 /*
  * Has room made and waits a while for it.  Where that failed before, waits for
- * another try; the error when it failed again.
+ * another try; the error when it failed again and made no room.
  */
 static int wait_locked(struct dirty *d, size_t cap,
 		       uint64_t max) no_thread_safety_analysis
@@ -63,7 +63,7 @@ static int wait_locked(struct dirty *d, size_t cap,
 	       (before == 0 || d->tries == tries))
 		cond_timedwait_ns(&d->room, &d->mu, WAIT_NS);
 	d->waiting--;
-	return before < 0 ? d->failed : 0;
+	return before < 0 && full(d, cap, max) ? d->failed : 0;
 }
 
 /* Reserves the space, waits until `cap` bytes fit below the limit. */
