@@ -93,6 +93,7 @@ struct reader {
 	enum { READER_UNKNOWN, READER_PLAIN, READER_TREE } kind;
 	struct tree_source source;
 	struct tree_cursor *cursor;
+	struct digest last; /* chunk read */
 };
 
 /* One from the pool's spare ones, or a new one. */
