@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/vio.h"
 #include "fs/commit.h"
+#include "fs/core_dir_int.h"
 #include "fs/core_internal.h"
 #include "fs/file.h"
 #include "fs/leafcell.h"
@@ -333,6 +334,7 @@ static struct core *core_new(const struct core_options *o)
 	c->jobs_tail = &c->jobs;
 	mutex_init(&c->retain_mu);
 	mutex_init(&c->readers_mu);
+	core_dir_ahead_init(c);
 	mutex_init(&c->jobs_mu);
 	cond_init(&c->jobs_cond);
 	cond_init(&c->idle_cond);
@@ -416,6 +418,7 @@ static void core_free(struct core *c)
 	itable_release(&c->t);
 	vio_free(c->own_guard);
 	vio_free(c->own_vio);
+	core_dir_ahead_release(c);
 	mutex_destroy(&c->readers_mu);
 	mutex_destroy(&c->retain_mu);
 	mutex_destroy(&c->jobs_mu);

@@ -143,6 +143,12 @@ typedef int core_dir_fn(void *ctx, const char *name, const struct stat *st,
 			uint64_t cookie);
 int must_use core_readdir(struct core *c, uint64_t ino, uint64_t after,
 			  size_t want, bool plus, core_dir_fn *fn, void *ctx);
+/*
+ * Reads what the next core_readdir will ask for, which begins after `after`.
+ * For whoever has just answered and has nothing better to do.
+ */
+void core_readdir_ahead(struct core *c, uint64_t ino, uint64_t after,
+			size_t want, bool plus);
 
 /* --- extended attributes; sizes as getxattr(2): cap 0 asks the length --- */
 

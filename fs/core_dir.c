@@ -21,7 +21,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "fs/commit.h"
-#include "fs/core_internal.h"
+#include "fs/core_dir_int.h"
 #include "index/idx.h"
 
 enum {
@@ -39,7 +39,7 @@ struct entry_copy {
 	size_t at; /* of the name, in page.names */
 };
 
-struct page {
+struct dir_page {
 	struct core *c;
 	uint64_t dir, parent, after;
 	bool plus;
@@ -58,12 +58,12 @@ struct page {
 	struct stat one; /* of an entry that is not in st */
 };
 
-static const char *name_of(const struct page *p, const struct entry_copy *e)
+static const char *name_of(const struct dir_page *p, const struct entry_copy *e)
 {
 	return (const char *)p->names.p + e->at;
 }
 
-static void copy_name(struct page *p, struct entry_copy *e,
+static void copy_name(struct dir_page *p, struct entry_copy *e,
 		      const struct name_row *row, const char *name, size_t len)
 {
 	e->ino = row->ino;
@@ -82,7 +82,7 @@ static void copy_name(struct page *p, struct entry_copy *e,
 /* The next names in memory, at most p->max. */
 static int memory_op(struct core *c, struct itable_tx *tx, void *arg)
 {
-	struct page *p = arg;
+	struct dir_page *p = arg;
 	struct inode *dir;
 	int rc = itable_get(tx, &dir, p->dir);
 
@@ -111,7 +111,7 @@ static int memory_op(struct core *c, struct itable_tx *tx, void *arg)
 static int add_name(void *ctx, const struct name_row *row, const char *name,
 		    uint16_t len)
 {
-	struct page *p = ctx;
+	struct dir_page *p = ctx;
 
 	copy_name(p, &p->db[p->n_db++], row, name, len);
 	return p->names.bad ? -ENOMEM : 0;
@@ -120,7 +120,7 @@ static int add_name(void *ctx, const struct name_row *row, const char *name,
 static int add_listed(void *ctx, const struct name_row *row, const char *name,
 		      uint16_t len, struct inode_row *inode)
 {
-	struct page *p = ctx;
+	struct dir_page *p = ctx;
 	size_t i = p->n_db;
 	int rc = add_name(ctx, row, name, len);
 
@@ -131,7 +131,7 @@ static int add_listed(void *ctx, const struct name_row *row, const char *name,
 }
 
 /* What memory says of a name: removed, moved to another cookie, replaced. */
-static void overrule_name(struct page *p, struct entry_copy *e)
+static void overrule_name(struct dir_page *p, struct entry_copy *e)
 {
 	const struct name *n =
 		itable_find_name(&p->c->t, p->dir, name_of(p, e), e->len);
@@ -146,7 +146,8 @@ static void overrule_name(struct page *p, struct entry_copy *e)
 }
 
 /* And of its attributes.  What was evicted meanwhile is asked for alone. */
-static void overrule_stat(struct page *p, struct entry_copy *e, struct stat *st)
+static void overrule_stat(struct dir_page *p, struct entry_copy *e,
+			  struct stat *st)
 {
 	struct inode *i = itable_find_inode(&p->c->t, e->ino);
 
@@ -164,7 +165,7 @@ static void overrule_stat(struct page *p, struct entry_copy *e, struct stat *st)
  * What memory says now about what the index gave.  False: a name that the
  * index did not know as it was may be forgotten here.
  */
-static bool overrule(struct page *p)
+static bool overrule(struct dir_page *p)
 {
 	struct itable *t = &p->c->t;
 	bool sure = true;
@@ -185,7 +186,7 @@ static bool overrule(struct page *p)
 	return sure;
 }
 
-static int give(struct page *p, const struct entry_copy *e, core_dir_fn *fn,
+static int give(struct dir_page *p, const struct entry_copy *e, core_dir_fn *fn,
 		void *ctx)
 {
 	const struct stat *st = &p->one;
@@ -207,7 +208,7 @@ static int give(struct page *p, const struct entry_copy *e, core_dir_fn *fn,
 }
 
 /* Merges both lists by cookie, up to `bound`. */
-static int merge(struct page *p, uint64_t bound, core_dir_fn *fn, void *ctx)
+static int merge(struct dir_page *p, uint64_t bound, core_dir_fn *fn, void *ctx)
 {
 	size_t d = 0, m = 0;
 	int rc = 0;
@@ -233,7 +234,7 @@ static int merge(struct page *p, uint64_t bound, core_dir_fn *fn, void *ctx)
 	return rc;
 }
 
-static int read_index(struct page *p)
+static int read_index(struct dir_page *p)
 {
 	struct idx_reader *r = NULL;
 	uint32_t max = (uint32_t)p->max;
@@ -251,16 +252,65 @@ static int read_index(struct page *p)
 	return rc;
 }
 
-/* The rest after p->after, page by page.  1: fn wants no more. */
-static int list_names(struct page *p, core_dir_fn *fn, void *ctx)
+struct dir_page *core_dir_page_new(struct core *c, uint64_t dir, uint64_t after,
+				   size_t max, bool plus)
 {
-	for (;;) {
-		uint64_t bound = UINT64_MAX;
-		int rc = core_op(p->c, memory_op, p);
+	struct dir_page *p = calloc(1, sizeof(*p));
 
-		if (rc < 0)
-			return rc;
-		rc = read_index(p);
+	if (!p)
+		return NULL;
+	p->c = c;
+	p->dir = dir;
+	p->plus = plus;
+	p->after = after < 2 ? 2 : after;
+	p->max = max > PAGE ? PAGE : max < PAGE_MIN ? PAGE_MIN : max;
+	p->db = malloc(p->max * sizeof(*p->db));
+	p->mem = malloc(p->max * sizeof(*p->mem));
+	p->st = plus ? malloc(p->max * sizeof(*p->st)) : NULL;
+	if (p->db && p->mem && (p->st || !plus))
+		return p;
+	core_dir_page_free(p);
+	return NULL;
+}
+
+void core_dir_page_free(struct dir_page *p)
+{
+	if (!p)
+		return;
+	buf_release(&p->names);
+	free(p->st);
+	free(p->mem);
+	free(p->db);
+	free(p);
+}
+
+int core_dir_page_read(struct dir_page *p)
+{
+	int rc = core_op(p->c, memory_op, p);
+
+	return rc < 0 ? rc : read_index(p);
+}
+
+bool core_dir_page_fresh(const struct dir_page *p)
+{
+	bool fresh;
+
+	mutex_lock(&p->c->t.mu);
+	fresh = p->seq == commit_next_seq(p->c->commit);
+	mutex_unlock(&p->c->t.mu);
+	return fresh;
+}
+
+/*
+ * The rest after p->after, page by page; `read` says that the first one is
+ * read.  1: fn wants no more.
+ */
+static int list_names(struct dir_page *p, bool read, core_dir_fn *fn, void *ctx)
+{
+	for (;; read = false) {
+		uint64_t bound = UINT64_MAX;
+		int rc = read ? 0 : core_dir_page_read(p);
+
 		if (rc < 0)
 			return rc;
 		if (!overrule(p))
@@ -276,44 +326,42 @@ static int list_names(struct page *p, core_dir_fn *fn, void *ctx)
 	}
 }
 
-int core_readdir(struct core *c, uint64_t ino, uint64_t after, size_t want,
-		 bool plus, core_dir_fn *fn, void *ctx)
+/* "." and "..", whose cookies are 1 and 2. */
+static int list_dots(struct dir_page *p, uint64_t after, core_dir_fn *fn,
+		     void *ctx)
 {
-	struct page p = {
-		.c = c,
-		.dir = ino,
-		.plus = plus,
-		.after = after < 2 ? 2 : after,
-		.max = want > PAGE     ? PAGE :
-		       want < PAGE_MIN ? PAGE_MIN :
-					 want,
-	};
 	struct stat st;
-	int rc = -ENOMEM;
+	int rc = core_op(p->c, memory_op, p);
 
-	p.db = malloc(p.max * sizeof(*p.db));
-	p.mem = malloc(p.max * sizeof(*p.mem));
-	if (plus)
-		p.st = malloc(p.max * sizeof(*p.st));
-	if (p.db && p.mem && (p.st || !plus))
-		rc = core_op(c, memory_op, &p);
 	if (!rc && after < 1) {
-		rc = core_getattr(c, ino, &st);
+		rc = core_getattr(p->c, p->dir, &st);
 		if (!rc)
 			rc = fn(ctx, ".", &st, 1);
 	}
-	if (!rc && after < 2) {
-		rc = core_getattr(c, p.parent, &st);
-		if (rc == -ENOENT)
-			rc = core_getattr(c, ino, &st);
-		if (!rc)
-			rc = fn(ctx, "..", &st, 2);
-	}
+	if (rc)
+		return rc;
+	rc = core_getattr(p->c, p->parent, &st);
+	if (rc == -ENOENT)
+		rc = core_getattr(p->c, p->dir, &st);
+	return rc ? rc : fn(ctx, "..", &st, 2);
+}
+
+int core_readdir(struct core *c, uint64_t ino, uint64_t after, size_t want,
+		 bool plus, core_dir_fn *fn, void *ctx)
+{
+	struct dir_page *p = core_dir_ahead_take(c, ino, after, plus);
+	bool read = p != NULL;
+	int rc = 0;
+
+	if (!p)
+		p = core_dir_page_new(c, ino, after, want, plus);
+	if (!p)
+		return -ENOMEM;
+	p->plus = plus;
+	if (after < 2)
+		rc = list_dots(p, after, fn, ctx);
 	if (!rc)
-		rc = list_names(&p, fn, ctx);
-	buf_release(&p.names);
-	free(p.st);
-	free(p.mem);
-	free(p.db);
+		rc = list_names(p, read, fn, ctx);
+	core_dir_page_free(p);
 	return rc < 0 ? rc : 0;
 }

@@ -2,7 +2,7 @@
  * core_internal.h - struct core and what the core_*.c files share.
  *
  * Locks, in order: retain_mu, file.save_mu, itable.mu (rows, queue, files, trails),
- * then the leaves: readers_mu, jobs_mu and the locks inside store, content
+ * then the leaves: readers_mu, ahead.mu, jobs_mu and the locks inside store, content
  * pool, ledger and actor table.  itable.mu is never held across I/O.
  */
 #ifndef FS_CORE_INTERNAL_H
@@ -24,11 +24,28 @@
 struct commit;
 struct idx;
 
-enum { CORE_READERS = 16, CORE_JOB_THREADS = 2, CORE_UNDIGESTED = 1024 };
+enum {
+	CORE_READERS = 16,
+	CORE_JOB_THREADS = 2,
+	CORE_UNDIGESTED = 1024,
+	CORE_AHEAD = 4
+};
 
 struct job {
 	struct job *next;
 	struct file *file; /* a user is held */
+};
+
+/* Pages of listings that were read ahead; core_dir_ahead.c. */
+struct core_ahead {
+	struct mutex mu;
+	struct cond read; /* a slot is busy no more */
+	struct core_ahead_slot {
+		struct dir_page *page;
+		uint64_t dir, after;
+		bool plus, busy; /* busy: it is being read */
+	} slot[CORE_AHEAD];	 /* guarded by mu */
+	unsigned next;		 /* guarded by mu */
 };
 
 struct core {
@@ -60,6 +77,7 @@ struct core {
 	struct mutex readers_mu;
 	struct idx_reader *readers[CORE_READERS]; /* guarded by readers_mu */
 	unsigned n_readers;
+	struct core_ahead ahead;
 	struct mutex jobs_mu;
 	struct cond jobs_cond;
 	struct job *jobs, **jobs_tail; /* guarded by jobs_mu */

@@ -28,6 +28,8 @@ struct fill {
 	size_t n, cap;
 	bool plus;
 	bool full;
+	uint64_t last; /* real name that was put */
+	bool more;     /* real names are to come */
 };
 
 static struct vdir_list *list_of(const struct fuse_file_info *fi)
@@ -128,6 +130,7 @@ static int put_real(void *ctx, const char *name, const struct stat *st,
 	}
 	if (rc)
 		return rc;
+	f->last = cookie;
 	if (!dots)
 		fuse_ll_virt_note(f->l, f->dir, st->st_ino);
 	return 0;
@@ -181,6 +184,7 @@ static int fill_all(struct fill *f, struct vdir_list *d, uint64_t off)
 	if (!VDIR_IS_VIRTUAL(f->dir) && !in_virtual)
 		rc = core_readdir(l->o.core, f->dir, off, entries_in(f),
 				  f->plus, put_real, f);
+	f->more = f->full;
 	if (rc < 0 || f->full)
 		return rc;
 	if (fuse_ll_vops(l) && f->dir == l->o.container)
@@ -189,6 +193,18 @@ static int fill_all(struct fill *f, struct vdir_list *d, uint64_t off)
 		return 0;
 	rc = fuse_ll_vops(l)->readdir(l->o.vdir->ctx, d, from, put_virtual, f);
 	return rc < 0 ? rc : 0;
+}
+
+/*
+ * The kernel asks for attributes first and goes on so when somebody looked at
+ * them: as it did last time, likely.
+ */
+static void read_ahead(struct fill *f)
+{
+	f->plus =
+		atomic_load_explicit(&f->l->plus_goes_on, memory_order_relaxed);
+	core_readdir_ahead(f->l->o.core, f->dir, f->last, entries_in(f),
+			   f->plus);
 }
 
 static void read_dir(fuse_req_t req, uint64_t ino, size_t size, off_t off,
@@ -205,10 +221,15 @@ static void read_dir(fuse_req_t req, uint64_t ino, size_t size, off_t off,
 	};
 	int rc = f.p ? fill_all(&f, d, (uint64_t)off) : -ENOMEM;
 
+	if (off)
+		atomic_store_explicit(&f.l->plus_goes_on, plus,
+				      memory_order_relaxed);
 	if (rc < 0 && f.n == 0)
 		fuse_ll_reply(req, rc);
 	else
 		fuse_reply_buf(req, f.p, f.n);
+	if (rc == 0 && f.more && f.last > 2)
+		read_ahead(&f);
 }
 
 static void ll_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,

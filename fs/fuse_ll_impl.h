@@ -58,6 +58,7 @@ struct fuse_ll {
 	bool no_more;		   /* guarded by mu */
 
 	struct fuse_ll_seen seen;
+	atomic_bool plus_goes_on; /* so did the last listing of many pages */
 };
 
 static inline struct fuse_ll *fuse_ll_of(fuse_req_t req)

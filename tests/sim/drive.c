@@ -368,6 +368,8 @@ struct listing {
 	struct drive *d;
 	int dir, n;
 	bool plus, good;
+	int left; /* that this answer has room for */
+	uint64_t last;
 };
 
 static bool compare_stat(struct drive *d, int ino, const struct stat *st)
@@ -405,7 +407,9 @@ static int list_one(void *ctx, const char *name, const struct stat *st,
 	struct listing *l = ctx;
 	int ino;
 
-	(void)cookie;
+	if (l->left-- == 0)
+		return 1;
+	l->last = cookie;
 	if (!strcmp(name, ".") || !strcmp(name, ".."))
 		return 0;
 	ino = find(l->d, l->dir, name);
@@ -418,16 +422,33 @@ static int list_one(void *ctx, const char *name, const struct stat *st,
 	return !l->good;
 }
 
+/* In answers of some names each, what comes next sometimes read ahead. */
+static int list_all(struct drive *d, struct listing *l, uint64_t tag)
+{
+	int rc;
+
+	do {
+		l->left = 1 + (int)prng_below(d->rng, 6);
+		l->plus = prng_below(d->rng, 2) > 0;
+		rc = core_readdir(d->v->core, tag, l->last, 1, l->plus,
+				  list_one, l);
+		if (l->last > 2 && prng_below(d->rng, 2))
+			core_readdir_ahead(d->v->core, tag, l->last, 1,
+					   prng_below(d->rng, 2) > 0);
+	} while (rc >= 0 && l->good && l->left < 0);
+	return rc;
+}
+
 /* What is there, and that nothing else is; half of it read with attributes. */
 static bool compare_dir(struct drive *d, int ino)
 {
-	struct listing l = { d, ino, 0, prng_below(d->rng, 2) > 0, true };
+	struct listing l = { d, ino, .good = true };
 	uint64_t tag = d->m.inodes[ino].tag;
 	struct stat st;
 	char name[8];
 	int rc;
 
-	rc = core_readdir(d->v->core, tag, 0, 1, l.plus, list_one, &l);
+	rc = list_all(d, &l, tag);
 	if (rc < 0)
 		return fail(d, "list %d: %s", ino, err_text(rc));
 	if (l.good && l.n != model_fs_count(&d->m, ino))

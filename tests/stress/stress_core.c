@@ -128,6 +128,8 @@ static void shared(struct prng *rng)
 		break;
 	case 5:
 		must("list", core_readdir(core, 1, 0, 100, true, list_one, &n));
+		core_readdir_ahead(core, 1, 4, 100, prng_below(rng, 2) > 0);
+		must("list", core_readdir(core, 1, 4, 100, true, list_one, &n));
 		break;
 	default:
 		if (core_lookup(core, 1, a, &st) || !S_ISREG(st.st_mode) ||

@@ -69,6 +69,80 @@ Test(core, file_written_is_there_after_remount)
 	vol_release(&v);
 }
 
+struct seen {
+	int n;
+	bool fresh;
+	mode_t mode; /* of "07" */
+	uint64_t last;
+	int left;
+};
+
+static int see(void *ctx, const char *name, const struct stat *st,
+	       uint64_t cookie)
+{
+	struct seen *s = ctx;
+
+	if (s->left-- == 0)
+		return 1;
+	s->n++;
+	s->last = cookie;
+	if (!strcmp(name, "fresh"))
+		s->fresh = true;
+	if (!strcmp(name, "07"))
+		s->mode = st->st_mode & 07777;
+	return 0;
+}
+
+static void make(struct vol *v, const char *name)
+{
+	struct stat st;
+
+	cr_assert_eq(
+		core_mknod(v->core, &vol_cred, 1, name, S_IFREG | 0644, 0, &st),
+		0);
+}
+
+/* A page is read ahead; what happens before it is asked for shows in it. */
+Test(core, listing_read_ahead_is_never_older_than_the_question)
+{
+	struct seen s = { .left = 6 };
+	struct stat st, mode = { .st_mode = 0600 };
+	struct vol v;
+	char name[8];
+
+	vol_init(&v, 3);
+	cr_assert_eq(vol_mount(&v), 0);
+	for (int i = 0; i < 30; i++) {
+		(void)snprintf(name, sizeof(name), "%02d", i);
+		make(&v, name);
+	}
+	cr_assert_eq(vol_umount(&v), 0);
+	cr_assert_eq(vol_mount(&v), 0); /* nothing is in memory */
+	for (int i = 0; i < 3; i++) {
+		s = (struct seen){ .left = 6 };
+		cr_assert_eq(core_readdir(v.core, 1, 0, 100, true, see, &s), 0);
+		cr_assert_eq(s.n, 6);
+		core_readdir_ahead(v.core, 1, s.last, 100, true);
+		if (i == 1) {
+			make(&v, "fresh");
+			cr_assert_eq(core_unlink(v.core, &vol_cred, 1, "20"),
+				     0);
+			cr_assert_eq(core_lookup(v.core, 1, "07", &st), 0);
+			cr_assert_eq(core_setattr(v.core, &vol_cred, st.st_ino,
+						  CORE_SET_MODE, &mode, &st),
+				     0);
+		}
+		s.left = 1000;
+		cr_assert_eq(
+			core_readdir(v.core, 1, s.last, 100, true, see, &s), 0);
+		cr_assert_eq(s.n, 32);
+		cr_assert_eq(s.fresh, i > 0);
+		cr_assert_eq(s.mode, i > 0 ? 0600 : 0644);
+	}
+	cr_assert_eq(vol_umount(&v), 0);
+	vol_release(&v);
+}
+
 Test(core, random_work_agrees_with_the_oracle, .timeout = 120)
 {
 	uint64_t seed = prng_seed("core", 20261121);
