@@ -14,10 +14,12 @@
  *
  * Files: PATH, and beside it PATH.run-* and PATH.log-*.
  *
- * Threads: any.  Puts, deletes and flushes wait for each other, and now and
- * then one of them sorts and merges (some 10 ms; once in a long while longer:
- * with 3 * 10^6 pairs a put took 1.6 s of CPU, and the disk's time for writing
- * them all); gets never wait for that.
+ * Threads: any.  Puts, deletes and flushes wait for each other.  Sorting and
+ * merging is done beside them: a large table (of 4 MiB of cache, or more) has
+ * a thread for it, and a put waits for that only when all its memory was filled
+ * while the half before was written, and then for the rest of that writing,
+ * whatever is merged and however long it takes.  So a put waits at most for
+ * one flush and one run of cache_bytes / 256 pairs.  Gets wait for nothing.
  */
 #ifndef BASE_PTABLE_H
 #define BASE_PTABLE_H
@@ -83,6 +85,7 @@ struct ptable_stats {
 	uint64_t runs;	    /* sorted files */
 	uint64_t memory;    /* bytes held */
 	uint64_t mem_pairs; /* of pairs, not yet in a run */
+	uint64_t waits;	    /* puts that waited for a run to be written */
 };
 void ptable_stats(struct ptable *t, struct ptable_stats *out);
 

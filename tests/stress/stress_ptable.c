@@ -1,10 +1,12 @@
 /*
  * stress_ptable.c - readers, writers and flushers of one table at once, for
- * the thread sanitizer.  Every thread checks its own keys; all read those of
+ * the thread sanitizer; of a small table, and of one that is large enough to
+ * have a thread for its spills and merges.  Every thread checks its own keys; all read those of
  * the others, which are there or not, but never wrong.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/ptable.h"
@@ -14,11 +16,12 @@
 #include "tests/sim/prng.h"
 #include "tests/sim/tmp.h"
 
-enum { THREADS = 4, KEYS = 2000, ROUNDS = 6000 };
+enum { THREADS = 4, KEYS = 20000 };
 
 struct worker {
 	struct ptable *t;
 	unsigned id;
+	unsigned rounds;
 	uint64_t seed;
 	unsigned errors;
 	uint64_t expect[KEYS]; /* 0: absent */
@@ -65,49 +68,61 @@ static void work(void *arg)
 	struct prng p;
 
 	prng_init(&p, w->seed);
-	for (int i = 0; i < ROUNDS; i++) {
-		uint64_t mark[PTABLE_MARKS] = { (uint64_t)i };
+	for (unsigned i = 0; i < w->rounds; i++) {
+		uint64_t mark[PTABLE_MARKS] = { i };
 
 		change(w, &p);
 		look(w, &p);
-		if (i % 500 == 499)
+		if (i % (w->rounds / 12) == 499)
 			w->errors += ptable_flush(w->t, mark, NULL) < 0;
-		if (i % 1000 == 999)
+		if (i % (w->rounds / 6) == 999)
 			w->errors += ptable_check(w->t, NULL) < 0;
 		ptable_mark(w->t, mark);
 	}
 }
 
-int main(void)
+static unsigned all(struct vio *v, const char *name, size_t cache,
+		    unsigned rounds)
 {
 	uint64_t seed = prng_seed("stress_ptable", 0);
 	static struct worker w[THREADS];
-	struct thread th[THREADS];
+	struct thread th[THREADS] = { 0 };
 	struct ptable *t = NULL;
-	struct vio *v = NULL;
 	unsigned errors = 0;
-	struct tmp tmp;
-	int rc;
+	int rc = ptable_open(&t, v, name, cache, NULL);
 
-	tmp_init(&tmp);
-	rc = vio_posix_open(&v, tmp.path);
-	if (rc == 0)
-		rc = ptable_open(&t, v, "t", 0, NULL);
+	memset(w, 0, sizeof(w));
 	for (unsigned i = 0; i < THREADS && rc == 0; i++) {
 		w[i].t = t;
 		w[i].id = i;
+		w[i].rounds = rounds;
 		w[i].seed = seed + i;
 		rc = thread_start(&th[i], "stress", work, &w[i]);
 	}
 	if (rc < 0) {
 		fprintf(stderr, "cannot start: %s\n", err_text(rc));
-		return 1;
+		exit(1);
 	}
 	for (unsigned i = 0; i < THREADS; i++) {
 		thread_join(&th[i]);
 		errors += w[i].errors;
 	}
+	if (ptable_reset(t, NULL) < 0)
+		errors++;
 	ptable_close(t);
+	return errors;
+}
+
+int main(void)
+{
+	struct vio *v = NULL;
+	unsigned errors;
+	struct tmp tmp;
+
+	tmp_init(&tmp);
+	if (vio_posix_open(&v, tmp.path) < 0)
+		return 1;
+	errors = all(v, "small", 0, 6000) + all(v, "large", 4 << 20, 60000);
 	vio_free(v);
 	tmp_release(&tmp);
 	if (errors > 0)

@@ -333,6 +333,246 @@ Test(ptable, every_crash_leaves_the_set_of_some_flush)
 			crash_at(n, seed + n * 1000 + i, i % 4 == 0);
 }
 
+/* Others put, delete, flush and look while a run is being written. */
+struct beside {
+	struct ptable *t;
+	struct model *m;
+	struct prng p;
+	bool inside;
+	unsigned flushes;
+};
+
+static void work_beside(void *ctx, enum vio_sim_class class, const char *path)
+{
+	struct beside *b = ctx;
+	struct ptable_stats st;
+
+	if (b->inside || b->t == NULL || strstr(path, ".run-") == NULL ||
+	    !(class & (VIO_SIM_WRITE | VIO_SIM_SYNC)))
+		return;
+	b->inside = true;
+	ptable_stats(b->t, &st);
+	/* Memory must not fill up: nobody else is there to empty it. */
+	for (int i = 0; i < 8 && st.mem_pairs < 100; i++)
+		(void)!random_op(b->t, b->m, &b->p);
+	if (prng_chance(&b->p, 50) && b->m->attempted < SNAPS - 2) {
+		(void)!model_flush(b->t, b->m);
+		b->flushes++;
+	}
+	b->inside = false;
+}
+
+static unsigned crash_beside_at(uint64_t n, uint64_t seed)
+{
+	struct vio_sim *s = vio_sim_new(NULL);
+	struct model m = { 0 };
+	struct beside b = { .m = &m };
+	struct prng p;
+	uint64_t mark;
+
+	prng_init(&p, seed);
+	prng_init(&b.p, seed + 1);
+	b.t = open_table(vio_sim_vio(s), 0);
+	vio_sim_set_hook(s, work_beside, &b);
+	vio_sim_stop_at(s, n);
+	for (int i = 0; i < 700 && m.attempted < SNAPS - 2; i++)
+		if ((prng_chance(&p, 3) ? model_flush(b.t, &m) :
+					  random_op(b.t, &m, &p)) < 0)
+			break;
+	vio_sim_set_hook(s, NULL, NULL);
+	if (!vio_sim_stopped(s))
+		cr_assert(equals(b.t, &m.now));
+	ptable_close(b.t);
+	vio_sim_crash(s, &p);
+	b.t = open_table(vio_sim_vio(s), 0);
+	mark = mark_of(b.t);
+	cr_assert(mark >= m.acknowledged && mark <= m.attempted,
+		  "n %llu: mark %llu", (unsigned long long)n,
+		  (unsigned long long)mark);
+	cr_assert(equals(b.t, &m.snap[mark]), "n %llu: differs at mark %llu",
+		  (unsigned long long)n, (unsigned long long)mark);
+	cr_assert_eq(ptable_check(b.t, NULL), 0);
+	ptable_close(b.t);
+	vio_sim_free(s);
+	return b.flushes;
+}
+
+Test(ptable, a_crash_beside_a_merge_leaves_the_set_of_some_flush)
+{
+	uint64_t seed = prng_seed("ptable beside", 5);
+	unsigned flushes = 0;
+
+	for (uint64_t n = 1; n < 200; n++)
+		for (uint64_t i = 0; i < 6; i++)
+			flushes += crash_beside_at(n, seed + n * 1000 + i);
+	cr_assert_gt(flushes, 1000);
+}
+
+/* A large table, whose thread is held up where it first does `class`. */
+enum { LARGE = 4 << 20, LARGE_PAIRS = LARGE / 256 };
+
+struct gate {
+	struct mutex mu;
+	struct cond changed;
+	pthread_t main;
+	unsigned class;
+	bool held, open; /* guarded by mu */
+	unsigned events; /* guarded by mu */
+	char log[64];	 /* guarded by mu: c create, s sync of a run */
+	char name[64];	 /* guarded by mu: of the run for each event */
+};
+
+static void hold_up(void *ctx, enum vio_sim_class class, const char *path)
+{
+	struct gate *g = ctx;
+
+	if (pthread_equal(pthread_self(), g->main) ||
+	    strstr(path, ".run-") == NULL)
+		return;
+	mutex_lock(&g->mu);
+	if ((class & (VIO_SIM_CREATE | VIO_SIM_SYNC)) && g->events < 63) {
+		g->name[g->events] = path[strlen(path) - 1];
+		g->log[g->events++] = class & VIO_SIM_CREATE ? 'c' : 's';
+	}
+	if (class & g->class) {
+		g->held = true;
+		cond_broadcast(&g->changed);
+		while (!g->open)
+			cond_wait(&g->changed, &g->mu);
+	}
+	mutex_unlock(&g->mu);
+}
+
+static void put_many(struct ptable *t, uint64_t *at, uint64_t n)
+{
+	for (; n > 0; n--, ++*at)
+		cr_assert_eq(ptable_put(t, *at * 0x9e3779b97f4a7c15u, *at), 0);
+}
+
+static void all_there(struct ptable *t, uint64_t n)
+{
+	uint64_t v = 0;
+
+	for (uint64_t i = 0; i < n; i++) {
+		cr_assert_eq(ptable_get(t, i * 0x9e3779b97f4a7c15u, &v, 1), 1);
+		cr_assert_eq(v, i);
+	}
+}
+
+static void gate_init(struct gate *g, unsigned class)
+{
+	mutex_init(&g->mu);
+	cond_init(&g->changed);
+	g->main = pthread_self();
+	g->class = class;
+}
+
+static void gate_wait(struct gate *g)
+{
+	mutex_lock(&g->mu);
+	while (!g->held)
+		cond_wait(&g->changed, &g->mu);
+	mutex_unlock(&g->mu);
+}
+
+static void gate_open(struct gate *g)
+{
+	mutex_lock(&g->mu);
+	g->open = true;
+	cond_broadcast(&g->changed);
+	mutex_unlock(&g->mu);
+}
+
+Test(ptable, puts_flushes_and_gets_do_not_wait_for_a_run)
+{
+	struct vio_sim *s = vio_sim_new(NULL);
+	struct ptable *t = open_table(vio_sim_vio(s), LARGE);
+	struct gate g = { 0 };
+	struct ptable_stats st;
+	uint64_t n = 0;
+
+	gate_init(&g, VIO_SIM_WRITE);
+	vio_sim_set_hook(s, hold_up, &g);
+	put_many(t, &n, LARGE_PAIRS + 1);
+	gate_wait(&g);
+	/* The run is not written now, and nothing goes on without us. */
+	put_many(t, &n, LARGE_PAIRS - 1);
+	cr_assert_eq(flush_mark(t, 1), 0);
+	all_there(t, n);
+	ptable_stats(t, &st);
+	cr_assert_eq(st.runs, 0);
+	cr_assert_eq(st.waits, 0);
+	cr_assert_leq(st.memory, LARGE);
+	gate_open(&g);
+	put_many(t, &n, LARGE_PAIRS);
+	all_there(t, n);
+	cr_assert_eq(flush_mark(t, 2), 0);
+	vio_sim_set_hook(s, NULL, NULL);
+	ptable_close(t);
+	t = open_table(vio_sim_vio(s), LARGE);
+	cr_assert_eq(mark_of(t), 2);
+	all_there(t, n);
+	ptable_close(t);
+	vio_sim_free(s);
+}
+
+Test(ptable, a_long_merge_lets_a_spill_go_first)
+{
+	struct vio_sim *s = vio_sim_new(NULL);
+	struct ptable *t = open_table(vio_sim_vio(s), LARGE);
+	struct gate g = { 0 };
+	uint64_t n = 0;
+	char *merged, *c;
+
+	/* A merge is the first to read. */
+	gate_init(&g, VIO_SIM_READ);
+	vio_sim_set_hook(s, hold_up, &g);
+	put_many(t, &n, 4 * LARGE_PAIRS + 1);
+	gate_wait(&g);
+	put_many(t, &n, LARGE_PAIRS);
+	gate_open(&g);
+	/* This one finds both halves full, until the spill in between. */
+	put_many(t, &n, LARGE_PAIRS);
+	all_there(t, n);
+	cr_assert_eq(flush_mark(t, 1), 0);
+	cr_assert_eq(ptable_check(t, NULL), 0);
+	vio_sim_set_hook(s, NULL, NULL);
+	ptable_close(t);
+	/* The fifth file was made by the merge; a sixth came and was whole. */
+	cr_assert(strncmp(g.log, "cscscscsccs", 11) == 0, "%s", g.log);
+	merged = g.name + 8;
+	c = memchr(g.name + 9, *merged, 20);
+	cr_assert(c == NULL || c > g.name + 10);
+	t = open_table(vio_sim_vio(s), LARGE);
+	all_there(t, n);
+	ptable_close(t);
+	vio_sim_free(s);
+}
+
+Test(ptable, a_run_that_could_not_be_written_is_told_and_tried_again)
+{
+	struct vio_sim *s = vio_sim_new(NULL);
+	struct ptable *t = open_table(vio_sim_vio(s), LARGE);
+	uint64_t n = 0;
+	int rc = 0;
+
+	vio_sim_set_space(s, 0);
+	while (rc == 0 && n < 8 * LARGE_PAIRS) {
+		rc = ptable_put(t, n * 0x9e3779b97f4a7c15u, n);
+		n += rc == 0;
+	}
+	cr_assert_eq(rc, -ENOSPC);
+	cr_assert_geq(n, 2 * LARGE_PAIRS);
+	all_there(t, n);
+	vio_sim_set_space(s, UINT64_MAX);
+	put_many(t, &n, LARGE_PAIRS);
+	all_there(t, n);
+	cr_assert_eq(ptable_reset(t, NULL), 0);
+	cr_assert_eq(ptable_get(t, 0, &n, 1), 0);
+	ptable_close(t);
+	vio_sim_free(s);
+}
+
 Test(ptable, every_failed_call_leaves_a_table_that_goes_on)
 {
 	uint64_t seed = prng_seed("ptable fault", 3);
