@@ -250,17 +250,22 @@ static void status_counts(struct provider *p, struct buf *out,
 	buf_addf(out,
 		 " \"files\": {\"regular\": %llu, \"directories\": %llu, "
 		 "\"others\": %llu, \"bytes\": %llu, \"versions\": %llu, "
-		 "\"version_bytes\": %llu, \"released\": %llu},\n",
+		 "\"version_bytes\": %llu, \"released\": %llu, "
+		 "\"released_bytes\": %llu},\n",
 		 (unsigned long long)n->files, (unsigned long long)n->dirs,
 		 (unsigned long long)n->others, (unsigned long long)n->bytes,
 		 (unsigned long long)n->versions,
 		 (unsigned long long)n->version_bytes,
-		 (unsigned long long)n->released);
+		 (unsigned long long)n->released,
+		 (unsigned long long)n->released_bytes);
 	buf_addf(out,
-		 " \"store\": {\"packs\": %llu, \"chunks\": %llu, "
+		 " \"store\": {\"packs\": %llu, \"packs_missing\": %llu, "
+		 "\"chunks\": %llu, "
 		 "\"stored_bytes\": %llu, \"raw_bytes\": %llu, "
 		 "\"repaired\": %llu, \"unrepaired\": %llu},\n",
-		 (unsigned long long)st.packs, (unsigned long long)st.chunks,
+		 (unsigned long long)st.packs,
+		 (unsigned long long)st.packs_missing,
+		 (unsigned long long)st.chunks,
 		 (unsigned long long)st.stored_bytes,
 		 (unsigned long long)st.raw_bytes,
 		 (unsigned long long)st.repaired,

@@ -27,9 +27,11 @@
 #include "index/rebuild.h"
 #include "ledger/ledger.h"
 
+enum { ALERTS_MAX = 1024 };
+
 /* --- opening --- */
 
-static int repair_op(struct core *c, struct itable_tx *tx, void *arg)
+static int storage_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct pend *p = arg;
 
@@ -38,6 +40,30 @@ static int repair_op(struct core *c, struct itable_tx *tx, void *arg)
 		return 0; /* told in the daemon's log alone */
 	}
 	return core_submit(c, tx, p, NULL, NULL);
+}
+
+/*
+ * A chunk that is lost is entered: once while the volume is mounted (the store
+ * tells it once), and no more than ALERTS_MAX, the last of which says so.
+ */
+static void alert(struct core *c, const struct digest *id)
+{
+	static const char text[] = "no good copy of it anywhere";
+	uint32_t n = atomic_fetch_add(&c->alerts, 1);
+	struct pend *p;
+
+	if (n >= ALERTS_MAX)
+		return;
+	p = pend_new(ENTRY_ALERT, sizeof(text));
+	if (!p)
+		return;
+	p->e.body.alert.what =
+		n + 1 < ALERTS_MAX ? ENTRY_ALERT_CONTENT : ENTRY_ALERT_MORE;
+	p->e.body.alert.id = *id;
+	p->e.body.alert.text = pend_str(p, text, sizeof(text) - 1);
+	if (core_op(c, storage_op, p) < 0)
+		log_event(LOG_ERROR, "alert_not_entered", "why=\"%s\"",
+			  "the log takes nothing");
 }
 
 /* A chunk was found bad and read, or not, from another replica. */
@@ -51,15 +77,19 @@ static void on_repair(void *ctx, const struct digest *id, const char *replica,
 	digest_hex(hex, id);
 	log_event(ok ? LOG_WARN : LOG_ERROR, ok ? "repaired" : "bad_chunk",
 		  "chunk=%s from=\"%s\"", hex, replica ? replica : "");
-	if (!ok || !c->commit || c->o.read_only)
+	if (!c->commit || c->o.read_only)
 		return;
+	if (!ok) {
+		alert(c, id);
+		return;
+	}
 	p = pend_new(ENTRY_REPAIR, strlen(replica));
 	if (!p)
 		return;
 	p->e.body.repair.what = 1;
 	p->e.body.repair.id = *id;
 	p->e.body.repair.object = pend_str(p, replica, strlen(replica));
-	if (core_op(c, repair_op, p) < 0)
+	if (core_op(c, storage_op, p) < 0)
 		log_event(LOG_ERROR, "repair_not_entered", "chunk=%s", hex);
 }
 

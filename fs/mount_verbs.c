@@ -70,6 +70,7 @@ static void add_counts(struct mount *m, struct buf *out)
 	control_add_u64(out, "versions", n.versions);
 	control_add_u64(out, "version_bytes", n.version_bytes);
 	control_add_u64(out, "released", n.released);
+	control_add_u64(out, "released_bytes", n.released_bytes);
 }
 
 /* "requests":{"lookup":12,...}: kinds that came at all. */
@@ -124,6 +125,7 @@ static int verb_status(void *ctx, const struct json *request,
 	add_counts(m, out);
 	add_requests(m, out);
 	control_add_u64(out, "packs", st.packs);
+	control_add_u64(out, "packs_missing", st.packs_missing);
 	control_add_u64(out, "chunks", st.chunks);
 	control_add_u64(out, "stored_bytes", st.stored_bytes);
 	control_add_u64(out, "raw_bytes", st.raw_bytes);

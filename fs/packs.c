@@ -299,6 +299,8 @@ static int create(struct packs *p, struct packfile **out, uint64_t number)
 	p->n_creating--;
 	if (rc == 0)
 		rc = insert_locked(p, f);
+	else if (p->next == number + 1)
+		p->next = number;
 	mutex_unlock(&p->mu);
 	if (rc < 0) {
 		packfile_close(f);
@@ -427,6 +429,21 @@ bool packs_is_removed(struct packs *p, uint64_t number)
 	yes = removed_has(&p->removed, number);
 	mutex_unlock(&p->mu);
 	return yes;
+}
+
+uint64_t packs_missing(struct packs *p)
+{
+	uint64_t n = 0;
+	uint64_t have = 0;
+
+	mutex_lock(&p->mu);
+	n = p->next - 1 - p->n_creating;
+	for (uint32_t i = 0; i < p->removed.n; i++)
+		have += p->removed.v[i].last - p->removed.v[i].first + 1;
+	for (uint32_t i = 0; i < p->n; i++)
+		have += !removed_has(&p->removed, p->v[i]->number);
+	mutex_unlock(&p->mu);
+	return n > have ? n - have : 0;
 }
 
 int packs_removed(struct packs *p, struct removed *out)

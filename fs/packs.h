@@ -94,6 +94,12 @@ int must_use packs_seal_idle(struct packs *p,
  * be deleted at the next opening.  n may be 0: the list alone is written.
  */
 int must_use packs_remove(struct packs *p, struct packfile **v, uint32_t n);
+/*
+ * Numbers that were given out, have no file and were not removed by gc.  Lost,
+ * or never made: an attempt that failed uses up a number when others are made
+ * meanwhile.
+ */
+uint64_t packs_missing(struct packs *p);
 /* True when gc removed the pack of that number, now or long ago. */
 bool packs_is_removed(struct packs *p, uint64_t number);
 /* A copy of the list; the caller releases it. */

@@ -351,6 +351,7 @@ void store_stat(struct store *s, struct store_stat *out)
 	mutex_lock(&s->packs.mu);
 	*out = (struct store_stat){ .packs = s->packs.n };
 	mutex_unlock(&s->packs.mu);
+	out->packs_missing = packs_missing(&s->packs);
 	out->chunks = atomic_load(&s->chunks);
 	out->stored_bytes = atomic_load(&s->stored_bytes);
 	out->raw_bytes = atomic_load(&s->raw_bytes);

@@ -190,9 +190,10 @@ int must_use store_left(struct store *s, uint64_t *out);
 
 struct store_stat {
 	uint64_t packs, chunks;
-	uint64_t stored_bytes; /* in packs */
-	uint64_t raw_bytes;    /* of distinct chunks */
-	uint64_t dedup_bytes;  /* raw bytes not stored again, since open */
+	uint64_t packs_missing; /* numbers of no pack, and not gc's doing */
+	uint64_t stored_bytes;	/* in packs */
+	uint64_t raw_bytes;	/* of distinct chunks */
+	uint64_t dedup_bytes;	/* raw bytes not stored again, since open */
 	uint64_t staged_bytes;
 	uint64_t repaired, unrepaired;
 };

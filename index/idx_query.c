@@ -502,6 +502,7 @@ int idx_counts(struct idx_reader *r, struct idx_counts *out)
 		out->versions = db_u64(s, 8, &bad);
 		out->version_bytes = db_u64(s, 9, &bad);
 		out->released = db_u64(s, 10, &bad);
+		out->released_bytes = db_u64(s, 11, &bad);
 	}
 	idx_reader_give(r, READER_S_COUNTS, s);
 	if (rc < 0)

@@ -358,7 +358,7 @@ struct idx_counts {
 	uint64_t files, dirs, others; /* inodes, orphans included */
 	uint64_t bytes;		      /* sum of the sizes of files */
 	uint64_t versions, version_bytes;
-	uint64_t released;   /* of the versions */
+	uint64_t released, released_bytes; /* of the versions */
 	int64_t wall_max_ns; /* newest entry's time, running maximum */
 };
 /* Returns 0. */

@@ -94,7 +94,8 @@
 	X(SEAL_WALLS, "SELECT no,wall FROM entry WHERE no>=? AND no<=?"       \
 		      " ORDER BY no")                                         \
 	X(COUNTS, "SELECT seals,wall_max,files,dirs,others,bytes,entries,"    \
-		  "rejected,versions,version_bytes,released FROM meta"        \
+		  "rejected,versions,version_bytes,released,"                 \
+		  "(SELECT coalesce(sum(bytes),0) FROM gc) FROM meta"         \
 		  " WHERE id=1")                                              \
 	X(SNAPSHOT, "SELECT name,no,position,state,comment FROM snapshot"     \
 		    " WHERE name=?")                                          \

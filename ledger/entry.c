@@ -454,7 +454,7 @@ static bool kind_is_bare(uint16_t kind)
 	unsigned group = kind >> 8;
 
 	return group == 0x00 || group == 0x03 || group == 0x04 ||
-	       kind == ENTRY_SNAPSHOT;
+	       kind == ENTRY_SNAPSHOT || kind == ENTRY_ALERT;
 }
 
 static const char *create_wrong(const struct entry_core *c,

@@ -494,6 +494,19 @@ struct entry_repair {
 	struct entry_str object; /* name in the replica */
 };
 
+/* --- bodies: 05xx --- */
+
+enum entry_alert_what {
+	ENTRY_ALERT_CONTENT = 1, /* no good copy of a chunk anywhere */
+	ENTRY_ALERT_MORE,	 /* as 1, and there are more than are entered */
+};
+
+struct entry_alert {
+	uint8_t what;
+	struct digest id; /* content id */
+	struct entry_str text;
+};
+
 struct entry_replica { /* REPLICA_ADD, REPLICA_REMOVE */
 	uint16_t number;
 	uint8_t kind; /* 1 directory */
@@ -539,6 +552,7 @@ struct entry_body {
 		struct entry_attest attest;
 		struct entry_scrub scrub;
 		struct entry_repair repair;
+		struct entry_alert alert;
 		struct entry_replica replica; /* also REPLICA_REMOVE */
 	};
 	struct entry_author_sig author;

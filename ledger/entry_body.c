@@ -433,6 +433,15 @@ static void x_repair(struct xb *x, struct entry_repair *b)
 	xb_str(x, &b->object, 0, LIMIT_PATH);
 }
 
+static void x_alert(struct xb *x, struct entry_alert *b)
+{
+	xb_u8(x, &b->what);
+	xb_rule(x,
+		b->what >= ENTRY_ALERT_CONTENT && b->what <= ENTRY_ALERT_MORE);
+	xb_digest(x, &b->id);
+	xb_str(x, &b->text, 0, LIMIT_PATH);
+}
+
 static void x_replica(struct xb *x, struct entry_replica *b)
 {
 	xb_u16(x, &b->number);
@@ -484,6 +493,9 @@ static void x_fixed(struct xb *x, struct entry_body *b)
 		return;
 	case ENTRY_REPAIR:
 		x_repair(x, &b->repair);
+		return;
+	case ENTRY_ALERT:
+		x_alert(x, &b->alert);
 		return;
 	case ENTRY_REPLICA_ADD:
 	case ENTRY_REPLICA_REMOVE:

@@ -524,6 +524,16 @@ static void b_repair(struct buf *out, const struct entry_repair *b)
 	j_str_some(out, "object", &b->object);
 }
 
+static void b_alert(struct buf *out, const struct entry_alert *b)
+{
+	static const char *const words[] = { NULL, "content-lost",
+					     "more-content-lost" };
+
+	j_word(out, "what", words[b->what]);
+	j_digest(out, "content", &b->id);
+	j_str_some(out, "text", &b->text);
+}
+
 static void b_replica(struct buf *out, const struct entry_replica *b)
 {
 	j_uint(out, "replica", b->number);
@@ -574,6 +584,9 @@ static void control_body(struct buf *out, const struct entry_body *b)
 		return;
 	case ENTRY_REPAIR:
 		b_repair(out, &b->repair);
+		return;
+	case ENTRY_ALERT:
+		b_alert(out, &b->alert);
 		return;
 	case ENTRY_REPLICA_ADD:
 	case ENTRY_REPLICA_REMOVE:

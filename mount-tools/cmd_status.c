@@ -76,12 +76,12 @@ static void print_log(const struct json *r)
 /* What dedup and compression save over keeping every version whole. */
 static void print_saved(const struct json *r)
 {
+	uint64_t gone = number(r, "released_bytes");
 	uint64_t whole = number(r, "version_bytes");
 	uint64_t stored = number(r, "stored_bytes");
 	char a[TEXT_SIZE_SIZE], b[TEXT_SIZE_SIZE], text[256];
 
 	text_size(a, whole);
-	text_size(b, whole > stored ? whole - stored : 0);
 	snprintf(text, sizeof(text),
 		 "%llu versions of %llu files, %s if each were kept whole",
 		 (unsigned long long)number(r, "versions"),
@@ -93,6 +93,9 @@ static void print_saved(const struct json *r)
 			 (unsigned long long)number(r, "released"));
 		line("", text);
 	}
+	/* what was released is no saving */
+	whole = whole > gone ? whole - gone : 0;
+	text_size(b, whole > stored ? whole - stored : 0);
 	if (whole <= stored)
 		return;
 	snprintf(text, sizeof(text),
@@ -147,6 +150,33 @@ static void print_requests(const struct json *r)
 	}
 }
 
+/* Good is said only of a store of which nothing else is known. */
+static void print_health(const struct json *r)
+{
+	uint64_t lost = number(r, "unrepaired");
+	uint64_t missing = number(r, "packs_missing");
+	char text[256];
+
+	if (lost > 0) {
+		snprintf(text, sizeof(text),
+			 "%llu chunk%s no good copy anywhere: `vouch verify "
+			 "--deep` says which",
+			 (unsigned long long)lost,
+			 lost == 1 ? " has" : "s have");
+		line("DAMAGED", text);
+	}
+	if (missing > 0) {
+		snprintf(text, sizeof(text),
+			 "%llu pack%s missing, or never made: `vouch fsck` "
+			 "says what is lost",
+			 (unsigned long long)missing,
+			 missing == 1 ? " is" : "s are");
+		line(lost ? "" : "UNSURE", text);
+	}
+	if (lost == 0 && missing == 0)
+		line("health", "good");
+}
+
 static void print_mounted(const struct json *r, const char *store)
 {
 	char when[TEXT_TIME_SIZE] = "?", text[512];
@@ -172,7 +202,7 @@ static void print_mounted(const struct json *r, const char *store)
 		line("FAILED", words && *words ? words : err_text((int)failed));
 		line("", "writes are refused until it is mounted again");
 	} else {
-		line("health", "good");
+		print_health(r);
 	}
 }
 

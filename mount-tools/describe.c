@@ -202,6 +202,9 @@ static void describe_other(struct buf *out, const struct entry_body *b)
 	case ENTRY_REPAIR:
 		s = &b->repair.object;
 		break;
+	case ENTRY_ALERT:
+		s = &b->alert.text;
+		break;
 	case ENTRY_ACTOR:
 		s = &b->actor.exe;
 		break;

@@ -130,6 +130,11 @@ static void storage(struct entry_body *b)
 		b->repair.bytes = 65536;
 		b->repair.object = ENTRY_STR("packs/00000001.pack");
 		break;
+	case ENTRY_ALERT:
+		b->alert.what = ENTRY_ALERT_CONTENT;
+		b->alert.id = some(13);
+		b->alert.text = ENTRY_STR("no good copy of it anywhere");
+		break;
 	case ENTRY_REPLICA_ADD:
 	case ENTRY_REPLICA_REMOVE:
 		b->replica.number = 1;
@@ -354,7 +359,7 @@ bool sample_log_entry(struct entry *out, uint16_t kind)
 		   kind == ENTRY_GC) {
 		retain(&out->body);
 	} else if ((kind >= ENTRY_GENESIS && kind <= ENTRY_NEW_ORIGIN) ||
-		   kind == ENTRY_PARAMS ||
+		   kind == ENTRY_PARAMS || kind == ENTRY_ALERT ||
 		   (kind >= ENTRY_SCRUB && kind <= ENTRY_REPLICA_REMOVE)) {
 		storage(&out->body);
 	} else {
