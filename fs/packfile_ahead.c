@@ -7,8 +7,10 @@
  * follow one another they are a stream, with twice the usual readahead: 2.5
  * times the speed of a cold disk, in half the CPU, since pages come in large
  * folios.  The kernel asks for several pieces of a file at once, so the request
- * threads read a few MiB apart; taken for strangers, which they were with half
- * a MiB, every other read turned the stream off again.
+ * threads read up to 5 MiB apart; taken for strangers, which they were within
+ * half a MiB, every other read turned the stream off again.
+ *
+ * A lone small read, of a node of the file's tree, ends no stream.
  *
  * All of it is hints: no lock, and a race costs a hint.
  *
@@ -19,16 +21,21 @@
 #include "fs/packfile_int.h"
 
 enum {
-	NEAR = 4 << 20, /* from the end of the last read: goes on */
-	STREAK = 2,	/* so many of them are a stream */
+	NEAR = 8 << 20,	  /* from the end of the last read: goes on */
+	STREAK = 2,	  /* so many of them are a stream */
+	SMALL = 16 << 10, /* = CHUNKER_MIN: no chunk of a stream is less */
 };
 
 void packfile_ahead(struct packfile *f, struct vio_file *file, uint64_t off,
 		    uint64_t n)
 {
-	uint64_t next = atomic_exchange(&f->next, off + n);
+	uint64_t next = atomic_load(&f->next);
+	bool far = off + NEAR < next || off > next + NEAR;
 
-	if (off + NEAR < next || off > next + NEAR) {
+	if (far && n < SMALL)
+		return;
+	atomic_store(&f->next, off + n);
+	if (far) {
 		if (atomic_exchange(&f->streak, 0) > STREAK)
 			vio_advise(file, VIO_RANDOM);
 	} else if (atomic_fetch_add(&f->streak, 1) == STREAK) {
