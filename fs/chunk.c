@@ -146,6 +146,7 @@ void chunk_pack(struct chunk *c)
 	if (ZSTD_isError(packed))
 		return;
 	c->codec = CHUNK_ZSTD;
+	c->checked = false;
 	c->stored_len = (uint32_t)packed;
 	c->stored = m->scratch;
 }

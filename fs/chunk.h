@@ -30,6 +30,8 @@ struct chunk {
 	uint32_t raw_len;
 	uint32_t stored_len;
 	const uint8_t *stored; /* borrowed */
+	uint64_t check;	       /* of the stored bytes, if `checked` */
+	bool checked;
 	/* not NULL: raw so far; chunk_pack() before it is written */
 	struct chunk_maker *maker;
 };

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "fs/pack.h"
 
 /* A writer waits for room: cut streams first, then whatever is oldest. */
 static void press(void *ctx)
@@ -272,22 +273,29 @@ int content_pool_each(struct content_pool *p, const struct content_each *fns)
 
 int content_bulk_put(struct content *c, const struct chunk *chunk)
 {
+	struct store *store = c->pool->store;
+	struct packfile *filling = NULL;
 	struct chunk k = *chunk;
 	int rc = 0;
 
-	/* not under the lock: several threads make chunks of one stream */
-	if (!store_has(c->pool->store, &k.id))
+	/*
+	 * Not under the lock, and so is the disk's time: several threads make
+	 * chunks of one stream, and took turns where they could have worked.
+	 */
+	if (!store_has(store, &k.id)) {
 		chunk_pack(&k);
+		pack_chunk_check(&k);
+	}
 
 	mutex_lock(&c->wmu);
 	if (!c->writer)
 		rc = content_pool_writer(c->pool, &c->writer);
 	if (rc == 0) {
 		c->unflushed = true;
-		rc = store_writer_put(c->writer->w, &k);
+		rc = store_writer_add(c->writer->w, &filling, &k);
 	}
 	mutex_unlock(&c->wmu);
-	return rc;
+	return rc < 0 || !filling ? rc : store_pace(store, filling);
 }
 
 int content_bulk_flush(struct content *c)

@@ -78,6 +78,12 @@ int pack_header_decode(struct pack_header *out, const void *p, size_t n)
 
 /* --- record --- */
 
+void pack_chunk_check(struct chunk *c)
+{
+	c->check = XXH64(c->stored, c->stored_len, 0);
+	c->checked = true;
+}
+
 void pack_record_of(struct pack_record *out, const struct chunk *c,
 		    uint32_t durable)
 {
@@ -87,7 +93,8 @@ void pack_record_of(struct pack_record *out, const struct chunk *c,
 		.raw_len = c->raw_len,
 		.stored_len = c->stored_len,
 		.id = c->id,
-		.check = XXH64(c->stored, c->stored_len, 0),
+		.check = c->checked ? c->check :
+				      XXH64(c->stored, c->stored_len, 0),
 		.durable = durable,
 	};
 }

@@ -36,6 +36,8 @@ struct pack_record {
 	uint64_t check; /* of the stored bytes */
 	uint32_t durable;
 };
+/* Computes what pack_record_of needs of the stored bytes, ahead of it. */
+void pack_chunk_check(struct chunk *c);
 void pack_record_of(struct pack_record *out, const struct chunk *c,
 		    uint32_t durable);
 void pack_record_encode(uint8_t out[PACK_RECORD_SIZE],

@@ -277,11 +277,9 @@ int packfile_append(struct packfile *f, uint32_t *out_off,
 		    const struct chunk *c)
 {
 	struct pack_record r = { 0 };
-	struct packfile_piece piece = { 0 };
 	struct pack_entry e = { 0 };
 	struct vio_file *file = NULL;
 	size_t n = PACK_RECORD_SIZE + (size_t)c->stored_len;
-	bool due = false;
 	int rc = 0;
 
 	mutex_lock(&f->mu);
@@ -310,14 +308,8 @@ int packfile_append(struct packfile *f, uint32_t *out_off,
 	if (rc == 0) {
 		f->end += n;
 		*out_off = e.off;
-		due = packfile_piece_due(f, &piece);
 	}
 unpin:
-	if (due) { /* readers ask for the state of the pack meanwhile */
-		mutex_unlock(&f->mu);
-		rc = packfile_piece_write(file, &piece);
-		mutex_lock(&f->mu);
-	}
 	packfile_unpin(f);
 unlock:
 	mutex_unlock(&f->mu);

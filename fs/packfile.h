@@ -119,6 +119,12 @@ uint32_t packfile_cost(uint32_t stored_len);
  */
 int must_use packfile_append(struct packfile *f, uint32_t *out_off,
 			     const struct chunk *c);
+/*
+ * After appends, by each who appends: begins to write what is there to the
+ * disk, and may wait until what was begun before is written.  An error is one
+ * of a flush.
+ */
+int must_use packfile_pace(struct packfile *f);
 int must_use packfile_flush(struct packfile *f);
 uint64_t packfile_durable(struct packfile *f);
 enum packfile_state packfile_state(struct packfile *f);

@@ -17,19 +17,6 @@ void packfile_lists_free_locked(struct packfile *f) requires_capability(&f->mu);
 int must_use packfile_entry_add(struct packfile *f, const struct pack_entry *e)
 	requires_capability(&f->mu);
 
-/*
- * After an append: a piece that is to be written to the disk now.
- * packfile_pace.c
- */
-struct packfile_piece {
-	uint64_t from, to;
-};
-bool packfile_piece_due(struct packfile *f, struct packfile_piece *out)
-	requires_capability(&f->mu);
-/* f->mu not held. */
-int must_use packfile_piece_write(struct vio_file *file,
-				  const struct packfile_piece *p);
-
 /* Before a read of n bytes at off: what comes next?  packfile_ahead.c */
 void packfile_ahead(struct packfile *f, struct vio_file *file, uint64_t off,
 		    uint64_t n);

@@ -13,7 +13,7 @@
  * flushes alone), but an error here is one of a flush: it may not be told a
  * second time.
  *
- * Threads: who appends.
+ * Threads: who appends, when he holds no lock: others append meanwhile.
  */
 #include "base/vio.h"
 #include "fs/packfile.h"
@@ -21,23 +21,35 @@
 
 enum { PIECE = 512 << 10, PAGE = 4096 };
 
-bool packfile_piece_due(struct packfile *f, struct packfile_piece *out)
+/* True when the bytes [*from, *to) are to be begun; nobody else begins them. */
+static bool due_locked(struct packfile *f, uint64_t *from, uint64_t *to)
+	requires_capability(&f->mu)
 {
+	*from = f->pushed;
 	/* the last page is not full: it would be written twice */
-	uint64_t to = f->end / PAGE * PAGE;
-
-	if (to < f->pushed + PIECE)
+	*to = f->end / PAGE * PAGE;
+	if (f->state != PACK_OPEN || *to < *from + PIECE)
 		return false;
-	out->from = f->pushed;
-	out->to = to;
-	f->pushed = to;
+	f->pushed = *to;
 	return true;
 }
 
-int packfile_piece_write(struct vio_file *file, const struct packfile_piece *p)
+int packfile_pace(struct packfile *f)
 {
-	int rc = vio_writeback(file, 0, p->from, true);
+	struct vio_file *file = NULL;
+	uint64_t from = 0;
+	uint64_t to = 0;
+	int rc = 0;
 
-	return rc < 0 ? rc :
-			vio_writeback(file, p->from, p->to - p->from, false);
+	mutex_lock(&f->mu);
+	if (due_locked(f, &from, &to))
+		rc = packfile_pin(f, &file);
+	mutex_unlock(&f->mu);
+	if (!file)
+		return rc;
+	rc = vio_writeback(file, 0, from, true);
+	if (rc == 0)
+		rc = vio_writeback(file, from, to - from, false);
+	packfile_unpin(f);
+	return rc;
 }

@@ -33,6 +33,7 @@
 
 struct errmsg;
 struct lease;
+struct packfile;
 struct replica;
 struct store;
 struct store_writer;
@@ -170,6 +171,13 @@ void store_writer_close(struct store_writer *w); /* no flush; NULL ok */
  * dependency of the next flush.  -ENOSPC is soft.
  */
 int must_use store_writer_put(struct store_writer *w, const struct chunk *c);
+/*
+ * The same, but does not wait for the disk: the caller does, with store_pace
+ * of *out (may be NULL), when it holds no lock.
+ */
+int must_use store_writer_add(struct store_writer *w, struct packfile **out,
+			      const struct chunk *c);
+int must_use store_pace(struct store *s, struct packfile *f);
 /* Everything put through w so far, and what it relied on, is durable. */
 int must_use store_writer_flush(struct store_writer *w);
 

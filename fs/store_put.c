@@ -162,8 +162,13 @@ static int pack_ready(struct store *s, struct packfile **pack,
 	return rc;
 }
 
-int store_append(struct store *s, struct packfile **pack,
-		 const struct chunk *chunk)
+int store_pace(struct store *s, struct packfile *f)
+{
+	return store_fail(s, packfile_pace(f));
+}
+
+static int append(struct store *s, struct packfile **pack,
+		  const struct chunk *chunk)
 {
 	struct chunk c = *chunk;
 	struct pack_entry e = { .id = c.id, .raw_len = c.raw_len };
@@ -186,6 +191,14 @@ int store_append(struct store *s, struct packfile **pack,
 	atomic_fetch_add(&s->raw_bytes, c.raw_len);
 	atomic_fetch_add(&s->stored_bytes, c.stored_len);
 	return 0;
+}
+
+int store_append(struct store *s, struct packfile **pack,
+		 const struct chunk *chunk)
+{
+	int rc = append(s, pack, chunk);
+
+	return rc < 0 ? rc : store_pace(s, *pack);
 }
 
 static int may_write(const struct store *s)
@@ -371,24 +384,36 @@ static int put_in_section(struct store_writer *w, const struct chunk *c)
 	if (rc < 0)
 		return rc;
 	if (rc == 0)
-		return store_append(w->store, &w->pack, c);
+		return append(w->store, &w->pack, c);
 	atomic_fetch_add(&w->store->dedup_bytes, c->raw_len);
 	if (f == w->pack || packfile_durable(f) >= end)
 		return 0;
 	return dep_add(w, f);
 }
 
-int store_writer_put(struct store_writer *w, const struct chunk *c)
+int store_writer_add(struct store_writer *w, struct packfile **out,
+		     const struct chunk *c)
 {
 	unsigned section = 0;
 	int rc = may_write(w->store);
 
+	*out = NULL;
 	if (rc < 0)
 		return rc;
 	section = lease_enter(&w->store->lease);
 	rc = put_in_section(w, c);
 	lease_leave(&w->store->lease, section);
+	if (rc == 0)
+		*out = w->pack;
 	return rc;
+}
+
+int store_writer_put(struct store_writer *w, const struct chunk *c)
+{
+	struct packfile *f = NULL;
+	int rc = store_writer_add(w, &f, c);
+
+	return rc < 0 || !f ? rc : store_pace(w->store, f);
 }
 
 int store_writer_flush(struct store_writer *w)

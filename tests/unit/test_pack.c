@@ -235,6 +235,8 @@ static int append_noise(struct packfile *f, uint64_t seed)
 	prng_bytes(&r, p, NOISE);
 	cr_assert_eq(chunk_make(&c, m, CHUNK_DATA, p, NOISE), 0);
 	rc = packfile_append(f, &off, &c);
+	if (rc == 0)
+		rc = packfile_pace(f);
 	chunk_maker_free(m);
 	free(p);
 	return rc;
