@@ -3,7 +3,7 @@
  *
  *     names make DIR COUNT PROCESSES [SIZE]   create, write 4 KiB, close
  *     names stat DIR COUNT                    stat of what `make ... 1` made
- *     names some DIR COUNT SAMPLE             stat of SAMPLE of them
+ *     names some DIR COUNT SAMPLE             stat of SAMPLE of them, none twice
  *     names walk DIR                          readdir and stat of all below
  *     names remove DIR                        all below, and DIR
  *     names sync DIR COUNT PROCESSES          create, write 4 KiB, fsync
@@ -104,31 +104,39 @@ static double do_stat(const char *dir, uint64_t count)
  * Ten in a row, so that directories do not count; no file twice, or a small
  * volume, where chance comes back to the same places, would be asked less.
  */
+/*
+ * Ten in a row, so that directories do not count, and none twice: what the
+ * kernel has kept since would make small volumes look fast.
+ */
 static double do_some(const char *dir, uint64_t count, uint64_t sample)
 {
-	uint64_t runs = (sample + RUN - 1) / RUN;
-	uint64_t part = runs ? count / runs : 0; /* each run's own */
-	double start = bench_now();
+	uint64_t n = count / 10, *tens = calloc(n + 1, sizeof(*tens));
+	double took = 0, start;
 	char path[4096];
 	struct prng r;
 	struct stat st;
 
-	errno = EDOM;
-	if (part < RUN)
-		bench_die("too few files for the sample");
+	if (!tens || sample > n * 10)
+		bench_die("sample");
+	for (uint64_t i = 0; i < n; i++)
+		tens[i] = i;
 	fresh(&r);
-	for (uint64_t k = 0; k < runs; k++) {
-		/* all of them, as the number is prime, in no order */
-		uint64_t at = k * 1000003 % runs * part +
-			      prng_below(&r, part - RUN + 1);
+	start = bench_now();
+	for (uint64_t i = 0; i < sample; i++) {
+		uint64_t k = i / 10 + prng_below(&r, n - i / 10);
+		uint64_t ten = tens[k];
 
-		for (uint64_t i = 0; i < RUN && k * RUN + i < sample; i++) {
-			path_of(path, dir, 0, at + i);
-			if (lstat(path, &st))
-				bench_die(path);
+		if (i % 10 == 0) {
+			tens[k] = tens[i / 10];
+			tens[i / 10] = ten;
 		}
+		path_of(path, dir, 0, tens[i / 10] * 10 + i % 10);
+		if (lstat(path, &st))
+			bench_die(path);
 	}
-	return bench_now() - start;
+	took = bench_now() - start;
+	free(tens);
+	return took;
 }
 
 static int nothing(const char *path, const struct stat *st, int type,
