@@ -113,7 +113,6 @@ static int compare(struct verify *v, struct reader *r, uint64_t *out,
 static int check(struct verify *v, struct reader *r, struct errmsg *em)
 {
 	uint64_t differences = 0;
-	const char *notes = ledger_notes(r->ledger);
 	int rc = compare(v, r, &differences, em);
 	int removed;
 
@@ -123,8 +122,6 @@ static int check(struct verify *v, struct reader *r, struct errmsg *em)
 	if (rc == 0)
 		rc = removed;
 	v->report.damaged += differences;
-	if (rc == 0 && *notes)
-		verify_found(v, notes);
 	return rc;
 }
 

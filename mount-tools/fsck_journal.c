@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,13 @@
 #include "mount-tools/fsck_repair.h"
 #include "mount-tools/progress.h"
 
-enum { NAME_MAX_ = 128, SEGMENTS_MAX = 65536, STEP = 1 << 20 };
+enum {
+	NAME_MAX_ = 128,
+	SEGMENTS_MAX = 65536,
+	STEP = 1 << 20,
+	MENDS_MAX = 64,
+	OPEN_DIRS = 16
+};
 
 #define JOURNAL "ledger/journal"
 
@@ -34,18 +41,43 @@ enum { NAME_MAX_ = 128, SEGMENTS_MAX = 65536, STEP = 1 << 20 };
 
 struct verdict {
 	unsigned bad;
-	char words[256]; /* the first */
+	bool tiles;	       /* some are bad */
+	char words[256];       /* the first */
+	struct fsck_repair *x; /* whose log it is; NULL: of a replica */
 };
+
+#define TILES "ledger/tile"
+
+static bool begins(const char *words, const char *with)
+{
+	return strncmp(words, with, strlen(with)) == 0;
+}
+
+/* Is it something that the next opening puts right?  Noted, to be told. */
+static bool is_mended(struct verdict *v, const char *words)
+{
+	static const char start[] = "found at start: ";
+	bool tile = begins(words, TILES "/");
+	bool note = begins(words, start);
+
+	if (!tile && !note && !begins(words, "ledger/checkpoint") &&
+	    !strstr(words, "the wal still has them"))
+		return false;
+	v->tiles = v->tiles || tile;
+	if (note && !strstr(words, "wal"))
+		return true; /* of what is told by its name, too */
+	if (v->x && v->x->n_mends++ < MENDS_MAX)
+		buf_addf(&v->x->mends, "%s\n",
+			 note ? words + sizeof(start) - 1 : words);
+	return true;
+}
 
 static void on_found(void *ctx, const char *words)
 {
 	struct verdict *v = ctx;
 
-	if (strncmp(words, "ledger/tile/", 12) == 0 ||
-	    strncmp(words, "ledger/checkpoint", 17) == 0 ||
-	    strncmp(words, "found at start:", 15) == 0 ||
-	    strstr(words, "the wal still has them"))
-		return; /* the next opening puts them right */
+	if (is_mended(v, words))
+		return;
 	if (v->bad++ == 0)
 		snprintf(v->words, sizeof(v->words), "%.250s", words);
 }
@@ -61,7 +93,7 @@ static int judge(struct vio *vio, const char *title, struct verdict *v)
 	struct ledger *l = NULL;
 	int rc;
 
-	*v = (struct verdict){ .bad = 0 };
+	*v = (struct verdict){ .x = v->x };
 	progress_start(&bar, title, false);
 	rc = ledger_open(&l, &o, &em);
 	if (rc >= 0)
@@ -293,7 +325,7 @@ static int install(struct stage *s, unsigned replica)
 static int try_replica(struct stage *s, unsigned i, struct errmsg *em)
 {
 	struct fsck_repair *x = s->x;
-	struct verdict v;
+	struct verdict v = { .x = NULL };
 	struct vio *vio = NULL;
 	autofree char *path = NULL;
 	unsigned fresh = 0;
@@ -412,9 +444,38 @@ int fsck_journal_clear(struct fsck_repair *x)
 	return rc;
 }
 
+static int on_tile(const char *path, const struct stat *st, int type,
+		   struct FTW *at)
+{
+	(void)st;
+	(void)at;
+	if ((type == FTW_DP ? rmdir(path) : unlink(path)) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return 0;
+}
+
+/*
+ * They are made from the journal, which is whole; opening makes all of them
+ * again where it misses those that it needs itself, and else looks at none.
+ */
+static int remove_tiles(struct fsck_repair *x)
+{
+	autofree char *dir = NULL;
+	int rc;
+
+	if (asprintf(&dir, "%s/%s", x->store, TILES) < 0) {
+		dir = NULL;
+		return -ENOMEM;
+	}
+	rc = nftw(dir, on_tile, OPEN_DIRS, FTW_DEPTH | FTW_PHYS);
+	if (rc == -1)
+		rc = errno == ENOENT ? 0 : -errno;
+	return rc < 0 ? rc : vio_syncdir(x->vio, "ledger");
+}
+
 int fsck_journal(struct fsck_repair *x, struct errmsg *em)
 {
-	struct verdict v;
+	struct verdict v = { .x = x };
 	int rc = judge(x->vio, "verifying the journal", &v), cleared;
 	bool good = rc == 0;
 
@@ -422,6 +483,8 @@ int fsck_journal(struct fsck_repair *x, struct errmsg *em)
 		rc = from_replica(x, i, em);
 		good = rc > 0;
 	}
+	if (rc >= 0 && good && v.tiles)
+		rc = remove_tiles(x);
 	cleared = fsck_journal_clear(x);
 	if (rc >= 0 && !good)
 		fsck_repair_left(x, "%s%s", v.words,

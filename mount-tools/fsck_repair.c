@@ -337,6 +337,21 @@ static int scrub(struct fsck_repair *x, const struct ctl_place *place,
 	return rc;
 }
 
+/* The volume was open: what opening puts right is. */
+static void tell_mends(struct fsck_repair *x)
+{
+	const char *p =
+		x->mends.bad || !x->mends.n ? "" : (const char *)x->mends.p;
+	unsigned told = 0;
+
+	for (size_t n; *p; p += n + (p[n] == '\n'), told++) {
+		n = strcspn(p, "\n");
+		fsck_repair_did(x, "%.*s; put right", (int)n, p);
+	}
+	if (x->n_mends > told)
+		fsck_repair_did(x, "%u more of them", x->n_mends - told);
+}
+
 static int take_lock(struct fsck_repair *x, struct vio_file **out,
 		     struct errmsg *em)
 {
@@ -416,6 +431,8 @@ int fsck_repair_run(struct fsck_repair *x, const char *store,
 		rc = mend_files(x, from, em);
 	if (rc == 0)
 		rc = scrub(x, &place, em);
+	if (rc == 0)
+		tell_mends(x);
 	x->store = NULL;
 	ctl_place_release(&place);
 	return rc < 0 ? errmsg_set(em, rc, "%s", err_text(rc)) : 0;
@@ -427,5 +444,6 @@ void fsck_repair_release(struct fsck_repair *x)
 		free(x->replica[i]);
 	buf_release(&x->json);
 	buf_release(&x->segments);
+	buf_release(&x->mends);
 	vio_free(x->vio);
 }

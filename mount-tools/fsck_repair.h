@@ -31,6 +31,9 @@ struct fsck_repair {
 	unsigned n_replicas;
 	struct buf json;     /* what was repaired: strings, commas between */
 	struct buf segments; /* journal segments put back, for the log */
+	/* what opening the volume puts right, lines; told once it has */
+	struct buf mends;
+	unsigned n_mends;
 	uint64_t repaired, left;
 };
 

@@ -68,12 +68,13 @@ static void text_add(struct verify *v, struct buf *out)
 		buf_addf(out, "          %llu entries are redacted\n",
 			 (unsigned long long)r->log.redacted);
 	if (v->deep) {
-		buf_addf(out, "chunks    %llu in %llu packs, %s read\n",
-			 (unsigned long long)r->store.chunks,
-			 (unsigned long long)r->store.packs, size);
-		buf_addf(out, "versions  %llu, %llu chunks missing\n",
-			 (unsigned long long)r->versions,
-			 (unsigned long long)r->missing);
+		buf_addf(out, "chunks    %llu in ",
+			 (unsigned long long)r->store.chunks);
+		print_count(out, r->store.packs, "pack");
+		buf_addf(out, ", %s read\nversions  %llu, ", size,
+			 (unsigned long long)r->versions);
+		print_count(out, r->missing, "chunk");
+		buf_adds(out, " missing\n");
 		if (r->released)
 			buf_addf(out,
 				 "          %llu of them released: their bytes "

@@ -24,6 +24,7 @@ killed_after() {	# SECONDS COMMAND...
 
 good() {	# WHAT: repair mends it, a second run has nothing to do
 	expect "$1: repair" vouch fsck vol --repair
+	cp out mended
 	expect "$1: fsck" vouch fsck vol --deep
 	vouch fsck vol --repair --format=json >again || fail "$1: again: $(cat again)"
 	jq -e '.ok and ((.repairs // []) | length == 0)' again >/dev/null || fail "$1: not done at once: $(cat again)"
@@ -93,10 +94,18 @@ rm vol/ledger/checkpoint
 good 'a lost checkpoint'
 echo x >vol/ledger/checkpoint
 good 'a damaged checkpoint'
+grep -q '^repaired  ledger/checkpoint: .*; put right$' mended || fail "the checkpoint: $(cat mended)"
 rm -r vol/ledger/tile
 good 'lost tiles'
+grep -q '^repaired  ledger/tile/0/000: No such file.*; put right$' mended || fail "lost tiles: $(cat mended)"
 for tile in vol/ledger/tile/*/*; do flip "$tile" 20; done
 good 'damaged tiles'
+# One that opening never reads: what other people's readers get.
+flip vol/ledger/tile/entries/000 20
+good 'a damaged bundle'
+grep -q '^repaired  ledger/tile/entries/000: .*; put right$' mended || fail "a bundle: $(cat mended)"
+rm vol/ledger/tile/entries/000
+good 'a lost bundle'
 
 # What a crash leaves: nothing that anybody else's name could be.
 touch vol/volume.conf.tmp-0123456789abcdef vol/packs/restore.tmp vol/index.rebuild.db-wal \
