@@ -1,13 +1,15 @@
 /*
  * transactions.c - an SQLite database that is written steadily.
  *
- *     transactions FILE COUNT RATE full|normal
+ *     transactions FILE COUNT RATE full|normal|rollback
  *
- * Write-ahead log; each transaction inserts a row of 100 letters and updates
- * another.  COUNT of them, at RATE a second (0: as fast as it goes); prints the
- * seconds they took, how many a second were done, the longest one in seconds,
- * and the bytes that were written.  A late transaction is done at once, none is left out: less than
- * RATE means that the file system does not keep up.
+ * Write-ahead log, or (rollback) what SQLite does when nobody says so: a
+ * journal that each transaction makes, syncs and removes.  Each inserts a row
+ * of 100 letters and updates another.  COUNT of them, at RATE a second (0: as
+ * fast as it goes); prints the seconds they took, how many a second were done,
+ * the longest one in seconds, and the bytes that were written.  A late
+ * transaction is done at once, none is left out: less than RATE means that the
+ * file system does not keep up.
  */
 #include <sqlite3.h>
 #include <stdint.h>
@@ -93,7 +95,8 @@ int main(int argc, char **argv)
 	long done = 0, count;
 
 	if (argc != 5) {
-		fputs("usage: transactions FILE COUNT RATE full|normal\n",
+		fputs("usage: transactions FILE COUNT RATE "
+		      "full|normal|rollback\n",
 		      stderr);
 		return 2;
 	}
@@ -101,9 +104,10 @@ int main(int argc, char **argv)
 	rate = strtod(argv[3], NULL);
 	if (sqlite3_open(argv[1], &db) != SQLITE_OK)
 		return 1;
-	sql(db, "PRAGMA journal_mode=WAL");
-	sql(db, strcmp(argv[4], "full") ? "PRAGMA synchronous=NORMAL" :
-					  "PRAGMA synchronous=FULL");
+	if (strcmp(argv[4], "rollback"))
+		sql(db, "PRAGMA journal_mode=WAL");
+	sql(db, strcmp(argv[4], "normal") ? "PRAGMA synchronous=FULL" :
+					    "PRAGMA synchronous=NORMAL");
 	sql(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT, n INTEGER)");
 	if (sqlite3_prepare_v2(db, "INSERT INTO t VALUES(?,?,0)", -1, &insert,
 			       NULL) ||
