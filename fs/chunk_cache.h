@@ -2,8 +2,9 @@
  * chunk_cache.h - decoded chunks, least recently used out first.
  *
  * An entry is pinned while somebody reads it; pinned entries count but stay.
- * What was read in order to its end is done with: the kernel has it in its
- * pages.  Such entries have a list of their own, of CACHED_DONE bytes, and
+ * Whole chunks of a stream do not come here (store_direct.c); the others are
+ * those that two of its requests share.  What was read in order to its end is
+ * done with: the kernel has it in its pages.  Such entries have a list of their own, of CACHED_DONE bytes, and
  * their memory is used again at once: a stream does not wash the others out,
  * and finds its buffers in the processor's cache instead of page faults (40
  * of 256 KiB read otherwise; a fifth of the CPU of a cold read).
