@@ -10,10 +10,10 @@
 #include "index/idx.h"
 
 enum {
-	APPLY_ENTRIES = 16384, /* in one transaction */
-	APPLY_EAGER = 8192,    /* enough for one: do not linger */
-	APPLY_LINGER_MS = 250, /* entries that nobody wants to see */
-	LOOK_MS = 100,	       /* between looks for something to do */
+	APPLY_ENTRIES = 65536,	/* in one transaction */
+	APPLY_EAGER = 32768,	/* enough for one: do not linger */
+	APPLY_LINGER_MS = 1000, /* entries that nobody wants to see */
+	LOOK_MS = 100,		/* between looks for something to do */
 };
 #define NS_PER_MS 1000000LL
 

@@ -69,7 +69,7 @@ struct commit {
 	bool stop, abandon;
 	bool commit_ended; /* the commit thread makes no more batches */
 	/* settle thread alone */
-	int64_t checkpoint_ns;
+	int64_t checkpoint_ns, settled_ns;
 	struct thread commit_thread, apply_thread, settle_thread;
 };
 

@@ -17,6 +17,8 @@
 #include "fs/leafcell.h"
 #include "index/idx.h"
 
+enum { BREATHE_ROWS = 1024 };
+
 /* --- lists and hashes --- */
 
 static void link_init(struct link *l)
@@ -340,8 +342,20 @@ static void name_cleaned(struct itable *t, struct name *n)
 	itable_name_clean(t, n);
 }
 
+/* A transaction's rows are many: whoever waits for the lock gets it between. */
+static void breathe_locked(struct itable *t, unsigned *io_n)
+	requires_capability(&t->mu)
+{
+	if (++*io_n % BREATHE_ROWS)
+		return;
+	mutex_unlock(&t->mu);
+	mutex_lock(&t->mu);
+}
+
 void itable_applied(struct itable *t, uint64_t seq)
 {
+	unsigned n_rows = 0;
+
 	mutex_lock(&t->mu);
 	assert(seq >= t->applied);
 	t->applied = seq;
@@ -351,6 +365,7 @@ void itable_applied(struct itable *t, uint64_t seq)
 		if (n->dirty_seq > seq)
 			break;
 		name_cleaned(t, n);
+		breathe_locked(t, &n_rows);
 	}
 	while (t->inode_dirty.next != &t->inode_dirty) {
 		struct inode *i = (struct inode *)t->inode_dirty.next;
@@ -358,6 +373,7 @@ void itable_applied(struct itable *t, uint64_t seq)
 		if (i->dirty_seq > seq)
 			break;
 		itable_place_inode(t, i);
+		breathe_locked(t, &n_rows);
 	}
 	itable_trim(t);
 	mutex_unlock(&t->mu);

@@ -155,6 +155,11 @@ struct ledger_settle_ops {
 };
 int must_use ledger_settle(struct ledger *l, uint32_t max,
 			   const struct ledger_settle_ops *ops);
+/*
+ * Makes a spare segment of the WAL when one will be wanted soon, so that no
+ * batch waits for it; ledger_settle() does that, too.  -ENOSPC is no failure.
+ */
+int must_use ledger_prepare(struct ledger *l);
 /* Bytes in the WAL that are not settled yet. */
 uint64_t ledger_unsettled(struct ledger *l);
 /* Seals whose records and chunks are durable outside the WAL. */

@@ -84,6 +84,22 @@ static int flush(struct ledger *l, const struct ledger_settle_ops *ops)
 	return rc == -ENOSPC ? 0 : rc;
 }
 
+int ledger_prepare(struct ledger *l)
+{
+	int rc = ledger_writable(l);
+
+	if (rc < 0)
+		return rc;
+	mutex_lock(&l->settle_mu);
+	rc = wal_prepare(l->wal);
+	if (rc == -ENOSPC || rc == -EDQUOT)
+		rc = 0;
+	if (rc < 0 && rc != -ENOMEM)
+		ledger_fail(l, rc);
+	mutex_unlock(&l->settle_mu);
+	return rc == -ENOMEM ? 0 : rc;
+}
+
 static bool flush_due(struct ledger *l, uint32_t moved)
 {
 	uint64_t end = journal_end(l->journal);
