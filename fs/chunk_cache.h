@@ -4,10 +4,10 @@
  * An entry is pinned while somebody reads it; pinned entries count but stay.
  * Whole chunks of a stream do not come here (store_direct.c); the others are
  * those that two of its requests share.  What was read in order to its end is
- * done with: the kernel has it in its pages.  Such entries have a list of their own, of CACHED_DONE bytes, and
- * their memory is used again at once: a stream does not wash the others out,
- * and finds its buffers in the processor's cache instead of page faults (40
- * of 256 KiB read otherwise; a fifth of the CPU of a cold read).
+ * done with: the kernel has it in its pages.  Such entries have a list of their
+ * own, of CACHED_DONE bytes, and their memory is used again at once: a stream
+ * does not wash the others out, and finds its buffers in the processor's cache
+ * instead of page faults.
  *
  * Invariant: bytes that a chunk_cache_good() covers are those that were there when
  * chunk_cache_sum() was called.  Whoever decodes sums first and hashes then: what
