@@ -2,9 +2,10 @@
  * itable_load.c - rows that will be needed come into memory together.
  *
  * Whoever looks at one name of a directory after the other, or opens one file
- * after the other, would ask SQLite twice for each, with locks each time.  The
- * names that follow are read with their inodes, the inodes that follow, in one
- * statement: a file looked up costs 3 us of CPU less, one opened 3.
+ * after the other, would ask SQLite for each, with locks each time.  The names
+ * that follow are read with their inodes, the inodes that follow, in one
+ * statement: to look up a file costs 9 us of CPU in all instead of 16, to open
+ * and read one 51 instead of 62.
  *
  * Invariant (2) of itable.h holds as it does for one row: itable_look comes
  * before the index is read, and what was evicted since is not believed.
