@@ -49,6 +49,13 @@ int vio_pwrite(struct vio_file *f, const void *p, size_t n, uint64_t off)
 	return f->vio->ops->pwrite(f, p, n, off);
 }
 
+int vio_pwritev(struct vio_file *f, const struct vio_piece *v, int n,
+		uint64_t off)
+{
+	assert(n > 0 && n <= VIO_PIECES);
+	return f->vio->ops->pwritev(f, v, n, off);
+}
+
 int vio_fdatasync(struct vio_file *f)
 {
 	return f->vio->ops->fdatasync(f);

@@ -51,6 +51,13 @@ struct vio_space {
 /* A hint: how the file will be read from now on. */
 enum vio_advice { VIO_RANDOM, VIO_STREAM };
 
+/* Bytes to be written, in their place in memory. */
+struct vio_piece {
+	const void *p;
+	size_t n;
+};
+enum { VIO_PIECES = 4 };
+
 /* Called for each name in a directory, unsorted; nonzero stops and returns. */
 typedef int vio_list_fn(void *ctx, const char *name);
 
@@ -63,6 +70,9 @@ struct vio_ops {
 	/* Full writes: 0 or -errno; on error any part may have been written. */
 	int (*pwrite)(struct vio_file *f, const void *p, size_t n,
 		      uint64_t off);
+	/* The same, of pieces that follow one another: at most VIO_PIECES. */
+	int (*pwritev)(struct vio_file *f, const struct vio_piece *v, int n,
+		       uint64_t off);
 	int (*fdatasync)(struct vio_file *f); /* data and size */
 	/* NULL: a pwrite and an fdatasync */
 	int (*write_through)(struct vio_file *f, const void *p, size_t n,
@@ -113,6 +123,8 @@ int must_use vio_pread_full(struct vio_file *f, void *p, size_t n,
 			    uint64_t off);
 int must_use vio_pwrite(struct vio_file *f, const void *p, size_t n,
 			uint64_t off);
+int must_use vio_pwritev(struct vio_file *f, const struct vio_piece *v, int n,
+			 uint64_t off);
 int must_use vio_fdatasync(struct vio_file *f);
 /*
  * The same for what must not be lost: no failure of it is soft, whatever it is

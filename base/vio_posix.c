@@ -31,6 +31,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -174,6 +175,38 @@ static int posix_pwrite(struct vio_file *f, const void *p, size_t n,
 		off += (uint64_t)put;
 	}
 	return 0;
+}
+
+static int posix_pwritev(struct vio_file *f, const struct vio_piece *v, int n,
+			 uint64_t off)
+{
+	struct iovec iov[VIO_PIECES];
+	size_t all = 0;
+	ssize_t put;
+	int rc = 0;
+
+	for (int i = 0; i < n; i++) {
+		iov[i].iov_base = (void *)(uintptr_t)v[i].p;
+		iov[i].iov_len = v[i].n;
+		all += v[i].n;
+	}
+	if (off > INT64_MAX - all)
+		return -EFBIG;
+	do {
+		put = pwritev(fd_of(f), iov, n, (off_t)off);
+	} while (put < 0 && errno == EINTR);
+	if (put < 0)
+		return -errno;
+	/* what a short write left */
+	for (int i = 0; rc == 0 && i < n; i++) {
+		size_t done = (size_t)put < v[i].n ? (size_t)put : v[i].n;
+
+		rc = posix_pwrite(f, (const uint8_t *)v[i].p + done,
+				  v[i].n - done, off + done);
+		put -= (ssize_t)done;
+		off += v[i].n;
+	}
+	return rc;
 }
 
 static int posix_fdatasync(struct vio_file *f)
@@ -470,6 +503,7 @@ static const struct vio_ops posix_ops = {
 	.close = posix_close,
 	.pread = posix_pread,
 	.pwrite = posix_pwrite,
+	.pwritev = posix_pwritev,
 	.fdatasync = posix_fdatasync,
 	.write_through = posix_write_through,
 	.writeback = posix_writeback,

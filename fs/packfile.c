@@ -147,7 +147,6 @@ void packfile_close(struct packfile *f)
 	packfile_forget(f);
 	assert(f->users == 0);
 	mutex_destroy(&f->mu);
-	free(f->scratch);
 	free(f->entries);
 	free(f->gaps);
 	free(f);
@@ -159,14 +158,11 @@ int packfile_create(struct packfile **out, const struct packfile_options *o)
 	struct vio_file *file = NULL;
 	struct pack_header h = { .number = o->number };
 	uint8_t bytes[PACK_HEADER_SIZE];
-	int rc = -ENOMEM;
+	int rc = 0;
 
 	*out = NULL;
 	if (!f)
 		return -ENOMEM;
-	f->scratch = malloc(PACK_RECORD_SIZE + LIMIT_CHUNK);
-	if (!f->scratch)
-		goto fail;
 	rc = vio_open(f->vio, &file, f->name,
 		      VIO_WRITE | VIO_CREATE | VIO_EXCL);
 	if (rc < 0)
@@ -279,6 +275,9 @@ int packfile_append(struct packfile *f, uint32_t *out_off,
 	struct pack_record r = { 0 };
 	struct pack_entry e = { 0 };
 	struct vio_file *file = NULL;
+	uint8_t head[PACK_RECORD_SIZE];
+	const struct vio_piece piece[] = { { head, sizeof(head) },
+					   { c->stored, c->stored_len } };
 	size_t n = PACK_RECORD_SIZE + (size_t)c->stored_len;
 	int rc = 0;
 
@@ -292,8 +291,7 @@ int packfile_append(struct packfile *f, uint32_t *out_off,
 	if (rc < 0)
 		goto unpin;
 	pack_record_of(&r, c, (uint32_t)f->durable);
-	pack_record_encode(f->scratch, &r);
-	memcpy(f->scratch + PACK_RECORD_SIZE, c->stored, c->stored_len);
+	pack_record_encode(head, &r);
 	e = (struct pack_entry){
 		.id = c->id,
 		.off = (uint32_t)f->end,
@@ -302,7 +300,7 @@ int packfile_append(struct packfile *f, uint32_t *out_off,
 		.type = c->type,
 		.codec = c->codec,
 	};
-	rc = vio_pwrite(file, f->scratch, n, f->end);
+	rc = vio_pwritev(file, piece, 2, f->end);
 	if (rc == 0)
 		rc = packfile_entry_add(f, &e);
 	if (rc == 0) {
@@ -444,7 +442,6 @@ int packfile_seal(struct packfile *f)
 	f->state = PACK_SEALED;
 	f->cut_bytes = 0;
 	free(take(f->entries));
-	free(take(f->scratch));
 	f->cap = 0;
 unlock:
 	mutex_unlock(&f->mu);

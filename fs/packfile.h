@@ -65,7 +65,6 @@ struct packfile {
 	uint64_t pushed;    /* asked to be written up to here */
 	bool no_allocate;   /* the filesystem cannot */
 	bool unreadable;    /* what is in it could not be listed */
-	uint8_t *scratch;   /* OPEN: one record */
 	struct pack_entry *entries; /* OPEN, STILL */
 	uint32_t count, cap;
 	uint64_t raw_bytes, stored_bytes;

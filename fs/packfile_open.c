@@ -190,9 +190,6 @@ static int open_records(struct packfile *f, uint64_t size, bool adopt)
 	if (rc < 0 || !marked || !adopt || f->n_gaps > 0 || f->read_only)
 		return rc;
 	f->marked = f->end;
-	f->scratch = malloc(PACK_RECORD_SIZE + LIMIT_CHUNK);
-	if (!f->scratch)
-		return -ENOMEM;
 	f->state = PACK_OPEN;
 	return 0;
 }
@@ -281,7 +278,6 @@ int packfile_open(struct packfile **out, const struct packfile_options *o,
 void packfile_lists_free_locked(struct packfile *f)
 {
 	free(take(f->entries));
-	free(take(f->scratch));
 	free(take(f->gaps));
 	f->count = 0;
 	f->cap = 0;

@@ -218,6 +218,25 @@ static int sim_pwrite(struct vio_file *f, const void *p, size_t n, uint64_t off)
 	return leave(s, what == BEGIN ? err : rc);
 }
 
+static int sim_pwritev(struct vio_file *f, const struct vio_piece *v, int n,
+		       uint64_t off)
+{
+	size_t all = 0, at = 0;
+	uint8_t *p;
+	int rc;
+
+	for (int i = 0; i < n; i++)
+		all += v[i].n;
+	alloc_ours++;
+	p = sim_need(malloc(all));
+	alloc_ours--;
+	for (int i = 0; i < n; at += v[i++].n)
+		memcpy(p + at, v[i].p, v[i].n);
+	rc = sim_pwrite(f, p, all, off);
+	free(p);
+	return rc;
+}
+
 static int sim_fdatasync(struct vio_file *f)
 {
 	struct handle *h = handle_of(f);
@@ -522,6 +541,7 @@ const struct vio_ops vio_sim_ops = {
 	.close = sim_close,
 	.pread = sim_pread,
 	.pwrite = sim_pwrite,
+	.pwritev = sim_pwritev,
 	.fdatasync = sim_fdatasync,
 	.write_through = sim_write_through,
 	.writeback = sim_writeback,

@@ -265,6 +265,31 @@ Test(vio, descriptors_do_not_reach_children)
 	vio_close(f);
 }
 
+static void pieces(struct vio *io)
+{
+	const struct vio_piece piece[] = {
+		{ "one", 3 }, { "", 0 }, { "-two", 4 }, { "-three", 6 }
+	};
+	struct vio_file *f = NULL;
+	char all[16] = "";
+
+	cr_assert_eq(vio_open(io, &f, "pieces", VIO_WRITE | VIO_CREATE), 0);
+	cr_assert_eq(vio_pwritev(f, piece, 4, 2), 0);
+	cr_assert_eq(vio_pread(f, all, sizeof(all), 2), 13);
+	cr_assert_str_eq(all, "one-two-three");
+	cr_assert_eq(vio_pwritev(f, piece, 4, UINT64_MAX - 5), -EFBIG);
+	vio_close(f);
+}
+
+Test(vio, pieces_are_written_one_behind_the_other)
+{
+	struct vio_sim *s = vio_sim_new(NULL);
+
+	pieces(v);
+	pieces(vio_sim_vio(s));
+	vio_sim_free(s);
+}
+
 Test(vio, offsets_beyond_the_end_of_numbers_are_refused)
 {
 	struct vio_file *f = NULL;
