@@ -17,6 +17,7 @@
 #include "index/idx_query.h"
 #include "ledger/ledger.h"
 #include "mount-tools/opt.h"
+#include "mount-tools/print.h"
 #include "mount-tools/reader.h"
 #include "mount-tools/tree_out.h"
 #include "mount-tools/vouch.h"
@@ -76,15 +77,15 @@ static void say(struct reader *r, const char *dir, bool tree,
 	       d, ledger_origin(r->ledger),
 	       (unsigned long long)ledger_checkpointed(r->ledger), d, d);
 	if (tree)
-		printf("%s/tree/       %llu files, %llu directories, %llu "
-		       "others\n",
-		       d, (unsigned long long)t->files,
-		       (unsigned long long)t->dirs,
-		       (unsigned long long)t->others);
+		printf("%s/tree/       %llu file%s, %llu director%s, %llu "
+		       "other%s\n",
+		       d, (unsigned long long)t->files, print_s(t->files),
+		       (unsigned long long)t->dirs, t->dirs == 1 ? "y" : "ies",
+		       (unsigned long long)t->others, print_s(t->others));
 	if (t->released)
-		printf("%llu files are left out: their bytes were released "
+		printf("%llu file%s left out: their bytes were released "
 		       "(vouch log says by what)\n",
-		       (unsigned long long)t->released);
+		       (unsigned long long)t->released, print_s(t->released));
 	printf("\nCheck it: vouch-check --log %s --trust %s/trust\n", d, d);
 }
 

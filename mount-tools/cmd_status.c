@@ -17,6 +17,7 @@
 #include "ledger/volume.h"
 #include "mount-tools/ctl.h"
 #include "mount-tools/opt.h"
+#include "mount-tools/print.h"
 #include "mount-tools/status_more.h"
 #include "mount-tools/vouch.h"
 
@@ -62,8 +63,9 @@ static void print_log(const struct json *r)
 	bool guarded = json_get_bool(r, "guarded", false);
 
 	line("log", origin ? origin : "?");
-	snprintf(text, sizeof(text), "%llu seals, checkpoint at %llu",
+	snprintf(text, sizeof(text), "%llu seal%s, checkpoint at %llu",
 		 (unsigned long long)number(r, "seals"),
+		 print_s(number(r, "seals")),
 		 (unsigned long long)number(r, "checkpointed"));
 	line("", text);
 	if (words)
@@ -79,25 +81,25 @@ static void print_saved(const struct json *r)
 	uint64_t gone = number(r, "released_bytes");
 	uint64_t whole = number(r, "version_bytes");
 	uint64_t stored = number(r, "stored_bytes");
+	uint64_t versions = number(r, "versions"), files = number(r, "files");
 	char a[TEXT_SIZE_SIZE], b[TEXT_SIZE_SIZE], text[256];
 
 	text_size(a, whole);
 	snprintf(text, sizeof(text),
-		 "%llu versions of %llu files, %s if each were kept whole",
-		 (unsigned long long)number(r, "versions"),
-		 (unsigned long long)number(r, "files"), a);
+		 "%llu version%s of %llu file%s, %s if each were kept whole",
+		 (unsigned long long)versions, print_s(versions),
+		 (unsigned long long)files, print_s(files), a);
 	line("content", text);
 	if (number(r, "released")) {
-		snprintf(text, sizeof(text),
-			 "%llu of these versions are released (vouch gc)",
+		snprintf(text, sizeof(text), "%llu of them released (vouch gc)",
 			 (unsigned long long)number(r, "released"));
 		line("", text);
 	}
 	/* what was released is no saving */
 	whole = whole > gone ? whole - gone : 0;
 	text_size(b, whole > stored ? whole - stored : 0);
-	if (whole <= stored)
-		return;
+	if (whole <= stored || !number(r, "chunks"))
+		return; /* what is in the log's frames alone is not counted */
 	snprintf(text, sizeof(text),
 		 "%s (%.0f %%) saved by dedup and compression", b,
 		 100.0 * (double)(whole - stored) / (double)whole);
@@ -112,13 +114,15 @@ static void print_content(const struct json *r)
 		print_saved(r);
 	text_size(stored, number(r, "stored_bytes"));
 	text_size(raw, number(r, "raw_bytes"));
-	snprintf(text, sizeof(text), "%llu chunks of %s in %s of packs",
-		 (unsigned long long)number(r, "chunks"), raw, stored);
+	snprintf(text, sizeof(text), "%llu chunk%s of %s in %s of packs",
+		 (unsigned long long)number(r, "chunks"),
+		 print_s(number(r, "chunks")), raw, stored);
 	line(number(r, "versions") ? "" : "content", text);
 	if (number(r, "repaired") || number(r, "unrepaired")) {
 		snprintf(text, sizeof(text),
-			 "%llu chunks repaired, %llu damaged everywhere",
+			 "%llu chunk%s repaired, %llu damaged everywhere",
 			 (unsigned long long)number(r, "repaired"),
+			 print_s(number(r, "repaired")),
 			 (unsigned long long)number(r, "unrepaired"));
 		line("", text);
 	}
@@ -127,12 +131,13 @@ static void print_content(const struct json *r)
 static void print_pending(const struct json *r)
 {
 	char dirty[TEXT_SIZE_SIZE], text[256];
+	uint64_t queued = number(r, "queued");
 
 	text_size(dirty, number(r, "dirty_bytes"));
 	snprintf(text, sizeof(text),
-		 "%s not yet in a version, %llu entries queued, %llu not yet "
-		 "in the index",
-		 dirty, (unsigned long long)number(r, "queued"),
+		 "%s not in a version, %llu %s queued, %llu not in the index",
+		 dirty, (unsigned long long)queued,
+		 queued == 1 ? "entry" : "entries",
 		 (unsigned long long)number(r, "unapplied"));
 	line("pending", text);
 }
@@ -189,9 +194,10 @@ static void print_mounted(const struct json *r, const char *store)
 	when[19] = '\0'; /* whole seconds */
 	(void)json_get_i64(r, "failed", &failed);
 	line("mounted on", dir ? dir : "?");
-	snprintf(text, sizeof(text), "%sZ, process %llu, %llu open files%s",
+	snprintf(text, sizeof(text), "%sZ, process %llu, %llu open file%s%s",
 		 when, (unsigned long long)number(r, "pid"),
 		 (unsigned long long)number(r, "open_handles"),
+		 print_s(number(r, "open_handles")),
 		 json_get_bool(r, "read_only", false) ? ", read-only" : "");
 	line("since", text);
 	print_log(r);

@@ -75,6 +75,10 @@ void print_actor(struct buf *out, struct idx_reader *r, uint64_t actor_no)
 
 void print_count(struct buf *out, uint64_t n, const char *noun)
 {
-	buf_addf(out, "%llu %s%s", (unsigned long long)n, noun,
-		 n == 1 ? "" : "s");
+	buf_addf(out, "%llu %s%s", (unsigned long long)n, noun, print_s(n));
+}
+
+const char *print_s(uint64_t n)
+{
+	return n == 1 ? "" : "s";
 }

@@ -20,5 +20,7 @@ void print_number(struct buf *out, uint64_t entry_no);
 void print_actor(struct buf *out, struct idx_reader *r, uint64_t actor_no);
 /* "one file", "3 files": n and the noun, an s where it belongs. */
 void print_count(struct buf *out, uint64_t n, const char *noun);
+/* What makes a noun plural: "s", or nothing for one. */
+const char *print_s(uint64_t n);
 
 #endif

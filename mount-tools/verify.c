@@ -56,12 +56,14 @@ static void text_add(struct verify *v, struct buf *out)
 	char size[TEXT_SIZE_SIZE];
 
 	text_size(size, r->store.bytes);
-	buf_addf(out, "log       %llu seals, %llu entries: ",
-		 (unsigned long long)r->log.seals,
-		 (unsigned long long)r->log.entries);
-	buf_addf(out, "%llu signatures, %llu tiles\n",
-		 (unsigned long long)r->log.signatures,
-		 (unsigned long long)r->log.tiles);
+	buf_adds(out, "log       ");
+	print_count(out, r->log.seals, "seal");
+	buf_addf(out, ", %llu %s: ", (unsigned long long)r->log.entries,
+		 r->log.entries == 1 ? "entry" : "entries");
+	print_count(out, r->log.signatures, "signature");
+	buf_adds(out, ", ");
+	print_count(out, r->log.tiles, "tile");
+	buf_addc(out, '\n');
 	if (v->note.n)
 		buf_adds(out, "          compared with the checkpoint given\n");
 	if (r->log.redacted)

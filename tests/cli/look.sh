@@ -6,6 +6,14 @@ new_volume --origin=example/look
 mount_volume
 mkdir mnt/d
 printf 'a\n' >mnt/d/in
+# One is told as one.
+vouch log mnt/d/in >/dev/null
+vouch status mnt >got
+grep -q ' 1 version of 1 file, 2 B if each were kept whole' got || fail "status of one file: $(cat got)"
+grep -qE '\b1 (seals|files|versions|chunks|packs|entries)\b' got && fail "a plural of one: $(cat got)"
+vouch verify mnt --deep >got
+grep -qE '\b1 (seals|signatures|tiles|packs|entries)\b' got && fail "a plural of one: $(cat got)"
+vouch verify mnt --deep | grep -q ' in 1 pack, ' || fail "verify of one pack: $(cat got)"
 sort mnt/d/in >mnt/out
 vouch lineage mnt/d/in | sed -n '/what was made/,$p' | grep -q '^    out  version 1' ||
 	fail "lineage downwards"
