@@ -101,9 +101,8 @@ static bool names_later(const struct rules_prepared *b,
 			const struct rules_entry *v, unsigned i, bool more)
 {
 	struct order order = { .b = b, .pos = (int)i };
-	struct entry_body none = { .opaque = true };
-	struct entry_core core;
 	struct entry e;
+	struct digest d;
 	int rc;
 
 	if (more) {
@@ -111,9 +110,13 @@ static bool names_later(const struct rules_prepared *b,
 		assert(rc == 0);
 		return entry_refs(&e.core, &e.body, order_ref, &order) != 0;
 	}
-	rc = entry_core_decode(&core, v->p);
-	assert(rc == 0);
-	return entry_refs(&core, &none, order_ref, &order) != 0;
+	for (unsigned at = ENTRY_PREV_AT; at <= ENTRY_ACTOR_AT;
+	     at += DIGEST_SIZE) {
+		memcpy(d.b, v->p + at, DIGEST_SIZE);
+		if (!digest_is_zero(&d) && order_ref(&order, &d) != 0)
+			return true;
+	}
+	return false;
 }
 
 static int hash_all(struct rules_prepared *out, struct pass *pass,
