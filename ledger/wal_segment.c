@@ -16,6 +16,8 @@
 #include "ledger/numbered.h"
 #include "ledger/wal_impl.h"
 
+enum { ZEROS_PIECE = 512 << 10 };
+
 void wal_segment_free(struct wal_segment *s)
 {
 	if (s == NULL)
@@ -69,9 +71,14 @@ static void header_encode(uint8_t out[WAL_PAGE], const struct wal *w,
 	assert(!b.bad && b.n == WAL_HEADER_SIZE);
 }
 
+/*
+ * In pieces, each begun when the one before is on the disk: whoever has a
+ * frame flushed meanwhile waits for one, not for a segment (60 ms).
+ */
 static int write_zeros(struct vio_file *f, uint64_t n)
 {
 	static const uint8_t zeros[1 << 16];
+	uint64_t begun = 0;
 	int rc = 0;
 
 	for (uint64_t at = 0; rc == 0 && at < n; at += sizeof(zeros)) {
@@ -79,6 +86,12 @@ static int write_zeros(struct vio_file *f, uint64_t n)
 						    sizeof(zeros);
 
 		rc = vio_pwrite(f, zeros, k, at);
+		if (rc < 0 || at + k < begun + ZEROS_PIECE)
+			continue;
+		rc = vio_writeback(f, 0, begun, true);
+		if (rc == 0)
+			rc = vio_writeback(f, begun, at + k - begun, false);
+		begun = at + k;
 	}
 	return rc;
 }

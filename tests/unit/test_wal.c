@@ -147,6 +147,24 @@ Test(wal, one_write_and_one_flush_commit_a_frame)
 	cr_assert_eq(vio_sim_count(sim, VIO_SIM_TRUNCATE), 0);
 }
 
+Test(wal, a_segment_is_made_piece_by_piece)
+{
+	uint64_t before = vio_sim_count(sim, VIO_SIM_WRITEBACK);
+
+	wal_close(w);
+	segment_bytes = 4 << 20;
+	open_wal();
+	cr_assert_eq(wal_start(w, 0), 0);
+	cr_assert_eq(append(0, 100), 0);
+	cr_assert_geq(vio_sim_count(sim, VIO_SIM_WRITEBACK) - before, 8);
+	expect(0, 1);
+	for (uint64_t i = 1; wal_bytes(w, 0) <= 2 << 20; i++)
+		cr_assert_eq(append(i, 50000), 0);
+	/* it fails as a flush does: never softly */
+	vio_sim_fail(sim, VIO_SIM_WRITEBACK, 3, ENOSPC, false);
+	cr_assert_eq(wal_prepare(w), -EIO);
+}
+
 Test(wal, released_segments_are_used_again_and_stay_few)
 {
 	cr_assert_eq(wal_start(w, 0), 0);
