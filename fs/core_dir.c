@@ -27,7 +27,8 @@
 enum {
 	PAGE = 512,
 	PAGE_MIN = 16,
-	SLICE = 64 /* entries that are looked at while the lock is held */
+	SLICE = 64, /* entries that are looked at while the lock is held */
+	TRIES = 1000
 };
 
 struct entry_copy {
@@ -307,14 +308,23 @@ bool core_dir_page_fresh(const struct dir_page *p)
  */
 static int list_names(struct dir_page *p, bool read, core_dir_fn *fn, void *ctx)
 {
+	unsigned tries = 0;
+
 	for (;; read = false) {
 		uint64_t bound = UINT64_MAX;
 		int rc = read ? 0 : core_dir_page_read(p);
 
 		if (rc < 0)
 			return rc;
-		if (!overrule(p))
+		if (!overrule(p)) {
+			/* a shorter page is read in a shorter time */
+			if (++tries == TRIES)
+				return -ERR_AGAIN;
+			if (p->max / 2 >= PAGE_MIN)
+				p->max /= 2;
 			continue;
+		}
+		tries = 0;
 		if (p->n_db == p->max)
 			bound = p->db[p->max - 1].cookie;
 		if (p->n_mem == p->max && p->mem[p->max - 1].cookie < bound)

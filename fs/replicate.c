@@ -45,6 +45,7 @@ static void publish_locked(struct follower *f, uint64_t position,
 			   const struct errmsg *em)
 {
 	f->error = rc < 0 ? rc : 0;
+	f->tried = kicks;
 	f->behind_bytes = behind;
 	f->count = f->n;
 	f->bytes = 0;
@@ -101,11 +102,13 @@ static void follow(void *arg)
 	mutex_lock(&r->mu);
 	while (!f->stop) {
 		uint64_t kicks = r->kicks;
+		uint64_t urgent = r->urgent;
 		int64_t until = 0;
 
 		round_locked(f);
 		until = vio_mono_ns(r->o.vio) + pause_ns(f);
-		while (!f->stop && (kicks == r->kicks || f->failures > 0)) {
+		while (!f->stop && urgent == r->urgent &&
+		       (kicks == r->kicks || f->failures > 0)) {
 			int64_t left = until - vio_mono_ns(r->o.vio);
 
 			if (left <= 0)
@@ -282,7 +285,7 @@ static unsigned lagging_locked(const struct replicate *r, uint64_t position,
 		    f->position >= position)
 			continue;
 		n++;
-		*out_hope = *out_hope || f->error == 0;
+		*out_hope = *out_hope || f->error == 0 || f->tried < kicks;
 	}
 	return n;
 }
@@ -299,6 +302,7 @@ int replicate_catch_up(struct replicate *r, uint64_t position,
 	if (r->mark < position)
 		r->mark = position;
 	kicks = ++r->kicks;
+	r->urgent++;
 	cond_broadcast(&r->changed);
 	for (;;) {
 		int64_t left = until - vio_mono_ns(r->o.vio);

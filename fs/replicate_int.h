@@ -44,6 +44,7 @@ struct follower {
 	bool stop, busy;
 	uint64_t position;
 	uint64_t kicks; /* the owner's, when the last good round began */
+	uint64_t tried; /* the same, of the last round, be it good or not */
 	uint64_t behind_bytes, bytes;
 	uint64_t count;
 	int64_t round_ns;
@@ -59,6 +60,7 @@ struct replicate {
 	struct follower *followers; /* guarded by mu */
 	uint64_t mark;		    /* guarded by mu */
 	uint64_t kicks;		    /* guarded by mu */
+	uint64_t urgent;	    /* guarded by mu: as kicks, to all */
 };
 
 /*

@@ -76,8 +76,11 @@ static int look_at_index(struct verify *v, struct reader *r, bool *out_good,
 	int rc = vio_stat(r->vio, IDX_NAME, &st);
 
 	*out_good = false;
-	if (rc == -ENOENT) /* it is a cache: the next mount makes it */
+	if (rc == -ENOENT) { /* no damage: it is a cache */
+		verify_found(v, "index: there is none; the next mount makes "
+				"it");
 		return 0;
+	}
 	if (rc == 0)
 		rc = rebuild_catch_up(&x, &o, &own);
 	idx_close(take(x));

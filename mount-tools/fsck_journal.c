@@ -42,6 +42,7 @@ enum {
 struct verdict {
 	unsigned bad;
 	bool tiles;	       /* some are bad */
+	bool wal;	       /* the journal lacks what the wal has */
 	char words[256];       /* the first */
 	struct fsck_repair *x; /* whose log it is; NULL: of a replica */
 };
@@ -59,11 +60,12 @@ static bool is_mended(struct verdict *v, const char *words)
 	static const char start[] = "found at start: ";
 	bool tile = begins(words, TILES "/");
 	bool note = begins(words, start);
+	bool wal = strstr(words, "the wal still has them") != NULL;
 
-	if (!tile && !note && !begins(words, "ledger/checkpoint") &&
-	    !strstr(words, "the wal still has them"))
+	if (!tile && !note && !begins(words, "ledger/checkpoint") && !wal)
 		return false;
 	v->tiles = v->tiles || tile;
+	v->wal = v->wal || wal;
 	if (note && !strstr(words, "wal"))
 		return true; /* of what is told by its name, too */
 	if (v->x && v->x->n_mends++ < MENDS_MAX)
@@ -477,16 +479,20 @@ int fsck_journal(struct fsck_repair *x, struct errmsg *em)
 {
 	struct verdict v = { .x = x };
 	int rc = judge(x->vio, "verifying the journal", &v), cleared;
-	bool good = rc == 0;
+	bool whole = rc == 0, good = whole && !v.wal;
 
+	/*
+	 * What the wal still has could settle again, but in a segment of
+	 * another epoch: a replica that has the first one would not follow.
+	 */
 	for (unsigned i = 0; rc >= 0 && !good && i < x->n_replicas; i++) {
 		rc = from_replica(x, i, em);
 		good = rc > 0;
 	}
-	if (rc >= 0 && good && v.tiles)
+	if (rc >= 0 && (good || whole) && v.tiles)
 		rc = remove_tiles(x);
 	cleared = fsck_journal_clear(x);
-	if (rc >= 0 && !good)
+	if (rc >= 0 && !good && !whole)
 		fsck_repair_left(x, "%s%s", v.words,
 				 x->n_replicas ? "" :
 						 "; no replica is known to "

@@ -59,6 +59,16 @@ vouch fsck vol --deep >out && fail 'damage passed'
 same 'fsck only reports' "$(cat vol/packs/* vol/ledger/journal/* | sha256sum)" "$sum"
 good 'a chunk'
 vouch log vol | grep -q ' repair ' || fail 'no REPAIR entry'
+
+# A segment that the wal could settle again: the replica's is taken, so that
+# the replica goes on following.
+rm "$segment"
+good 'a segment that the wal has'
+mount_volume
+vouch replica list mnt >out
+grep -q 'has everything' out || fail "after the segment came back: $(cat out)"
+umount_volume
+cmp "$segment" "away/copy/${segment#vol/}" || fail 'the replica has another segment'
 flip "$pack" 400000
 flip "$pack" 70
 good 'two places'
@@ -126,7 +136,7 @@ flip "$segment" 600
 vouch fsck vol >out 2>&1 && fail 'a damaged journal passed'
 expect 'journal' vouch fsck vol --repair
 grep -q 'fetched again from .*verified against the signed root' out || fail "journal: $(cat out)"
-vouch log vol --format=json | jq -se 'map(select(.kind == "repair" and .what == "journal")) | length == 1' >/dev/null ||
+vouch log vol --format=json | jq -se 'map(select(.kind == "repair" and .what == "journal")) | length == 2' >/dev/null ||
 	fail 'no REPAIR entry for the journal'
 expect 'fsck' vouch fsck vol --deep
 

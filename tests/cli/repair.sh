@@ -68,6 +68,7 @@ if command -v sqlite3 >/dev/null; then
 fi
 rm -f vol/index.db*
 expect 'fsck without an index' vouch fsck vol
+grep -q 'index: there is none' out || fail "fsck does not say that there is no index: $(cat out)"
 expect 'reindex without an index' vouch reindex vol
 
 # A chunk: verify tells, scrub mends from the replica, the log remembers.
