@@ -105,10 +105,14 @@ static void spill_publish(struct ptable *t, struct ptable_run *run)
 	mutex_unlock(&t->writer);
 	ptable_mem_clear(&was);
 	mutex_lock(&t->writer);
-	assert(t->spare.nslots == 0);
-	t->spare = was;
+	/* Who set a table aside a moment ago found no spare one: one is kept. */
+	if (t->spare.nslots == 0) {
+		t->spare = was;
+		ptable_mem_init(&was, was.salt);
+	}
 	cond_broadcast(&t->done_cond);
 	mutex_unlock(&t->writer);
+	ptable_mem_release(&was);
 }
 
 static int spill(struct ptable *t) requires_capability(&t->work)
