@@ -32,8 +32,8 @@ function each(key, scale, form,    x) {
 }
 
 function number_of(word,    t) {
-	if (word == "req")
-		return each("req.mnt", 1, "%.6g")
+	if (word == "req") # to a tenth: their directories are made, too
+		return each("req.mnt", 1, "%.1f")
 	if (word == "flush")
 		return each("flush.mnt", 1, "%.6g")
 	t = median(name, "time.mnt")
