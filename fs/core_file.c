@@ -164,7 +164,8 @@ int core_open_file(struct core *c, const struct cred *cr, uint64_t ino,
 		rc = 0; /* this makes room */
 	if (rc >= 0 && flags & O_TRUNC)
 		rc = truncate_open(c, h);
-	if (rc >= 0 && (flags & O_ACCMODE) != O_WRONLY && !(flags & O_TRUNC))
+	/* for writing, too: what it appends to is in what it makes */
+	if (rc >= 0 && !(flags & O_TRUNC))
 		rc = core_op(c, opened_op, h);
 	if (rc >= 0 && kill_suidgid && must_kill(c, h->inode))
 		rc = kill_suid(c, cr, ino);

@@ -79,4 +79,15 @@ if command -v getfattr >/dev/null; then
 	same "not listed" "$(getfattr -d mnt/copy)" ""
 	expect "of a directory" getfattr -n user.vouch.entry mnt
 fi
+
+# an append: what the file was before, and its inputs, are in the new version
+echo first >mnt/in1 && echo second >mnt/in2
+cp mnt/in1 mnt/joined
+vouch sync mnt
+/bin/sh -c 'cat mnt/in2 >>mnt/joined'
+vouch sync mnt
+for f in in1 in2 joined; do
+	jq -e --arg f $f '[.nodes[] | select(.path == $f)] | length >= 1' mnt/audit/lineage/joined.json >/dev/null ||
+		fail "the appended file's inputs lack $f: $(cat mnt/audit/lineage/joined.json)"
+done
 umount_volume
