@@ -7,8 +7,10 @@
  *     passfs DIRECTORY MOUNTPOINT [COUNTS]   in the foreground until unmounted
  *
  * A node is an O_PATH descriptor, as in libfuse's own examples, found by its
- * inode number; the directory lies on one device.  An open file is a
- * descriptor of its own.  Whoever asks, the caller of passfs acts.
+ * inode number; the directory lies on one device.  Where the limit of
+ * descriptors is near, a node is a file handle, opened when it is asked for.
+ * An open file is a descriptor of its own.  Whoever asks, the caller of passfs
+ * acts.
  *
  * Lock: nodes.mu, over the table and the lookup counts; never held in a
  * system call but close(2).
@@ -29,13 +31,19 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-enum { BUCKETS = 1 << 17 };
+enum { BUCKETS = 1 << 17, FILES_BESIDE_NODES = 1000, LENT = 4 };
+
+union handle {
+	struct file_handle h;
+	char room[sizeof(struct file_handle) + 24];
+};
 
 struct node {
 	struct node *chain;
 	ino_t ino;
 	uint64_t lookups;
-	int fd; /* O_PATH */
+	int fd; /* O_PATH, or -1: handle */
+	union handle handle;
 };
 
 struct dir {
@@ -49,15 +57,32 @@ static struct {
 	struct node *bucket[BUCKETS]; /* guarded by mu */
 } nodes = { .mu = PTHREAD_MUTEX_INITIALIZER };
 static struct node root;
+static int disk;      /* something open on it, for file handles */
+static int most_path; /* a node of a higher descriptor is a handle */
 
 static struct node *node_of(fuse_ino_t ino)
 {
 	return ino == FUSE_ROOT_ID ? &root : (struct node *)(uintptr_t)ino;
 }
 
+/*
+ * What is opened here is closed when this thread has asked LENT times more: no
+ * call asks for so many.
+ */
 static int fd_of(fuse_ino_t ino)
 {
-	return node_of(ino)->fd;
+	static _Thread_local int lent[LENT];
+	static _Thread_local unsigned turn;
+	struct node *n = node_of(ino);
+	int *slot;
+
+	if (n->fd >= 0)
+		return n->fd;
+	slot = &lent[turn++ % LENT];
+	if (*slot > 0)
+		close(*slot);
+	*slot = open_by_handle_at(disk, &n->handle.h, O_PATH | O_CLOEXEC);
+	return *slot;
 }
 
 static int handle_of(const struct fuse_file_info *fi)
@@ -95,11 +120,24 @@ static struct node **bucket_of(ino_t ino)
 	return &nodes.bucket[(ino * 0x9e3779b97f4a7c15ULL >> 40) % BUCKETS];
 }
 
+/* Its handle, if it may not be kept open. */
+static void handle_get(union handle *out, int fd)
+{
+	int mount;
+
+	out->h.handle_bytes = sizeof(out->room) - sizeof(out->h);
+	if (fd > most_path &&
+	    name_to_handle_at(fd, "", &out->h, &mount, AT_EMPTY_PATH) < 0)
+		abort();
+}
+
 /* One more lookup of what fd is; fd is the node's or closed afterwards. */
 static struct node *node_get(int fd, ino_t ino)
 {
 	struct node **b = bucket_of(ino), *n;
+	union handle handle = { .room = { 0 } };
 
+	handle_get(&handle, fd);
 	pthread_mutex_lock(&nodes.mu);
 	for (n = *b; n && n->ino != ino; n = n->chain)
 		;
@@ -107,9 +145,15 @@ static struct node *node_get(int fd, ino_t ino)
 		n = malloc(sizeof(*n));
 		if (!n)
 			abort();
-		*n = (struct node){ .chain = *b, .ino = ino, .fd = fd };
+		*n = (struct node){ .chain = *b, .ino = ino, .fd = -1 };
 		*b = n;
+	}
+	if (n->fd < 0 && fd <= most_path) {
+		n->fd = fd;
 		fd = -1;
+	} else if (n->fd < 0 &&
+		   memcmp(&n->handle, &handle, sizeof(handle)) != 0) {
+		n->handle = handle; /* new, or the number has a new owner */
 	}
 	n->lookups++;
 	pthread_mutex_unlock(&nodes.mu);
@@ -130,7 +174,8 @@ static void node_put(fuse_ino_t ino, uint64_t count)
 		for (p = bucket_of(n->ino); *p != n; p = &(*p)->chain)
 			;
 		*p = n->chain;
-		close(n->fd);
+		if (n->fd >= 0)
+			close(n->fd);
 		free(n);
 	}
 	pthread_mutex_unlock(&nodes.mu);
@@ -633,16 +678,17 @@ static struct fuse_lowlevel_ops ops = {
 	.lseek = op_lseek,
 };
 
-/* A descriptor for each node the kernel knows. */
+/* A descriptor for each node the kernel knows, if that may be. */
 static void allow_many_files(void)
 {
-	struct rlimit many = { 1 << 20, 1 << 20 }, now;
+	struct rlimit many = { 1 << 20, 1 << 20 };
 
-	if (setrlimit(RLIMIT_NOFILE, &many) == 0 ||
-	    getrlimit(RLIMIT_NOFILE, &now) < 0)
-		return;
-	now.rlim_cur = now.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &now);
+	if (setrlimit(RLIMIT_NOFILE, &many) < 0 &&
+	    getrlimit(RLIMIT_NOFILE, &many) == 0) {
+		many.rlim_cur = many.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &many);
+	}
+	most_path = (int)many.rlim_cur - FILES_BESIDE_NODES;
 }
 
 int main(int argc, char **argv)
@@ -654,7 +700,8 @@ int main(int argc, char **argv)
 	umask(0);
 	allow_many_files();
 	root.fd = open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root.fd < 0) {
+	disk = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root.fd < 0 || disk < 0) {
 		perror(argv[1]);
 		return 1;
 	}
