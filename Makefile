@@ -90,13 +90,13 @@ $(B)/obj/%.o: %.c $(B)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_cflags) -MMD -MP -c -o $@ $<
-# What the loop gains by it: fs/chunker_scan.c.  Not every processor has it.
+# What the loop gains by it: fs/content/chunker_scan.c.  Not every processor has it.
 jumps := $(shell echo | $(CC) -Wa,-mbranches-within-32B-boundaries \
 	-x assembler -c -o /dev/null - 2>/dev/null && \
 	echo -Wa,-mbranches-within-32B-boundaries)
-$(B)/obj/fs/chunker_scan.o: CFLAGS += $(jumps)
+$(B)/obj/fs/content/chunker_scan.o: CFLAGS += $(jumps)
 define layer_rule
-$(B)/lib$(1).a: $$(call objects,$$(wildcard $(1)/*.c))
+$(B)/lib$(1).a: $$(call objects,$$(wildcard $(1)/*.c $(1)/*/*.c))
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer_rule,$(l))))
 $(B)/libsim.a: $(sim_objects)

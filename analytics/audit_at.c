@@ -19,7 +19,7 @@
 #include "analytics/past.h"
 #include "analytics/provider_internal.h"
 #include "base/err.h"
-#include "fs/content.h"
+#include "fs/content/content.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 

@@ -14,7 +14,7 @@
 #include "analytics/provider_internal.h"
 #include "base/err.h"
 #include "base/text.h"
-#include "fs/store.h"
+#include "fs/store/store.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "ledger/key.h"

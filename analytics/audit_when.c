@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "fs/core.h"
+#include "fs/core/core.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 

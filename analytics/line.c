@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "fs/core.h"
+#include "fs/core/core.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "ledger/argv.h"

@@ -19,7 +19,7 @@
 
 #include "analytics/lineage_internal.h"
 #include "base/err.h"
-#include "fs/core.h"
+#include "fs/core/core.h"
 #include "index/idx.h"
 #include "ledger/entry.h"
 

@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <xxhash.h>
 
-#include "fs/vdir.h"
+#include "fs/fuse/vdir.h"
 
 enum { BUCKETS_START = 1024 };
 #define COUNTER_MASK ((1ULL << 40) - 1)

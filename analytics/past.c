@@ -17,10 +17,10 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/limits.h"
-#include "fs/content.h"
-#include "fs/core.h"
-#include "fs/lease.h"
-#include "fs/store.h"
+#include "fs/content/content.h"
+#include "fs/core/core.h"
+#include "fs/store/lease.h"
+#include "fs/store/store.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "ledger/entry.h"
@@ -368,7 +368,7 @@ static int lay_saves(const struct past *p, struct core *c,
 
 /*
  * While the content is open gc takes nothing that it needs; up to there the
- * section sees to that (fs/lease.h).
+ * section sees to that (fs/store/lease.h).
  */
 int past_content(const struct past *p, struct core *c, struct content **out)
 {

@@ -41,7 +41,7 @@ void past_stat(const struct past *p, struct stat *out);
 
 /*
  * A content to read the bytes of then from (content_close it); while it is
- * open gc takes none of them.  -ENODATA: they were released (fs/retain.h).
+ * open gc takes none of them.  -ENODATA: they were released (fs/upkeep/retain.h).
  */
 int must_use past_content(const struct past *p, struct core *c,
 			  struct content **out);

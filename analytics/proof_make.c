@@ -14,7 +14,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "fs/core.h"
+#include "fs/core/core.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "ledger/ledger.h"

@@ -1,5 +1,5 @@
 /*
- * provider.c - routes the calls of fs/vdir.h to the views, by kind of node.
+ * provider.c - routes the calls of fs/fuse/vdir.h to the views, by kind of node.
  *
  * Threads: any number at once.  A node is held by whoever works with it, so
  * the kernel's forget never takes it away.

@@ -1,6 +1,6 @@
 /*
  * provider.h - the virtual trees of one mounted volume: /audit and the
- * results in /query.  Implements fs/vdir.h.
+ * results in /query.  Implements fs/fuse/vdir.h.
  */
 #ifndef ANALYTICS_PROVIDER_H
 #define ANALYTICS_PROVIDER_H

@@ -23,8 +23,8 @@
 #include "analytics/spool.h"
 #include "base/limits.h"
 #include "base/thread.h"
-#include "fs/core.h"
-#include "fs/vdir.h"
+#include "fs/core/core.h"
+#include "fs/fuse/vdir.h"
 
 struct idx_reader;
 struct log_lines;

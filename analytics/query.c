@@ -22,7 +22,7 @@
 #include "analytics/provider_internal.h"
 #include "analytics/query_result.h"
 #include "base/err.h"
-#include "fs/content.h"
+#include "fs/content/content.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "ledger/entry.h"

@@ -2,7 +2,7 @@
  * log.h - one line per event, on stderr, for people and for the journal:
  *   <6>2026-11-21T10:00:00.123Z commit: mounted volume=ab12 store="/a b"
  * The "<N>" prefix only when JOURNAL_STREAM is set.  Values with blanks or
- * control characters are quoted and escaped.  Only fs/fuse_ll.c, fs/mount.c,
+ * control characters are quoted and escaped.  Only fs/fuse/fuse_ll.c, fs/daemon/mount.c,
  * background threads of fs/ and mount-tools/ log; the rest return errors.
  */
 #ifndef BASE_LOG_H

@@ -6,7 +6,7 @@
  * Read in pages, each a transaction of its own, so that a long walk does not
  * hold back SQLite's checkpoints.  That is enough: rows that come behind the
  * page's place meanwhile are of content that gc knows from elsewhere, and rows
- * that go are not needed any more (fs/lease.h).
+ * that go are not needed any more (fs/store/lease.h).
  *
  * Deletion rests on this, so the number of versions found is compared with
  * the total that the index keeps: an index that lost rows is refused.

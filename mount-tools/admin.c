@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 #include "base/vio.h"
-#include "fs/guard_place.h"
+#include "fs/daemon/guard_place.h"
 #include "mount-tools/ctl.h"
 
 static int open_parts(struct admin *a, const char *key, struct errmsg *em)

@@ -11,9 +11,9 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "fs/core.h"
-#include "fs/guard_place.h"
-#include "fs/serve.h"
+#include "fs/core/core.h"
+#include "fs/daemon/guard_place.h"
+#include "fs/daemon/serve.h"
 #include "mount-tools/reader.h"
 #include "mount-tools/verbs.h"
 

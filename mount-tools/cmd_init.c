@@ -19,7 +19,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/vio.h"
-#include "fs/guard_place.h"
+#include "fs/daemon/guard_place.h"
 #include "ledger/ledger.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/vouch.h"

@@ -8,9 +8,9 @@
 
 #include "analytics/provider.h"
 #include "base/err.h"
-#include "fs/mount.h"
-#include "fs/mount_opt.h"
-#include "fs/serve.h"
+#include "fs/daemon/mount.h"
+#include "fs/daemon/mount_opt.h"
+#include "fs/daemon/serve.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/verbs.h"
 #include "mount-tools/vouch.h"

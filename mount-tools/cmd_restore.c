@@ -21,7 +21,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "fs/retain.h"
+#include "fs/upkeep/retain.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "mount-tools/names.h"

@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "fs/retain.h"
+#include "fs/upkeep/retain.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "ledger/argv.h"

@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/vio.h"
-#include "fs/control.h"
+#include "fs/daemon/control.h"
 #include "ledger/ledger.h"
 #include "ledger/volume.h"
 #include "mount-tools/ctl.h"

@@ -15,7 +15,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/vio.h"
-#include "fs/fsck.h"
+#include "fs/upkeep/fsck.h"
 #include "mount-tools/ask.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"

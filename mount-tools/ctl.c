@@ -21,7 +21,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
-#include "fs/control.h"
+#include "fs/daemon/control.h"
 #include "ledger/volume.h"
 #include "mount-tools/mounts.h"
 

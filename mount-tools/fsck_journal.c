@@ -22,7 +22,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "base/vio.h"
-#include "fs/replica.h"
+#include "fs/store/replica.h"
 #include "ledger/ledger.h"
 #include "mount-tools/fsck_repair.h"
 #include "mount-tools/progress.h"

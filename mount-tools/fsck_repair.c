@@ -26,7 +26,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/vio.h"
-#include "fs/guard_place.h"
+#include "fs/daemon/guard_place.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "index/rebuild.h"

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
-#include "fs/fsck.h"
+#include "fs/upkeep/fsck.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/progress.h"
 

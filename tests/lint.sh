@@ -34,14 +34,14 @@ includes() {
 	for layer in $layers; do
 		allowed+="${allowed:+|}$layer"
 		files "$layer/*.[ch]" | xargs -r grep -HnE '^ *# *include *"' |
-			grep -vE "^[^\"]*\"($allowed)/[a-z0-9_-]+\.[ch]\""
+			grep -vE "^[^\"]*\"($allowed)/([a-z]+/)?[a-z0-9_-]+\.[ch]\""
 	done
 }
 
 system_includes() {
 	files 'base/*.[ch]' 'ledger/*.[ch]' | xargs -r grep -HnE '#.*<(sqlite|fuse)'
 	files 'fs/*.[ch]' 'index/*.[ch]' 'analytics/*.[ch]' 'mount-tools/*.[ch]' |
-		grep -vxE 'fs/(fuse_ll[a-z_]*|mount_opt)\.[ch]' | xargs -r grep -HnE '#.*<(fuse[^>]*)\.h>'
+		grep -vxE 'fs/(fuse/fuse_ll[a-z_]*|daemon/mount_opt)\.[ch]' | xargs -r grep -HnE '#.*<(fuse[^>]*)\.h>'
 }
 
 stranger() {	# vouch-check needs neither FUSE nor SQLite, nor other layers

@@ -13,8 +13,8 @@
 
 #include "base/digest.h"
 #include "base/err.h"
-#include "fs/chunk.h"
-#include "fs/chunker.h"
+#include "fs/store/chunk.h"
+#include "fs/content/chunker.h"
 #include "tests/sim/bench.h"
 #include "tests/sim/prng.h"
 

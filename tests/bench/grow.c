@@ -20,8 +20,8 @@
 
 #include "base/err.h"
 #include "base/thread.h"
-#include "fs/core.h"
-#include "fs/guard_place.h"
+#include "fs/core/core.h"
+#include "fs/daemon/guard_place.h"
 #include "tests/sim/bench.h"
 #include "tests/sim/prng.h"
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "fs/actor_proc.h"
+#include "fs/core/actor_proc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

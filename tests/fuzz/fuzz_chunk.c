@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/limits.h"
-#include "fs/chunk.h"
+#include "fs/store/chunk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "fs/mount_opt.h"
+#include "fs/daemon/mount_opt.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

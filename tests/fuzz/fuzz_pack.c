@@ -10,9 +10,9 @@
 
 #include "base/buf.h"
 #include "base/vio.h"
-#include "fs/chunk.h"
-#include "fs/pack.h"
-#include "fs/packfile.h"
+#include "fs/store/chunk.h"
+#include "fs/store/pack.h"
+#include "fs/store/packfile.h"
 #include "tests/sim/vio_sim.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/tree.h"
+#include "fs/content/tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

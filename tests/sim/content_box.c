@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "fs/content.h"
-#include "fs/store.h"
+#include "fs/content/content.h"
+#include "fs/store/store.h"
 #include "tests/sim/vio_sim.h"
 
 #define must(cond)                                                    \

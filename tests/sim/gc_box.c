@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "fs/core_internal.h"
-#include "fs/fsck.h"
+#include "fs/core/core_internal.h"
+#include "fs/upkeep/fsck.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 

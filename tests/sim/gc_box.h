@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fs/core.h"
-#include "fs/gc.h"
+#include "fs/core/core.h"
+#include "fs/upkeep/gc.h"
 
 /* Enters a GC entry for versions first..last, and waits for the index. */
 int gc_box_release(struct core *c, uint64_t ino, uint64_t first, uint64_t last);

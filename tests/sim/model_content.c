@@ -10,11 +10,11 @@
 
 #include "base/auto.h"
 #include "base/err.h"
-#include "fs/chunker.h"
-#include "fs/content.h"
-#include "fs/dirty.h"
-#include "fs/store.h"
-#include "fs/tree.h"
+#include "fs/content/chunker.h"
+#include "fs/content/content.h"
+#include "fs/content/dirty.h"
+#include "fs/store/store.h"
+#include "fs/content/tree.h"
 
 #define must(m, cond)                                 \
 	do {                                          \

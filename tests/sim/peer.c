@@ -1,5 +1,5 @@
 /*
- * peer.c - see peer.h.  The loop is fs/fuse_ll.c's: each worker reads one
+ * peer.c - see peer.h.  The loop is fs/fuse/fuse_ll.c's: each worker reads one
  * request and answers it, into a buffer of its own.
  */
 #include "tests/sim/peer.h"
@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "fs/fuse_ll_impl.h"
-#include "fs/mount_opt.h"
+#include "fs/fuse/fuse_ll_impl.h"
+#include "fs/daemon/mount_opt.h"
 
 struct worker {
 	pthread_t id;

@@ -11,8 +11,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/vio.h"
-#include "fs/replica.h"
-#include "fs/store_int.h"
+#include "fs/store/replica.h"
+#include "fs/store/store_int.h"
 #include "tests/sim/prng.h"
 
 const uint8_t site_volume[16] = "a volume's id 01";

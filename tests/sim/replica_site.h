@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fs/replicate.h"
-#include "fs/store.h"
+#include "fs/replica/replicate.h"
+#include "fs/store/store.h"
 #include "tests/sim/vio_sim.h"
 
 extern const uint8_t site_volume[16];

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "fs/core.h"
+#include "fs/core/core.h"
 #include "tests/sim/seq_int.h"
 #include "tests/sim/vol.h"
 

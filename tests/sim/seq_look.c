@@ -11,7 +11,7 @@
 #include <xxhash.h>
 
 #include "base/err.h"
-#include "fs/core.h"
+#include "fs/core/core.h"
 #include "tests/sim/drive.h"
 #include "tests/sim/exempt.h"
 #include "tests/sim/seq.h"

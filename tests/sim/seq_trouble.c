@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "fs/core.h"
+#include "fs/core/core.h"
 #include "tests/sim/sim_fate.h"
 
 struct run {

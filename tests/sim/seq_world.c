@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "fs/core_internal.h"
+#include "fs/core/core_internal.h"
 #include "index/idx.h"
 #include "index/rebuild.h"
 #include "ledger/ledger.h"

@@ -11,7 +11,7 @@
 #include <sodium.h>
 
 #include "base/err.h"
-#include "fs/core_internal.h"
+#include "fs/core/core_internal.h"
 #include "ledger/ledger.h"
 
 const struct cred vol_cred = { .uid = 1000, .gid = 1000, .umask = 022 };

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "fs/core.h"
+#include "fs/core/core.h"
 #include "tests/sim/tmp.h"
 #include "tests/sim/vio_sim.h"
 

@@ -15,7 +15,7 @@
 #include "base/err.h"
 #include "base/thread.h"
 #include "base/vio.h"
-#include "fs/core.h"
+#include "fs/core/core.h"
 #include "ledger/ledger.h"
 #include "tests/sim/prng.h"
 #include "tests/sim/tmp.h"

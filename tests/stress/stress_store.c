@@ -18,9 +18,9 @@
 #include "base/limits.h"
 #include "base/thread.h"
 #include "base/vio.h"
-#include "fs/replica.h"
-#include "fs/replicate.h"
-#include "fs/store.h"
+#include "fs/store/replica.h"
+#include "fs/replica/replicate.h"
+#include "fs/store/store.h"
 #include "tests/sim/prng.h"
 #include "tests/sim/vio_sim.h"
 

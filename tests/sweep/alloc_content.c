@@ -10,8 +10,8 @@
 
 #include "base/err.h"
 #include "base/vio.h"
-#include "fs/content.h"
-#include "fs/store.h"
+#include "fs/content/content.h"
+#include "fs/store/store.h"
 #include "tests/sim/alloc.h"
 #include "tests/sim/model_content.h"
 #include "tests/sim/tmp.h"

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
-#include "fs/core.h"
+#include "fs/core/core.h"
 #include "tests/sim/alloc.h"
 #include "tests/sim/vol.h"
 

@@ -10,9 +10,9 @@
 
 #include "base/err.h"
 #include "base/vio.h"
-#include "fs/replica.h"
-#include "fs/replicate.h"
-#include "fs/store.h"
+#include "fs/store/replica.h"
+#include "fs/replica/replicate.h"
+#include "fs/store/store.h"
 #include "tests/sim/alloc.h"
 #include "tests/sim/tmp.h"
 

@@ -23,8 +23,8 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "fs/chunk.h"
-#include "fs/fsck.h"
+#include "fs/store/chunk.h"
+#include "fs/upkeep/fsck.h"
 #include "tests/sim/drive.h"
 
 enum {

@@ -19,9 +19,9 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "fs/core_internal.h"
-#include "fs/file.h"
-#include "fs/store_int.h"
+#include "fs/core/core_internal.h"
+#include "fs/core/file.h"
+#include "fs/store/store_int.h"
 #include "tests/sim/gc_box.h"
 #include "tests/sim/prng.h"
 #include "tests/sim/vol.h"

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/thread.h"
-#include "fs/actor.h"
-#include "fs/actor_proc.h"
+#include "fs/core/actor.h"
+#include "fs/core/actor_proc.h"
 
 static struct mutex mu;
 static struct cond told;

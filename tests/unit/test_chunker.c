@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/auto.h"
-#include "fs/chunker.h"
-#include "fs/chunker_gear.h"
+#include "fs/content/chunker.h"
+#include "fs/content/chunker_gear.h"
 #include "tests/sim/prng.h"
 
 enum { CUTS_MAX = 4096 };

@@ -11,8 +11,8 @@
 
 #include "base/auto.h"
 #include "base/err.h"
-#include "fs/content.h"
-#include "fs/store.h"
+#include "fs/content/content.h"
+#include "fs/store/store.h"
 #include "tests/sim/content_box.h"
 #include "tests/sim/model_content.h"
 #include "tests/sim/prng.h"

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/auto.h"
-#include "fs/content.h"
-#include "fs/content_internal.h"
+#include "fs/content/content.h"
+#include "fs/content/content_internal.h"
 #include "tests/sim/content_box.h"
 #include "tests/sim/prng.h"
 

@@ -6,7 +6,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-#include "fs/content.h"
+#include "fs/content/content.h"
 #include "tests/sim/content_box.h"
 #include "tests/sim/model_content.h"
 #include "tests/sim/prng.h"

@@ -15,8 +15,8 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/thread.h"
-#include "fs/control.h"
-#include "fs/core.h"
+#include "fs/daemon/control.h"
+#include "fs/core/core.h"
 
 static struct cred heard;
 static char dir[] = "/tmp/test_control_XXXXXX";

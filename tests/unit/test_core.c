@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "fs/core_internal.h"
+#include "fs/core/core_internal.h"
 #include "tests/sim/drive.h"
 
 static void work(struct drive *d, unsigned n)

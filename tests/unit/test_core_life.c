@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "fs/commit.h"
-#include "fs/core_internal.h"
+#include "fs/commit/commit.h"
+#include "fs/core/core_internal.h"
 #include "ledger/ledger.h"
 #include "tests/sim/prng.h"
 #include "tests/sim/vol.h"

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/thread.h"
-#include "fs/dirty.h"
-#include "fs/extents.h"
-#include "fs/store.h"
+#include "fs/content/dirty.h"
+#include "fs/content/extents.h"
+#include "fs/store/store.h"
 #include "tests/sim/prng.h"
 
 enum { SPACE = 3000 };

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/fsck_want.h"
+#include "fs/upkeep/fsck_want.h"
 #include "ledger/entry.h"
 #include "tests/sim/prng.h"
 

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "fs/fuse_ll_impl.h"
+#include "fs/fuse/fuse_ll_impl.h"
 #include <linux/fuse.h>
 
 struct request {

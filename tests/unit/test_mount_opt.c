@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "fs/mount_opt.h"
+#include "fs/daemon/mount_opt.h"
 
 static struct mount_opt parsed(const char *text, bool root)
 {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "analytics/node.h"
-#include "fs/vdir.h"
+#include "fs/fuse/vdir.h"
 
 static struct node *lookup(struct node_table *t, uint64_t a, const char *s)
 {

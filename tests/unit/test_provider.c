@@ -1,6 +1,6 @@
 /*
  * test_provider.c - the virtual trees without a kernel: a volume on the
- * simulated disk, asked through fs/vdir.h.
+ * simulated disk, asked through fs/fuse/vdir.h.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
-#include "fs/vdir.h"
+#include "fs/fuse/vdir.h"
 #include "tests/sim/vol.h"
 
 static const struct cred owner; /* root */

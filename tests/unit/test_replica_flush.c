@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/vio.h"
-#include "fs/replica.h"
-#include "fs/store_int.h"
+#include "fs/store/replica.h"
+#include "fs/store/store_int.h"
 #include "tests/sim/prng.h"
 #include "tests/sim/replica_site.h"
 

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
-#include "fs/core_internal.h"
-#include "fs/retain.h"
-#include "fs/retain_int.h"
+#include "fs/core/core_internal.h"
+#include "fs/upkeep/retain.h"
+#include "fs/upkeep/retain_int.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "ledger/entry.h"

@@ -11,8 +11,8 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/limits.h"
-#include "fs/store.h"
-#include "fs/store_int.h"
+#include "fs/store/store.h"
+#include "fs/store/store_int.h"
 #include "tests/sim/prng.h"
 #include "tests/sim/vio_sim.h"
 

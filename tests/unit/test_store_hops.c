@@ -10,8 +10,8 @@
 #include "base/auto.h"
 #include "base/err.h"
 #include "base/limits.h"
-#include "fs/pack.h"
-#include "fs/store.h"
+#include "fs/store/pack.h"
+#include "fs/store/store.h"
 #include "tests/sim/prng.h"
 #include "tests/sim/vio_sim.h"
 

@@ -8,8 +8,8 @@
 
 #include "base/auto.h"
 #include "base/err.h"
-#include "fs/chunker.h"
-#include "fs/tree.h"
+#include "fs/content/chunker.h"
+#include "fs/content/tree.h"
 #include "tests/sim/prng.h"
 
 /* --- a store of nodes in memory --- */

@@ -6,7 +6,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "fs/tree_cursor.c" /* NOLINT */
+#include "fs/content/tree_cursor.c" /* NOLINT */
 
 enum { REFS = 20, LEN = 5000 };
 

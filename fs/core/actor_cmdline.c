@@ -1,0 +1,133 @@
+/*
+ * actor_cmdline.c - see actor_cmdline.h.
+ *
+ * One job at a time: who finds the reader busy for too long goes without.  A
+ * job's memory belongs to the reader; the answer is copied out under the lock
+ * when it comes in time.
+ */
+#include "fs/core/actor_cmdline.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/limits.h"
+#include "base/thread.h"
+#include "fs/core/actor_proc.h"
+
+#define PATIENCE_NS (20 * 1000000LL)
+
+enum job_state {
+	JOB_NONE,  /* nobody asks */
+	JOB_ASKED, /* pid is set */
+	JOB_READ,  /* result is set, the one who asked has not taken it */
+};
+
+struct actor_cmdline {
+	struct mutex mu;
+	struct cond changed;
+	enum job_state state;	/* guarded by mu */
+	uint64_t ticket;	/* guarded by mu; of the job asked last */
+	uint32_t pid;		/* guarded by mu */
+	ssize_t result;		/* guarded by mu */
+	bool stop;		/* guarded by mu */
+	char bytes[LIMIT_ARGV]; /* the reader's, but in JOB_READ */
+	struct thread thread;
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static void reader(void *arg)
+{
+	struct actor_cmdline *c = arg;
+
+	mutex_lock(&c->mu);
+	while (!c->stop) {
+		if (c->state != JOB_ASKED) {
+			cond_wait(&c->changed, &c->mu);
+			continue;
+		}
+		uint32_t pid = c->pid;
+		uint64_t ticket = c->ticket;
+		mutex_unlock(&c->mu);
+		ssize_t n = actor_proc_cmdline(pid, c->bytes, sizeof(c->bytes));
+		mutex_lock(&c->mu);
+		if (c->state == JOB_ASKED && c->ticket == ticket) {
+			c->result = n;
+			c->state = JOB_READ;
+		}
+		cond_broadcast(&c->changed);
+	}
+	mutex_unlock(&c->mu);
+}
+
+ssize_t actor_cmdline_read(struct actor_cmdline *c, uint32_t pid, char *out,
+			   size_t cap)
+{
+	int64_t end = now_ns() + PATIENCE_NS;
+	ssize_t n = -EAGAIN;
+
+	mutex_lock(&c->mu);
+	while (c->state != JOB_NONE && !c->stop && now_ns() < end)
+		cond_timedwait_ns(&c->changed, &c->mu, end - now_ns());
+	if (c->state != JOB_NONE || c->stop)
+		goto done;
+	uint64_t ticket = ++c->ticket;
+	c->pid = pid;
+	c->state = JOB_ASKED;
+	cond_broadcast(&c->changed);
+	while (c->state == JOB_ASKED && !c->stop && now_ns() < end)
+		cond_timedwait_ns(&c->changed, &c->mu, end - now_ns());
+	assert(c->ticket == ticket);
+	if (c->state == JOB_READ) {
+		n = c->result;
+		if (n > (ssize_t)cap)
+			n = (ssize_t)cap;
+		if (n > 0)
+			memcpy(out, c->bytes, (size_t)n);
+	}
+	/* Else the reader still holds the bytes; the next one waits for it. */
+	c->state = JOB_NONE;
+	cond_broadcast(&c->changed);
+done:
+	mutex_unlock(&c->mu);
+	return n;
+}
+
+int actor_cmdline_open(struct actor_cmdline **out)
+{
+	struct actor_cmdline *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	mutex_init(&c->mu);
+	cond_init(&c->changed);
+	int rc = thread_start(&c->thread, "actor-argv", reader, c);
+	if (rc < 0) {
+		actor_cmdline_close(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+void actor_cmdline_close(struct actor_cmdline *c)
+{
+	if (!c)
+		return;
+	mutex_lock(&c->mu);
+	c->stop = true;
+	cond_broadcast(&c->changed);
+	mutex_unlock(&c->mu);
+	thread_join(&c->thread);
+	cond_destroy(&c->changed);
+	mutex_destroy(&c->mu);
+	free(c);
+}

@@ -1,0 +1,197 @@
+/*
+ * actor_proc.c - see actor_proc.h.
+ *
+ * The watch is a descriptor of /proc/PID/pagemap.  It belongs to the address
+ * space that the process had when it was opened; a read of one byte is
+ * refused with EINVAL as long as that has a user, and gives end of file
+ * afterwards.  No lock of the process is taken on the way (mm/proc:
+ * pagemap_read looks at the number of users, then at the alignment), while
+ * reading environ, mem or cmdline takes the lock that a thread in a page
+ * fault on one of our own files may hold.
+ */
+#include "fs/core/actor_proc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/text.h"
+
+enum { PROC_TEXT_MAX = 8192 };
+
+static int proc_open(uint32_t pid, const char *name, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%u/%s", pid, name);
+	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY);
+	return fd < 0 ? -errno : fd;
+}
+
+/* At most cap bytes; a process that goes meanwhile is -ESRCH. */
+static ssize_t proc_slurp(uint32_t pid, const char *name, char *out, size_t cap)
+{
+	size_t n = 0;
+	int fd = proc_open(pid, name, O_RDONLY);
+
+	if (fd < 0)
+		return fd == -ENOENT ? -ESRCH : fd;
+	while (n < cap) {
+		ssize_t got = read(fd, out + n, cap - n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			ssize_t rc = -errno;
+			close(fd);
+			return rc;
+		}
+		if (got == 0)
+			break;
+		n += (size_t)got;
+	}
+	close(fd);
+	return (ssize_t)n;
+}
+
+/* The decimal number at *p; moves *p behind it. */
+static bool number(uint64_t *out, const char **p, const char *end)
+{
+	const char *s = *p;
+	uint64_t v = 0;
+
+	while (s < end && (*s == ' ' || *s == '\t'))
+		s++;
+	if (s == end || *s < '0' || *s > '9')
+		return false;
+	for (; s < end && *s >= '0' && *s <= '9'; s++) {
+		if (__builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(*s - '0'), &v))
+			return false;
+	}
+	*p = s;
+	*out = v;
+	return true;
+}
+
+/* The last of `count` numbers on the line that starts with `label`. */
+static bool status_line(uint32_t *out, const char *p, const char *end,
+			const char *label, int count)
+{
+	size_t n = strlen(label);
+
+	while (p < end) {
+		const char *eol = memchr(p, '\n', (size_t)(end - p));
+		if (!eol)
+			eol = end;
+		if ((size_t)(eol - p) > n && memcmp(p, label, n) == 0) {
+			uint64_t v = 0;
+			p += n;
+			for (int i = 0; i < count; i++)
+				if (!number(&v, &p, eol))
+					return false;
+			*out = (uint32_t)v;
+			return v <= UINT32_MAX;
+		}
+		p = eol + 1;
+	}
+	return false;
+}
+
+int actor_proc_parse_status(struct actor_proc *out, const char *p, size_t n)
+{
+	const char *end = p + n;
+
+	/* Name is the first line; a newline in it is written as \n. */
+	if (!status_line(&out->tgid, p, end, "Tgid:", 1) ||
+	    !status_line(&out->ppid, p, end, "PPid:", 1) ||
+	    !status_line(&out->uid, p, end, "Uid:", 4) ||
+	    !status_line(&out->gid, p, end, "Gid:", 4))
+		return -ERR_FORMAT;
+	return 0;
+}
+
+int actor_proc_parse_stat(struct actor_proc *out, const char *p, size_t n)
+{
+	/* The name is in brackets and may hold brackets and blanks. */
+	const char *s = n > 0 ? memrchr(p, ')', n) : NULL;
+	const char *end = p + n;
+	uint64_t v = 0;
+
+	if (!s || end - s < 4)
+		return -ERR_FORMAT;
+	s += 3; /* ") S": the state is field 3 */
+	for (int field = 4; field <= 28; field++) {
+		while (s < end && (*s == ' ' || *s == '-'))
+			s++;
+		if (!number(&v, &s, end))
+			return -ERR_FORMAT;
+		if (field == 22)
+			out->start_time = v;
+	}
+	out->start_stack = v;
+	return 0;
+}
+
+int actor_proc_read(struct actor_proc *out, uint32_t pid)
+{
+	char text[PROC_TEXT_MAX];
+
+	assert(pid != 0);
+	*out = (struct actor_proc){ 0 };
+	ssize_t n = proc_slurp(pid, "status", text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	int rc = actor_proc_parse_status(out, text, (size_t)n);
+	if (rc < 0)
+		return rc;
+	n = proc_slurp(out->tgid, "stat", text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	return actor_proc_parse_stat(out, text, (size_t)n);
+}
+
+int actor_proc_watch(uint32_t pid)
+{
+	return proc_open(pid, "pagemap", O_RDONLY);
+}
+
+bool actor_proc_alive(int watch_fd)
+{
+	char byte;
+
+	return pread(watch_fd, &byte, 1, 0) != 0;
+}
+
+bool actor_proc_shares_memory(uint32_t a, uint32_t b)
+{
+	return syscall(SYS_kcmp, (pid_t)a, (pid_t)b, KCMP_VM, 0UL, 0UL) <= 0;
+}
+
+char *actor_proc_link(uint32_t pid, const char *name, size_t max)
+{
+	char path[64];
+	autofree char *out = malloc(max + 1);
+
+	if (!out)
+		return NULL;
+	snprintf(path, sizeof(path), "/proc/%u/%s", pid, name);
+	ssize_t n = readlink(path, out, max);
+	if (n < 0)
+		return NULL;
+	out[n] = '\0';
+	char *fit = realloc(out, (size_t)n + 1);
+	if (fit)
+		out = fit;
+	return take(out);
+}
+
+ssize_t actor_proc_cmdline(uint32_t pid, char *out, size_t cap)
+{
+	return proc_slurp(pid, "cmdline", out, cap);
+}

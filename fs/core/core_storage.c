@@ -1,0 +1,276 @@
+/*
+ * core_storage.c - entries about content that no system call makes: old bytes
+ * brought back, replicas, scrubs.  Any thread.
+ */
+#include "fs/core/core_storage.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "fs/content/content.h"
+#include "fs/core/core_internal.h"
+#include "fs/core/file.h"
+#include "fs/commit/leafcell.h"
+#include "fs/store/lease.h"
+#include "fs/store/store.h"
+#include "index/idx.h"
+#include "index/idx_query.h"
+#include "ledger/entry.h"
+#include "ledger/ledger.h"
+
+/* --- restore --- */
+
+struct restore_arg {
+	struct handle *h;
+	struct digest leaf; /* of VERSION entry `no` */
+	uint64_t no;
+	const char *when;
+};
+
+static int restore_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	struct restore_arg *a = arg;
+	size_t n = strlen(a->when);
+	struct pend *p = pend_new(ENTRY_RESTORE, n);
+
+	if (!p)
+		return -ENOMEM;
+	p->e.body.restore.why = 1;
+	p->subject = leafcell_known_new(&a->leaf, a->no);
+	if (!p->subject) {
+		pend_free(p);
+		return -ENOMEM;
+	}
+	p->e.body.restore.when = pend_str(p, a->when, n);
+	return core_submit(c, tx, p, a->h->inode, a->h->actor);
+}
+
+/* An index row is a hint: the journal says what the version holds. */
+static int check_version(struct core *c, const struct idx_version *v,
+			 uint64_t ino, uint64_t version,
+			 struct digest *out_leaf)
+{
+	struct buf b = BUF_INIT;
+	struct entry e;
+	int rc = ledger_read_entry(c->ledger, &b, out_leaf, v->no);
+
+	if (rc >= 0)
+		rc = entry_open(&e, NULL, b.p, b.n, NULL);
+	if (rc >= 0 && (e.core.kind != ENTRY_VERSION || e.core.inode != ino ||
+			e.core.version != version || e.state != ENTRY_CLEAR ||
+			!digest_eq(&e.body.version.tree_root, &v->tree_root) ||
+			e.body.version.size != v->size))
+		rc = -ERR_CORRUPT;
+	if (rc < 0)
+		log_event(LOG_ERROR, "index_row_wrong",
+			  "inode=%llu version=%llu why=\"%s\" do=\"vouch "
+			  "reindex\"",
+			  (unsigned long long)ino, (unsigned long long)version,
+			  err_text(rc));
+	buf_release(&b);
+	return rc < 0 ? rc : 0;
+}
+
+static int look_up(struct core *c, struct idx_version *out, uint64_t ino,
+		   uint64_t version)
+{
+	struct idx_reader *r = NULL;
+	int rc = core_reader_take(c, &r);
+
+	if (rc >= 0)
+		rc = idx_version(r, out, ino, version);
+	core_reader_give(c, r);
+	return rc;
+}
+
+static int find_version(struct core *c, struct idx_version *out,
+			struct digest *out_leaf, uint64_t ino, uint64_t version)
+{
+	int rc = look_up(c, out, ino, version);
+
+	if (rc == 0) { /* perhaps it is on its way */
+		rc = core_settle_index(c);
+		if (rc >= 0)
+			rc = look_up(c, out, ino, version);
+		if (rc == 0)
+			return -ENOENT;
+	}
+	if (rc > 0)
+		rc = check_version(c, out, ino, version, out_leaf);
+	if (rc < 0)
+		return rc;
+	return digest_is_zero(&out->tree_root) || out->released_no ? -ENODATA :
+								     0;
+}
+
+/* The old version's chunks become the file's: nothing is copied. */
+static int bring_back(struct core *c, struct handle *h,
+		      const struct idx_version *v)
+{
+	struct content *old = NULL;
+	uint64_t done = 0;
+	int rc = content_open(&old, c->pool, &v->tree_root, v->size);
+
+	if (rc >= 0)
+		rc = content_truncate(h->file->content, 0);
+	while (rc >= 0 && done < v->size) {
+		uint64_t n = 0;
+
+		rc = content_clone(h->file->content, done, old, done,
+				   v->size - done, &n);
+		if (rc >= 0 && n == 0)
+			rc = -ERR_CORRUPT;
+		done += n;
+	}
+	content_close(old);
+	mutex_lock(&c->t.mu);
+	file_dirtied(c, h->file, h->actor, ENTRY_EXACT, core_now(c));
+	mutex_unlock(&c->t.mu);
+	if (rc >= 0)
+		rc = file_version(c, h->file, ENTRY_REASON_DEMAND);
+	return rc;
+}
+
+/* Does the file hold these bytes already?  Then there is nothing to enter. */
+static bool holds(struct core *c, const struct handle *h,
+		  const struct idx_version *v)
+{
+	const struct inode_row *row = &h->inode->row;
+	bool same;
+
+	mutex_lock(&c->t.mu);
+	same = !h->file->on_dirty && row->version && row->size == v->size &&
+	       digest_eq(&row->tree_root, &v->tree_root);
+	mutex_unlock(&c->t.mu);
+	return same;
+}
+
+/* Was nothing ever written?  Then there is nothing to keep as history. */
+static bool is_new(struct core *c, const struct handle *h)
+{
+	struct content_state st;
+	bool empty;
+
+	content_state(h->file->content, &st);
+	mutex_lock(&c->t.mu);
+	empty = !h->inode->row.version && h->inode->row.size == 0;
+	mutex_unlock(&c->t.mu);
+	return empty && !st.dirty && !st.unsaved;
+}
+
+static int restore(struct core *c, bool *out_same, const struct cred *cr,
+		   uint64_t ino, uint64_t from, uint64_t version_no,
+		   const char *when)
+{
+	struct restore_arg a = { .when = when };
+	struct idx_version v;
+	bool keep;
+	int rc = find_version(c, &v, &a.leaf, from, version_no);
+
+	if (rc >= 0)
+		rc = core_open_file(c, cr, ino, O_WRONLY, false, &a.h, &keep);
+	if (rc < 0)
+		return rc;
+	if (!a.h->file)
+		rc = -EINVAL;
+	/* What is dirty is history too: it gets its version first. */
+	if (rc >= 0 && !is_new(c, a.h))
+		rc = file_version(c, a.h->file, ENTRY_REASON_DEMAND);
+	a.no = v.no;
+	*out_same = rc >= 0 && holds(c, a.h, &v);
+	if (rc >= 0 && !*out_same) {
+		rc = core_op(c, restore_op, &a);
+		if (rc >= 0)
+			rc = bring_back(c, a.h, &v);
+	}
+	core_release(c, a.h);
+	if (!*out_same && c->o.invalidate)
+		c->o.invalidate(c->o.ctx, ino, true);
+	return rc < 0 ? rc : 0;
+}
+
+/* From the row that names the old tree to the entry that names it anew. */
+int core_storage_restore(struct core *c, bool *out_same, const struct cred *cr,
+			 uint64_t ino, uint64_t from, uint64_t version_no,
+			 const char *when)
+{
+	unsigned section = lease_enter(store_lease(c->store));
+	int rc = restore(c, out_same, cr, ino, from, version_no, when);
+
+	lease_leave(store_lease(c->store), section);
+	return rc;
+}
+
+/* --- replicas, scrubs --- */
+
+static int enter_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	return core_submit(c, tx, arg, NULL, NULL);
+}
+
+static int enter(struct core *c, struct pend *p)
+{
+	int rc = core_op(c, enter_op, p);
+
+	return rc < 0 ? rc : core_settle_index(c);
+}
+
+int core_storage_replica(struct core *c, uint16_t kind, uint16_t number,
+			 const char *location)
+{
+	size_t n = strlen(location);
+	struct pend *p = pend_new(kind, n);
+	struct digest id;
+	int rc = core_may_change(c, true);
+
+	if (!p)
+		return -ENOMEM;
+	if (rc < 0) {
+		pend_free(p);
+		return rc;
+	}
+	digest_sha256(&id, location, n);
+	p->e.body.replica.number = number;
+	p->e.body.replica.kind = CORE_STORAGE_DIRECTORY;
+	memcpy(p->e.body.replica.id, id.b, sizeof(p->e.body.replica.id));
+	if (kind == ENTRY_REPLICA_ADD)
+		p->e.body.replica.location = pend_str(p, location, n);
+	return enter(c, p);
+}
+
+int core_storage_scrub(struct core *c, uint64_t objects, uint64_t bytes,
+		       uint64_t bad, uint64_t repaired)
+{
+	struct pend *p = pend_new(ENTRY_SCRUB, 0);
+	int rc = core_may_change(c, true);
+
+	if (!p)
+		return -ENOMEM;
+	if (rc < 0) {
+		pend_free(p);
+		return rc;
+	}
+	p->e.body.scrub.objects = objects;
+	p->e.body.scrub.bytes = bytes;
+	p->e.body.scrub.bad = bad;
+	p->e.body.scrub.repaired = repaired;
+	return enter(c, p);
+}
+
+int core_storage_repair(struct core *c, uint16_t source, const char *object,
+			uint64_t bytes)
+{
+	size_t n = strlen(object);
+	struct pend *p = n <= LIMIT_PATH ? pend_new(ENTRY_REPAIR, n) : NULL;
+
+	if (!p)
+		return n <= LIMIT_PATH ? -ENOMEM : -ENAMETOOLONG;
+	p->e.body.repair.what = 4; /* journal */
+	p->e.body.repair.source = source;
+	p->e.body.repair.bytes = bytes;
+	p->e.body.repair.object = pend_str(p, object, n);
+	return enter(c, p);
+}

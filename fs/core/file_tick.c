@@ -1,0 +1,209 @@
+/*
+ * file_tick.c - looking after dirty files: what is older than a second is
+ * saved, what rests becomes a version.  The work itself is done by the job
+ * threads, which may wait for the disk.
+ */
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/vio.h"
+#include "fs/content/content.h"
+#include "fs/core/core_internal.h"
+#include "fs/core/file.h"
+
+enum {
+	SAVE_AGE_MS = 500,
+	IDLE_MS = 30000,
+	CLOSED_MS = 50, /* a version is owed, and nobody writes any more */
+	/*
+	 * Folding scattered 4 KiB writes into a version stores whole chunks,
+	 * 64 KiB each: rarely, then.  4.5 MiB of memory.
+	 */
+	EXTENTS_MAX = 65536,
+};
+#define NS_PER_MS 1000000LL
+
+enum due { DUE_NOTHING, DUE_SAVE, DUE_VERSION };
+
+static enum due what_is_due(const struct file *f, int64_t now, uint8_t *reason)
+{
+	struct content_state st;
+
+	*reason = ENTRY_REASON_CLOSE;
+	if (now < f->retry_ns || f->inode->row.flags & INODE_ORPHAN)
+		return DUE_NOTHING; /* what has no name is not kept */
+	content_state(f->content, &st);
+	if (!f->writers && now - st.write_ns > CLOSED_MS * NS_PER_MS)
+		return DUE_VERSION;
+	*reason = ENTRY_REASON_EXTENTS;
+	if (st.extents > EXTENTS_MAX)
+		return DUE_VERSION;
+	*reason = ENTRY_REASON_IDLE;
+	if (now - st.write_ns > IDLE_MS * NS_PER_MS)
+		return DUE_VERSION;
+	if (st.unsaved && now - st.unsaved_ns > SAVE_AGE_MS * NS_PER_MS)
+		return DUE_SAVE;
+	return DUE_NOTHING;
+}
+
+static void do_due(struct core *c, struct file *f)
+{
+	uint8_t reason = 0;
+	uint64_t seq = 0;
+	enum due due;
+	int rc = 0;
+
+	mutex_lock(&c->t.mu);
+	f->job_queued = false;
+	due = what_is_due(f, vio_mono_ns(c->vio), &reason);
+	mutex_unlock(&c->t.mu);
+	if (due == DUE_SAVE)
+		rc = file_save(c, f, &seq);
+	else if (due == DUE_VERSION)
+		rc = file_version(c, f, reason);
+	if (rc < 0 && rc != -ENOSPC)
+		log_event(LOG_ERROR, "not_saved", "inode=%llu why=\"%s\"",
+			  (unsigned long long)f->inode->row.ino, err_text(rc));
+	file_give(c, f);
+}
+
+/* False when the job threads have been told to end. */
+static bool push_job(struct core *c, struct job *j)
+{
+	bool stop;
+
+	mutex_lock(&c->jobs_mu);
+	stop = c->jobs_stop;
+	if (!stop) {
+		*c->jobs_tail = j;
+		c->jobs_tail = &j->next;
+		cond_signal(&c->jobs_cond);
+	}
+	mutex_unlock(&c->jobs_mu);
+	return !stop;
+}
+
+void file_job(struct core *c, struct file *f)
+{
+	struct job *j = NULL;
+
+	mutex_lock(&c->t.mu);
+	if (!f->job_queued && (j = calloc(1, sizeof(*j)))) {
+		f->job_queued = true;
+		f->users++;
+		j->file = f;
+	}
+	mutex_unlock(&c->t.mu);
+	if (!j)
+		return; /* queued already, or the next tick does it */
+	if (c->o.no_threads) {
+		free(j);
+		do_due(c, f);
+		return;
+	}
+	if (!push_job(c, j)) {
+		free(j);
+		file_give(c, f);
+	}
+}
+
+void file_job_main(void *arg)
+{
+	struct core *c = arg;
+
+	mutex_lock(&c->jobs_mu);
+	for (;;) {
+		struct job *j = c->jobs;
+
+		if (!j && c->jobs_stop)
+			break;
+		if (!j) {
+			cond_wait(&c->jobs_cond, &c->jobs_mu);
+			continue;
+		}
+		c->jobs = j->next;
+		if (!c->jobs)
+			c->jobs_tail = &c->jobs;
+		mutex_unlock(&c->jobs_mu);
+		do_due(c, j->file);
+		free(j);
+		mutex_lock(&c->jobs_mu);
+	}
+	mutex_unlock(&c->jobs_mu);
+}
+
+/* Up to n files that need something, with a user more each. */
+static unsigned collect(struct core *c, struct file **v, unsigned n, bool all)
+{
+	int64_t now = vio_mono_ns(c->vio);
+	unsigned found = 0;
+	uint8_t reason;
+
+	mutex_lock(&c->t.mu);
+	for (struct link *l = c->dirty.next; l != &c->dirty && found < n;
+	     l = l->next) {
+		struct file *f = (struct file *)l;
+
+		if (f->inode->row.flags & INODE_ORPHAN)
+			continue;
+		if (!all && (f->job_queued ||
+			     what_is_due(f, now, &reason) == DUE_NOTHING))
+			continue;
+		f->users++;
+		v[found++] = f;
+	}
+	mutex_unlock(&c->t.mu);
+	return found;
+}
+
+void file_tick(struct core *c)
+{
+	struct file *v[256];
+	unsigned n = collect(c, v, 256, false);
+
+	for (unsigned i = 0; i < n; i++) {
+		file_job(c, v[i]);
+		file_give(c, v[i]);
+	}
+	if (!n && c->o.no_threads)
+		core_idle_step(c);
+}
+
+/* The others come first when this is tried again. */
+static void to_the_end(struct core *c, struct file *f)
+{
+	mutex_lock(&c->t.mu);
+	if (f->on_dirty) {
+		file_forget(f);
+		file_mark(c, f);
+	}
+	mutex_unlock(&c->t.mu);
+}
+
+int file_version_all(struct core *c, uint8_t reason)
+{
+	struct file *v[64];
+	unsigned n, budget = 0;
+	int first = 0;
+
+	/* once each: files written to all the time never rest */
+	mutex_lock(&c->t.mu);
+	for (struct link *l = c->dirty.next; l != &c->dirty; l = l->next)
+		budget++;
+	mutex_unlock(&c->t.mu);
+	while (budget > 0 &&
+	       (n = collect(c, v, budget < 64 ? budget : 64, true)) > 0) {
+		budget -= n;
+		for (unsigned i = 0; i < n; i++) {
+			int rc = file_version(c, v[i], reason);
+
+			if (rc < 0)
+				to_the_end(c, v[i]);
+			if (rc < 0 && !first)
+				first = rc;
+			file_give(c, v[i]);
+		}
+	}
+	return first;
+}

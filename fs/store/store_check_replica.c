@@ -1,0 +1,119 @@
+/*
+ * store_check_replica.c - compares a replica's copy of one pack with the
+ * store's, which was checked just before.
+ *
+ * The pieces are the header, each record that is right in the store, and the
+ * footer.  A piece that differs is damage on the replica, and is written over
+ * with the store's bytes.  Bytes that the replica does not have yet are no
+ * damage; its follower brings them.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "fs/store/replica.h"
+#include "fs/store/store_check_int.h"
+
+struct copy {
+	struct store_checker *c;
+	struct store_replica *r;
+	uint8_t *bytes; /* room for the largest piece */
+	size_t cap;
+	uint64_t size;	  /* of the replica's object */
+	unsigned patched; /* pieces written over, not flushed yet */
+};
+
+static int check_piece(struct copy *k, uint64_t off, size_t n)
+{
+	const struct replica_ops *ops = k->r->replica->ops;
+	const char *name = k->c->file->name;
+	ssize_t got = 0;
+	bool ok = false;
+
+	if (off + n > k->size || off + n > k->c->n || n > k->cap)
+		return 0;
+	mutex_lock(&k->r->mu);
+	got = ops->get(k->r->replica, name, off, k->bytes, n);
+	if (got != (ssize_t)n || memcmp(k->bytes, k->c->p + off, n) != 0) {
+		if (k->c->o->repair)
+			ok = ops->patch(k->r->replica, name, off, k->c->p + off,
+					n) == 0;
+		k->patched += ok;
+	} else {
+		ok = true;
+		n = 0;
+	}
+	mutex_unlock(&k->r->mu);
+	if (n == 0)
+		return 0;
+	k->c->report->bad++;
+	k->c->report->repaired += ok;
+	store_checker_found(
+		k->c, "replica %s: %s: %zu bytes at %" PRIu64 " differ%s",
+		k->r->replica->name, name, n, off, ok ? "; repaired" : "");
+	return 0;
+}
+
+static int check_copy(struct copy *k)
+{
+	struct store_checker *c = k->c;
+	const struct replica_ops *ops = k->r->replica->ops;
+	int rc = 0;
+
+	mutex_lock(&k->r->mu);
+	rc = ops->size(k->r->replica, c->file->name, &k->size);
+	mutex_unlock(&k->r->mu);
+	if (rc == -ENOENT)
+		return 0; /* not copied yet */
+	if (rc < 0) {
+		store_checker_found(c, "replica %s: %s: %s",
+				    k->r->replica->name, c->file->name,
+				    err_text(rc));
+		return 0;
+	}
+	rc = check_piece(k, 0, PACK_HEADER_SIZE);
+	for (uint32_t i = 0; rc == 0 && i < c->n_good; i++)
+		rc = check_piece(k, c->good[i].off,
+				 PACK_RECORD_SIZE +
+					 (size_t)c->good[i].stored_len);
+	if (rc == 0 && c->n > c->records_end)
+		rc = check_piece(k, c->records_end, c->n - c->records_end);
+	if (rc == 0 && k->patched > 0) {
+		mutex_lock(&k->r->mu);
+		rc = ops->sync(k->r->replica);
+		mutex_unlock(&k->r->mu);
+		if (rc < 0) {
+			c->report->repaired -= k->patched;
+			store_checker_found(c,
+					    "replica %s: %s: not repaired: %s",
+					    k->r->replica->name, c->file->name,
+					    err_text(rc));
+		}
+	}
+	return 0;
+}
+
+int store_checker_replicas(struct store_checker *c)
+{
+	/* the largest footer is larger than the largest record */
+	size_t cap =
+		(size_t)PACK_ENTRIES_MAX * PACK_ENTRY_SIZE + PACK_TRAILER_SIZE;
+	autofree uint8_t *bytes = NULL;
+	struct store_replica *r = store_replica_next(c->store, NULL);
+	int rc = 0;
+
+	if (!r)
+		return 0;
+	bytes = malloc(cap);
+	for (; r; r = store_replica_next(c->store, r)) {
+		struct copy k = { .c = c, .r = r, .bytes = bytes, .cap = cap };
+
+		if (!bytes)
+			rc = -ENOMEM;
+		else if (rc == 0)
+			rc = check_copy(&k);
+	}
+	return rc;
+}
