@@ -29,7 +29,9 @@
 
 #define MARK_NS (500LL * 1000 * 1000)
 #define CLOSE_NS (20LL * 1000 * 1000 * 1000)
-#define SYNC_NS (3600LL * 1000 * 1000 * 1000)
+/* A replica that copies all of a large store takes its time; one that fails
+ * ends the waiting at once. */
+#define SYNC_NS (30 * 24 * 3600LL * 1000 * 1000 * 1000)
 
 enum { RETRY_MARKS = 60 };
 
@@ -413,24 +415,35 @@ int serve_replica_list(void *ctx, const struct json *request,
 	return rc < 0 ? rc : 0;
 }
 
+/* The first that fails says why. */
+static int on_error(void *ctx, const struct replicate_status *v)
+{
+	struct errmsg *em = ctx;
+
+	return v->error < 0 ? errmsg_set(em, v->error, "%s", v->words) : 0;
+}
+
 int serve_replica_sync(void *ctx, const struct json *request,
 		       const struct cred *peer, struct buf *out,
 		       struct errmsg *em)
 {
 	struct serve *s = ctx;
-	int rc = core_sync(s->core);
+	struct errmsg own = ERRMSG_INIT;
+	int rc = core_sync(s->core), why;
 
 	mutex_lock(&s->mu);
 	try_all_locked(s);
 	mutex_unlock(&s->mu);
 	if (rc == 0)
 		rc = ledger_checkpoint(core_ledger(s->core), em);
-	if (rc == 0)
-		rc = replicate_step(s->follow);
-	if (rc == 0)
-		rc = catch_up(s, SYNC_NS);
 	if (rc < 0)
+		return errmsg_set(em, rc, "%s", err_text(rc));
+	rc = catch_up(s, SYNC_NS);
+	if (rc < 0) {
+		why = replicate_each(s->follow, on_error, &own);
+		rc = why < 0 ? why : rc;
 		return errmsg_set(em, rc, "a replica could not follow: %s",
-				  err_text(rc));
+				  errmsg_text(&own, rc));
+	}
 	return serve_replica_list(ctx, request, peer, out, em);
 }

@@ -5,6 +5,9 @@
  * over, makes a round (follower.c), and publishes what came of it.  After
  * failures it waits longer, up to 16 intervals.
  *
+ * A follower has one round at a time, whoever asks for it (busy), and the list
+ * keeps its members while replicate_step() goes through it (stepping).
+ *
  * Locks: replicate.mu guards the list and what is published; it is held for
  * no disk I/O.
  */
@@ -65,16 +68,22 @@ static void publish_locked(struct follower *f, uint64_t position,
 		f->position = position;
 }
 
-/* One round; the lock is let go of meanwhile. */
+/*
+ * One round, after the one that runs, if any; the lock is let go of meanwhile.
+ */
 static int round_locked(struct follower *f) no_thread_safety_analysis
 {
 	struct replicate *r = f->owner;
-	uint64_t position = r->mark;
-	uint64_t kicks = r->kicks;
-	uint64_t behind = 0;
 	struct errmsg em = ERRMSG_INIT;
+	uint64_t position, kicks, behind = 0;
 	int rc = 0;
 
+	while (f->busy)
+		cond_wait(&r->changed, &r->mu);
+	if (f->stop)
+		return 0;
+	position = r->mark;
+	kicks = r->kicks;
 	f->busy = true;
 	mutex_unlock(&r->mu);
 	rc = follower_round(f, position, &behind, &em);
@@ -119,20 +128,28 @@ static void follow(void *arg)
 	mutex_unlock(&r->mu);
 }
 
+/* Without a step no thread but its own is in a follower. */
+static void wait_for_step_locked(struct replicate *r) no_thread_safety_analysis
+{
+	while (r->stepping)
+		cond_wait(&r->changed, &r->mu);
+}
+
 int replicate_step(struct replicate *r)
 {
 	int first = 0;
 
 	mutex_lock(&r->mu);
+	wait_for_step_locked(r);
+	r->stepping = true;
 	for (struct follower *f = r->followers; f; f = f->next) {
-		int rc = 0;
+		int rc = round_locked(f);
 
-		while (f->busy)
-			cond_wait(&r->changed, &r->mu);
-		rc = round_locked(f);
 		if (first == 0)
 			first = rc;
 	}
+	r->stepping = false;
+	cond_broadcast(&r->changed);
 	mutex_unlock(&r->mu);
 	return first;
 }
@@ -210,10 +227,9 @@ int replicate_remove(struct replicate *r, const char *name)
 	struct follower *f = NULL;
 
 	mutex_lock(&r->mu);
+	wait_for_step_locked(r);
 	p = find_locked(r, name);
 	f = *p;
-	while (f && f->busy && r->o.no_threads)
-		cond_wait(&r->changed, &r->mu);
 	if (f)
 		*p = f->next;
 	cond_broadcast(&r->changed);

@@ -66,7 +66,10 @@ void replicate_close(struct replicate *r);
 /* Takes ownership of the replica, on success only.  -EEXIST in words. */
 int must_use replicate_add(struct replicate *r, struct replica *replica,
 			   struct errmsg *em);
-/* Stops following and closes it; its files stay.  -ENOENT. */
+/*
+ * Stops following and closes it; its files stay.  Waits for a replicate_step()
+ * that runs.  -ENOENT.
+ */
 int replicate_remove(struct replicate *r, const char *name);
 
 /* All up to this position is durable in the objects now; wakes followers when
@@ -98,7 +101,10 @@ typedef int replicate_status_fn(void *ctx, const struct replicate_status *s);
 int must_use replicate_each(struct replicate *r, replicate_status_fn *fn,
 			    void *ctx);
 
-/* Runs one round of every replica now, in this thread; first error. */
+/*
+ * Runs one round of every replica now, in this thread, each after the one that
+ * its own thread is in; first error.
+ */
 int must_use replicate_step(struct replicate *r);
 
 /*

@@ -31,7 +31,7 @@ struct follower {
 	struct store_replica *replica; /* held */
 	struct thread thread;
 
-	/* of the thread alone */
+	/* of whoever makes the round: one thread at a time, see busy */
 	bool known;			 /* the table below is right */
 	struct follower_object *objects; /* by name */
 	uint32_t n, cap;
@@ -61,6 +61,7 @@ struct replicate {
 	uint64_t mark;		    /* guarded by mu */
 	uint64_t kicks;		    /* guarded by mu */
 	uint64_t urgent;	    /* guarded by mu: as kicks, to all */
+	bool stepping;		    /* guarded by mu: nobody leaves the list */
 };
 
 /*
