@@ -315,14 +315,15 @@ static int change(struct core *c, struct handle *h, const struct bytes *b,
 	return rc < 0 ? half_done(c, h->file, a, rc) : 0;
 }
 
-/* Where the page cache is gone round, the kernel does not do it. */
+/*
+ * Where the page cache is gone round, the kernel does not do it.  That it is
+ * gone, or was never there, is noted where it is removed.
+ */
 static int kill_capability(struct core *c, const struct cred *cr,
 			   struct file *f)
 {
 	int rc = core_removexattr(c, cr, f->inode->row.ino, CORE_CAPABILITY);
 
-	if (rc >= 0 || rc == -ENODATA)
-		atomic_store(&f->capable, false);
 	return rc == -ENODATA ? 0 : rc;
 }
 

@@ -249,6 +249,13 @@ static bool is_same(const struct set_arg *a, const struct xattr *x)
 	return a->n == 0 || !memcmp(x->value, a->p, a->n);
 }
 
+/* With the lock that guards the attribute: a write is never told otherwise. */
+static void note_capability(struct inode *i, bool is_there)
+{
+	if (i->file)
+		atomic_store(&i->file->capable, is_there);
+}
+
 static int set_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct set_arg *a = arg;
@@ -265,6 +272,8 @@ static int set_op(struct core *c, struct itable_tx *tx, void *arg)
 	/* a file always has an ACL, be it in the mode bits alone */
 	if (a->remove && !x && !strncmp(a->name, "system.", 7))
 		return 0;
+	if (!x && !strcmp(a->name, CORE_CAPABILITY))
+		note_capability(i, false);
 	if ((a->remove || a->flags & XATTR_REPLACE) && !x)
 		return -ENODATA;
 	if (a->flags & XATTR_CREATE && x)
@@ -277,13 +286,15 @@ static int set_op(struct core *c, struct itable_tx *tx, void *arg)
 	if (drop && !x)
 		return 0;
 	a->remove = a->remove || drop;
-	if (i->gone)
-		return set_removed(c, tx, a, i);
-	if (i->file && !a->remove && !strcmp(a->name, CORE_CAPABILITY))
-		atomic_store(&i->file->capable, true);
-	rc = core_submit(c, tx, set_entry(a), i, a->actor);
-	if (rc >= 0 && !a->remove)
-		a->staged = false; /* it rides with the entry */
+	if (i->gone) {
+		rc = set_removed(c, tx, a, i);
+	} else {
+		rc = core_submit(c, tx, set_entry(a), i, a->actor);
+		if (rc >= 0 && !a->remove)
+			a->staged = false; /* it rides with the entry */
+	}
+	if (rc >= 0 && !strcmp(a->name, CORE_CAPABILITY))
+		note_capability(i, !a->remove);
 	return rc;
 }
 

@@ -294,6 +294,8 @@ static int publish_locked(struct core *c, struct file *f, struct inode *i,
 	itable_hold(&c->t, i);
 	i->file = f;
 	i->checked = true;
+	/* perhaps: the first write looks */
+	atomic_store(&f->capable, i->row.nxattr > 0);
 	if (i->row.flags & INODE_HAS_EXTENTS) {
 		f->strength = ENTRY_GUESSED;
 		file_mark(c, f);

@@ -51,7 +51,10 @@ struct file {
 	int64_t mtime_ns, ctime_ns;
 	struct actor *writer; /* last; a reference */
 	uint8_t strength;     /* enum entry_strength of that */
-	/* any thread: security.capability was set, a write takes it away */
+	/*
+	 * any thread; changed with itable.mu: it has security.capability, or
+	 * may have, and a write takes that away
+	 */
 	atomic_bool capable;
 	/* any thread: error to be told at the next write, flush or fsync */
 	atomic_int deferred;

@@ -94,10 +94,22 @@ if os.geteuid() == 0:
     os.setxattr(out, "security.capability", cap)
     os.write(out, b"three")
     assert "security.capability" not in os.listxattr(f"{top}/tool")
+    os.setxattr(out, "security.capability", cap)
 os.close(out)
 P
 
 umount_volume
 mount_volume
+# set in an earlier mount, and the first who opens the file writes directly
+python3 - mnt/tool <<'P' || fail "a direct write left the capability"
+import mmap, os, sys
+m = mmap.mmap(-1, 4096)
+out = os.open(sys.argv[1], os.O_WRONLY | os.O_DIRECT)
+if os.geteuid() == 0:
+    assert "security.capability" in os.listxattr(sys.argv[1])
+os.write(out, m)
+assert "security.capability" not in os.listxattr(sys.argv[1])
+os.close(out)
+P
 same "what was written by both" "$(wc -c <mnt/log)" 500
 umount_volume
