@@ -355,12 +355,10 @@ static int run(struct restore *x)
 				  outer, x->when);
 	if (rc < 0)
 		return rc;
-	progress_start(&x->bar, "restoring", false);
 	rc = restore_one(x, ino, outer, inner, 0);
 	if (rc == 0)
 		rc = ctl_call(NULL, x->r.place.store, "\"verb\":\"settle\"",
 			      &x->em);
-	progress_end(&x->bar);
 	return rc;
 }
 
@@ -414,6 +412,7 @@ static int finish(struct restore *x, const char *path, int rc)
 {
 	bool any = x->files || x->dirs || x->links;
 
+	progress_wipe(&x->bar);
 	if (rc == -ERR_USAGE)
 		return opt_misuse("restore", "restore: %s",
 				  errmsg_text(&x->em, rc));
@@ -443,6 +442,7 @@ int cmd_restore(int argc, char **argv)
 		return status;
 	if (!x.when)
 		return opt_misuse("restore", "restore: --at=WHEN is missing");
+	progress_start(&x.bar, "restoring", false); /* till all is told */
 	rc = reader_open(&x.r, argv[0], NULL, READER_INDEX | READER_VERSION,
 			 &x.em);
 	if (rc == 0 && (!x.r.live || !x.r.place.dir))
@@ -454,6 +454,7 @@ int cmd_restore(int argc, char **argv)
 	if (rc == 0)
 		rc = run(&x);
 	status = finish(&x, argv[0], rc);
+	progress_end(&x.bar);
 	reader_close(&x.r);
 	return status;
 }

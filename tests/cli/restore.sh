@@ -106,3 +106,21 @@ refuse 'restore unmounted' 1 'mount' vouch restore vol --at first
 expect 'prove unmounted' vouch prove vol d/big -o p3
 expect 'snapshot unmounted' vouch snapshot vol later
 expect 'verify at last' vouch verify vol --deep
+
+# The daemon dies in the middle: what was done before, and why no more.
+mount_volume
+mkdir mnt/most && seq 4000 | (cd mnt/most && split -l 1 -a 3)
+expect 'snapshot of most' vouch snapshot mnt most
+rm -r mnt/most
+vouch restore mnt/most --at most >out 2>err &
+restoring=$!
+for _ in $(seq 1000); do
+	[ ! -e mnt/most/xabz ] || break
+	sleep 0.01
+done
+kill_daemon
+status=0
+wait "$restoring" || status=$?
+same 'what it ends with' "$status" 1
+grep -q 'mnt/most, as after entry .*: [0-9]* files restored' err ||
+	fail "what it says of a part: $(cat err)"
