@@ -19,7 +19,9 @@
  * a thread for it, and a put waits for that only when all its memory was filled
  * while the half before was written, and then for the rest of that writing,
  * whatever is merged and however long it takes.  So a put waits at most for
- * one flush and one run of cache_bytes / 256 pairs.  Gets wait for nothing.
+ * one flush and one run of cache_bytes / 256 pairs; only in a table that could
+ * not merge for long (no space) and has PTABLE_RUNS_MAX runs also for the
+ * merge that must come first.  Gets wait for nothing.
  */
 #ifndef BASE_PTABLE_H
 #define BASE_PTABLE_H

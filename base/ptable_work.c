@@ -238,11 +238,14 @@ static int work(struct ptable *t) requires_capability(&t->work)
 		rc = merge(t, 0, t->nruns);
 	if (rc == 0)
 		rc = spill(t);
-	if (rc < 0)
-		return rc;
-	/* The spill is done: a merge that found no space is tried again. */
-	rc = compact(t);
-	return rc == -ENOSPC || rc == -ECANCELED ? 0 : rc;
+	if (rc == 0) {
+		/* The spill is done: a merge without space is tried again. */
+		rc = compact(t);
+		if (rc == -ENOSPC)
+			rc = 0;
+	}
+	/* Given up for a reset, which makes the room, or for the end. */
+	return rc == -ECANCELED ? 0 : rc;
 }
 
 /* --- who does it --- */
@@ -262,8 +265,9 @@ static void run(void *arg)
 		mutex_unlock(&t->writer);
 		mutex_lock(&t->work);
 		rc = work(t);
-		mutex_unlock(&t->work);
+		/* Told before a reset may come, which forgets it. */
 		mutex_lock(&t->writer);
+		mutex_unlock(&t->work);
 		t->work_rc = rc;
 		t->done++;
 		cond_broadcast(&t->done_cond);

@@ -4,10 +4,11 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "base/err.h"
-#include "base/ptable.h"
+#include "base/ptable_impl.h"
 #include "base/thread.h"
 #include "tests/sim/vio_sim.h"
 
@@ -192,5 +193,60 @@ Test(ptable_work, a_run_that_could_not_be_written_is_told_and_tried_again)
 	cr_assert_eq(ptable_reset(t, NULL), 0);
 	cr_assert_eq(ptable_get(t, 0, &n, 1), 0);
 	ptable_close(t);
+	vio_sim_free(s);
+}
+
+/* A reset comes while the merge that must be first reads its first run. */
+struct resetter {
+	struct ptable *t;
+	struct thread thread;
+	bool begun;
+};
+
+static void reset_it(void *arg)
+{
+	struct resetter *r = arg;
+
+	cr_assert_eq(ptable_reset(r->t, NULL), 0);
+}
+
+static void reset_beside(void *ctx, enum vio_sim_class class, const char *path)
+{
+	struct resetter *r = ctx;
+
+	if (class != VIO_SIM_READ || strstr(path, ".run-") == NULL || r->begun)
+		return;
+	r->begun = true;
+	cr_assert_eq(thread_start(&r->thread, "reset", reset_it, r), 0);
+	while (!atomic_load(&r->t->cancel))
+		sched_yield();
+}
+
+Test(ptable_work, a_reset_beside_the_merge_of_all_runs_fails_no_put)
+{
+	enum { SMALL = 64 << 10, PAIRS = SMALL / 256 };
+	struct vio_sim *s = vio_sim_new(NULL);
+	struct resetter r = { .t = NULL };
+	struct ptable_stats st = { .runs = 0 };
+	uint64_t n = 0;
+
+	cr_assert_eq(ptable_open(&r.t, vio_sim_vio(s), "t", SMALL, NULL), 0);
+	/* Always room for one run, never for four that become one. */
+	while (st.runs < PTABLE_RUNS_MAX && n < 100 * PAIRS) {
+		vio_sim_set_space(s, 16 << 10);
+		put_many(r.t, &n, PAIRS);
+		ptable_stats(r.t, &st);
+	}
+	cr_assert_eq(st.runs, PTABLE_RUNS_MAX);
+	vio_sim_set_space(s, UINT64_MAX);
+	vio_sim_set_hook(s, reset_beside, &r);
+	put_many(r.t, &n, 2 * PAIRS);
+	cr_assert(r.begun);
+	thread_join(&r.thread);
+	vio_sim_set_hook(s, NULL, NULL);
+	cr_assert_eq(ptable_check(r.t, NULL), 0);
+	ptable_stats(r.t, &st);
+	cr_assert_lt(st.runs, PTABLE_RUNS_MAX);
+	ptable_close(r.t);
 	vio_sim_free(s);
 }
