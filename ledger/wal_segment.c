@@ -73,9 +73,12 @@ static void header_encode(uint8_t out[WAL_PAGE], const struct wal *w,
 
 /*
  * In pieces, each begun when the one before is on the disk: whoever has a
- * frame flushed meanwhile waits for one, not for a segment (60 ms).
+ * frame flushed meanwhile waits for one, not for a segment (60 ms).  Not so
+ * (`paced` false) where room could not be taken before: there a full disk may
+ * be told by what writes the pieces, as a failure that is never soft; at the
+ * end, by fdatasync, it is soft.
  */
-static int write_zeros(struct vio_file *f, uint64_t n)
+static int write_zeros(struct vio_file *f, uint64_t n, bool paced)
 {
 	static const uint8_t zeros[1 << 16];
 	uint64_t begun = 0;
@@ -86,7 +89,7 @@ static int write_zeros(struct vio_file *f, uint64_t n)
 						    sizeof(zeros);
 
 		rc = vio_pwrite(f, zeros, k, at);
-		if (rc < 0 || at + k < begun + ZEROS_PIECE)
+		if (rc < 0 || !paced || at + k < begun + ZEROS_PIECE)
 			continue;
 		rc = vio_writeback(f, 0, begun, true);
 		if (rc == 0)
@@ -101,6 +104,7 @@ int wal_segment_make(struct wal *w, struct wal_segment **out)
 {
 	struct wal_segment *s = calloc(1, sizeof(*s));
 	char path[NUMBERED_PATH_MAX];
+	bool has_room = true;
 	int rc;
 
 	if (s == NULL)
@@ -119,10 +123,12 @@ int wal_segment_make(struct wal *w, struct wal_segment **out)
 	if (rc < 0)
 		goto fail;
 	rc = vio_allocate(s->file, 0, s->bytes);
-	if (rc == -ENOTSUP || rc == -EOPNOTSUPP)
+	if (rc == -ENOTSUP || rc == -EOPNOTSUPP) {
+		has_room = false;
 		rc = 0;
+	}
 	if (rc == 0)
-		rc = write_zeros(s->file, s->bytes);
+		rc = write_zeros(s->file, s->bytes, has_room);
 	if (rc == 0)
 		rc = vio_fdatasync(s->file);
 	if (rc == 0)

@@ -2,6 +2,7 @@
  * test_wal.c - segments of frames: append, scan, reuse, torn and damaged.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -163,6 +164,34 @@ Test(wal, a_segment_is_made_piece_by_piece)
 	/* it fails as a flush does: never softly */
 	vio_sim_fail(sim, VIO_SIM_WRITEBACK, 3, ENOSPC, false);
 	cr_assert_eq(wal_prepare(w), -EIO);
+}
+
+/* Room is found wanting when the zeros go to the disk, not before. */
+static void fill_disk(void *ctx, enum vio_sim_class class, const char *path)
+{
+	(void)ctx;
+	if (class == VIO_SIM_WRITE && strstr(path, ".wal") != NULL)
+		vio_sim_fail(sim, VIO_SIM_WRITEBACK | VIO_SIM_SYNC, 1, ENOSPC,
+			     false);
+}
+
+Test(wal, a_full_disk_is_soft_where_room_cannot_be_taken_before)
+{
+	unsigned before;
+
+	wal_close(w);
+	segment_bytes = 4 << 20;
+	open_wal();
+	cr_assert_eq(wal_start(w, 0), 0);
+	for (uint64_t i = 0; i == 0 || wal_bytes(w, 0) <= 2 << 20; i++)
+		cr_assert_eq(append(i, 50000), 0);
+	before = files();
+	vio_sim_fail(sim, VIO_SIM_ALLOCATE, 1, EOPNOTSUPP, false);
+	vio_sim_set_hook(sim, fill_disk, NULL);
+	cr_assert_eq(wal_prepare(w), -ENOSPC);
+	vio_sim_set_hook(sim, NULL, NULL);
+	cr_assert_eq(files(), before);
+	cr_assert_eq(wal_prepare(w), 0);
 }
 
 Test(wal, released_segments_are_used_again_and_stay_few)
