@@ -289,17 +289,28 @@ bool packs_lags(struct packs *p, const struct packfile *f)
 
 /* --- appending --- */
 
+/* Is there a file of this number, or may there be? */
+static bool is_there(struct packs *p, uint64_t number)
+{
+	char name[PACK_NAME_SIZE];
+	struct vio_stat st;
+
+	pack_name(name, number);
+	return vio_stat(p->vio, name, &st) != -ENOENT;
+}
+
 static int create(struct packs *p, struct packfile **out, uint64_t number)
 {
 	struct packfile_options o = options(p, number);
 	struct packfile *f = NULL;
 	int rc = packfile_create(&f, &o);
+	bool is_free = rc < 0 && !is_there(p, number);
 
 	mutex_lock(&p->mu);
 	p->n_creating--;
 	if (rc == 0)
 		rc = insert_locked(p, f);
-	else if (p->next == number + 1)
+	else if (is_free && p->next == number + 1)
 		p->next = number;
 	mutex_unlock(&p->mu);
 	if (rc < 0) {

@@ -2,6 +2,7 @@
  * test_store_parts.c - the small parts a store is made of.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -277,6 +278,36 @@ Test(packs, a_mark_is_below_every_pack_that_may_grow)
 	cr_assert_null(packs_find(&p, 7));
 	cr_assert_eq(packs_after(&p, 5), b);
 	cr_assert_null(packs_after(&p, 6));
+	cr_assert_eq(packs_close(&p, true), 0);
+	vio_sim_free(sim);
+}
+
+/* What was begun and failed can then not be taken away. */
+static void no_unlink(void *ctx, enum vio_sim_class class, const char *path)
+{
+	(void)path;
+	if (class == VIO_SIM_UNLINK)
+		vio_sim_fail(ctx, VIO_SIM_UNLINK, 1, EIO, false);
+}
+
+Test(packs, a_number_whose_file_stays_is_not_taken_again)
+{
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct packs p;
+	struct packs_options o = { .volume_id = volume };
+	struct packfile *a = NULL;
+
+	cr_assert_eq(packs_open(&p, vio_sim_vio(sim), &o, NULL), 0);
+	vio_sim_fail(sim, VIO_SIM_SYNC, 1, EIO, false);
+	cr_assert_eq(packs_take(&p, &a), -EIO);
+	cr_assert_eq(packs_take(&p, &a), 0);
+	cr_assert_eq(a->number, 1, "a number without a file is free");
+	vio_sim_set_hook(sim, no_unlink, sim);
+	vio_sim_fail(sim, VIO_SIM_SYNC, 1, EIO, false);
+	cr_assert_eq(packs_take(&p, &a), -EIO);
+	vio_sim_set_hook(sim, NULL, NULL);
+	cr_assert_eq(packs_take(&p, &a), 0);
+	cr_assert_eq(a->number, 3);
 	cr_assert_eq(packs_close(&p, true), 0);
 	vio_sim_free(sim);
 }
