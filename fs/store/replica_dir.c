@@ -92,7 +92,9 @@ static int dir_sync(struct replica *r)
 		const char *dir = d->dirs[d->n_dirs - 1];
 
 		rc = vio_syncdir(d->vio, dir[0] ? dir : ".");
-		if (rc == 0)
+		if (rc < 0)
+			d->base.losses++;
+		else
 			d->n_dirs--;
 	}
 	return rc;

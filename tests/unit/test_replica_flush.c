@@ -61,6 +61,25 @@ Test(replica_flush, what_a_failed_flush_lost_is_copied_again, .timeout = 120)
 	cr_assert_gt(failed, 3);
 }
 
+Test(replica_flush, of_a_directory_that_failed_is_counted, .timeout = 60)
+{
+	struct site x;
+	struct store_replica *r = NULL;
+	uint64_t before;
+
+	site_new(&x, 1);
+	r = store_replica_next(x.store, NULL);
+	before = r->replica->losses;
+	cr_assert_eq(r->replica->ops->append(r->replica, "keys/new", 0, "x", 1),
+		     0);
+	vio_sim_fail(x.away[0], VIO_SIM_SYNCDIR, 1, EIO, false);
+	cr_assert_eq(r->replica->ops->sync(r->replica), -EIO);
+	cr_assert_eq(r->replica->losses, before + 1);
+	cr_assert_eq(r->replica->ops->sync(r->replica), 0);
+	store_replica_put(x.store, r);
+	site_free(&x);
+}
+
 /* Somebody else, a scrub, flushes while a round runs, and that fails. */
 struct meddler {
 	struct vio_sim *away;
