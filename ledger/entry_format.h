@@ -80,6 +80,7 @@
  *                  str object
  *   REPLICA_ADD,   u16 number, u8 kind, 16 id, str location
  *   REPLICA_REMOVE
+ *   ALERT          u8 what, 32 id, str words
  * AUTHOR_SIG value, 81 bytes: u8 alg 1, 16 key id, 64 Ed25519 signature over
  *   "vouchfs/author/v1\n" || 16 volume id || u16 kind || body before the TLV
  * The other kinds have numbers and no body yet: readers answer "newer".

@@ -290,6 +290,7 @@ static bool says_repaired(const char *words)
 	static const char *const ends[] = {
 		"; repaired",
 		"; written again",
+		"; written anew",
 		"; fetched from a replica",
 		"packs were fetched from replicas",
 	};

@@ -77,8 +77,9 @@ int replicate_remove(struct replicate *r, const char *name);
 void replicate_mark(struct replicate *r, uint64_t position);
 /*
  * Lets every replica make one more round from now on, one that failed before,
- * too, and waits until those that do not fail have the position, and all small objects as they are now.
- * 0, or -ERR_AGAIN when the time was over or a replica fails.
+ * too, and waits until those that do not fail have the position, and all small
+ * objects as they are now.  timeout_ns <= 0: asks for the round and waits for
+ * nothing.  0, or -ERR_AGAIN when the time was over or a replica fails.
  */
 int must_use replicate_catch_up(struct replicate *r, uint64_t position,
 				int64_t timeout_ns);

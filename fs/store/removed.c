@@ -200,12 +200,13 @@ static int decode(struct removed *out, const char *p, size_t n,
 {
 	char check[CHECK_LEN + 1] = "";
 	const size_t head = strlen(HEAD);
-	const char *end = p + n - CHECK_LEN;
-	const char *at = p + head;
+	const char *at, *end;
 	int rc = -ERR_CORRUPT;
 
 	if (n < head + CHECK_LEN)
 		return rc;
+	at = p + head;
+	end = p + n - CHECK_LEN;
 	snprintf(check, sizeof(check), "check %016" PRIx64 "\n",
 		 (uint64_t)XXH64(p, n - CHECK_LEN, 0));
 	if (memcmp(end, check, CHECK_LEN) != 0)
