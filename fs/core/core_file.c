@@ -78,6 +78,8 @@ static int open_op(struct core *c, struct itable_tx *tx, void *arg)
 		return 0;
 	if (h->writable)
 		a->f->writers++;
+	if (h->write_only)
+		a->f->mute++;
 	a->others =
 		a->f->on_dirty && (a->f->writer != h->actor || a->f->flushed);
 	return 0;
@@ -213,6 +215,8 @@ void core_release(struct core *c, struct handle *h)
 		*(h->prev ? &h->prev->next : &c->handles) = h->next;
 		if (h->next)
 			h->next->prev = h->prev;
+		if (h->file && h->write_only)
+			h->file->mute--;
 		if (h->file && h->writable) {
 			version = --h->file->writers == 0 &&
 				  h->file->on_dirty && !c->closing &&
@@ -264,7 +268,7 @@ static int half_done(struct core *c, struct file *f, struct actor *a, int rc)
 	return rc;
 }
 
-/* After bytes have changed: times, who, and what O_SYNC asks for. */
+/* After h's bytes have changed: times, who, and what O_SYNC asks for. */
 static int wrote(struct core *c, struct handle *h, struct actor *a,
 		 uint8_t strength)
 {

@@ -379,7 +379,8 @@ void file_dirtied(struct core *c, struct file *f, struct actor *a,
 	f->mtime_ns = f->ctime_ns = now;
 	f->times = true;
 	f->strength = strength;
-	f->flushed = false;
+	/* whoever it was: may that be closed when the file is opened next? */
+	f->flushed = f->mute > 0 || f->writers == 0;
 	if (f->writer != a) {
 		struct actor *old = f->writer;
 

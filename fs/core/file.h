@@ -42,6 +42,7 @@ struct file {
 	struct content *content;
 	uint32_t users;	  /* handles, jobs, operations */
 	uint32_t writers; /* handles that may write */
+	uint32_t mute;	  /* those of them of whose close nobody tells */
 	uint32_t bypass;  /* handles that write round the kernel's page cache */
 	bool mixed;	  /* another was opened beside such a one */
 	bool on_dirty;

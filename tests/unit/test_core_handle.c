@@ -10,7 +10,6 @@
 
 #include "fs/core/core_internal.h"
 #include "fs/core/file.h"
-#include "ledger/ledger.h"
 #include "tests/sim/vol.h"
 
 static struct handle *make(struct core *c, const char *name, int flags)
@@ -123,5 +122,80 @@ Test(core_handle, a_removed_file_loses_its_capability_too)
 		core_getxattr(v.core, ino, CORE_CAPABILITY, out, sizeof(out)),
 		-ENODATA);
 	core_release(v.core, h);
+	end(&v);
+}
+
+/* --- what may be closed already, as RELEASE comes when it likes --- */
+
+/* The newest version of what h is a handle of. */
+static void assert_version(const struct handle *h, uint64_t version,
+			   uint64_t size)
+{
+	cr_assert_eq(h->inode->row.version, version, "version %llu",
+		     (unsigned long long)h->inode->row.version);
+	cr_assert_eq(h->inode->row.size, size);
+}
+
+static void cut(struct core *c, const struct handle *h, off_t size)
+{
+	struct stat in = { .st_size = size }, out;
+
+	cr_assert_eq(core_setattr(c, &vol_cred, core_handle_ino(h),
+				  CORE_SET_SIZE, &in, &out),
+		     0);
+}
+
+Test(core_handle, emptied_when_opened_and_closed_is_a_version)
+{
+	struct handle *h, *again;
+	struct vol v;
+
+	start(&v, 4);
+	h = make(v.core, "a", O_WRONLY);
+	put(v.core, h, "one", 3, 0);
+	core_release(v.core, h);
+	h = open_named(v.core, "a", O_WRONLY | O_TRUNC);
+	assert_version(h, 1, 3);
+	again = open_named(v.core, "a", O_WRONLY);
+	assert_version(h, 2, 0);
+	core_release(v.core, h);
+	core_release(v.core, again);
+	end(&v);
+}
+
+Test(core_handle, cut_after_it_was_written_and_closed_is_a_version)
+{
+	struct handle *h, *again;
+	struct vol v;
+
+	start(&v, 5);
+	h = make(v.core, "a", O_WRONLY);
+	put(v.core, h, "one", 3, 0);
+	cut(v.core, h, 1);
+	again = open_named(v.core, "a", O_WRONLY | O_TRUNC);
+	assert_version(h, 1, 1);
+	core_release(v.core, h);
+	core_release(v.core, again);
+	end(&v);
+}
+
+/* What may be mapped tells of its close: nobody has to guess. */
+Test(core_handle, cut_by_who_reads_too_is_no_version_when_opened_again)
+{
+	struct handle *h, *again;
+	struct vol v;
+
+	start(&v, 6);
+	h = make(v.core, "a", O_RDWR);
+	put(v.core, h, "one", 3, 0);
+	cut(v.core, h, 1);
+	again = open_named(v.core, "a", O_RDONLY);
+	assert_version(h, 0, 0);
+	cr_assert_eq(core_flush(v.core, h), 0);
+	core_release(v.core, again);
+	again = open_named(v.core, "a", O_RDONLY);
+	assert_version(h, 1, 1);
+	core_release(v.core, h);
+	core_release(v.core, again);
 	end(&v);
 }
