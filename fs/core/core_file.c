@@ -49,12 +49,44 @@ bool core_handle_bypass(struct core *c, struct handle *h, bool made)
 
 /* --- open --- */
 
+enum { GUESS_MS = 1000 };
+
 struct open_arg {
 	struct handle *h;
 	struct file *f; /* NULL: no regular file */
 	uint64_t ino;
-	bool others; /* out: dirty by another process, or by a closed handle */
+	bool empties; /* O_TRUNC */
+	bool others;  /* out: dirty by another process, or by a closed handle */
 };
+
+/*
+ * Dirty by the opener's own process: shall what may be closed become a
+ * version?  Always, but where one of its handles is known to be held, as it
+ * wrote after it was taken for closed: then once a second, or who keeps a log
+ * and opens it beside would make a version of it each time.  Not where the
+ * open empties it: nothing that comes later would say what was there.
+ */
+static bool guess_closed(struct core *c, const struct open_arg *a)
+{
+	int64_t now = vio_mono_ns(c->vio);
+	struct file *f = a->f;
+
+	if (!f->flushed || (f->held && !a->empties &&
+			    now - f->guess_ns < GUESS_MS * 1000000LL))
+		return false;
+	f->guessed = a->h->stream;
+	f->guess_ns = now;
+	return true;
+}
+
+/* It writes: who took it for closed was wrong. */
+static void note_held(struct handle *h)
+{
+	if (h->held || h->stream >= h->file->guessed)
+		return;
+	h->held = true;
+	h->file->held++;
+}
 
 static int open_op(struct core *c, struct itable_tx *tx, void *arg)
 {
@@ -80,8 +112,8 @@ static int open_op(struct core *c, struct itable_tx *tx, void *arg)
 		a->f->writers++;
 	if (h->write_only)
 		a->f->mute++;
-	a->others =
-		a->f->on_dirty && (a->f->writer != h->actor || a->f->flushed);
+	a->others = a->f->on_dirty &&
+		    (a->f->writer != h->actor || guess_closed(c, a));
 	return 0;
 }
 
@@ -140,7 +172,7 @@ int core_open_file(struct core *c, const struct cred *cr, uint64_t ino,
 		   bool *out_keep)
 {
 	struct handle *h = calloc(1, sizeof(*h));
-	struct open_arg a = { .h = h, .ino = ino };
+	struct open_arg a = { .h = h, .ino = ino, .empties = flags & O_TRUNC };
 	int rc = h ? 0 : -ENOMEM;
 
 	*out_keep = true;
@@ -217,6 +249,8 @@ void core_release(struct core *c, struct handle *h)
 			h->next->prev = h->prev;
 		if (h->file && h->write_only)
 			h->file->mute--;
+		if (h->held)
+			h->file->held--;
 		if (h->file && h->writable) {
 			version = --h->file->writers == 0 &&
 				  h->file->on_dirty && !c->closing &&
@@ -278,6 +312,7 @@ static int wrote(struct core *c, struct handle *h, struct actor *a,
 	mutex_lock(&c->t.mu);
 	file_dirtied(c, h->file, a, strength, core_now(c));
 	h->file->flushed = h->write_only;
+	note_held(h);
 	mutex_unlock(&c->t.mu);
 	if (c->o.entries_every_write)
 		rc = file_version(c, h->file, ENTRY_REASON_EVERY_WRITE);

@@ -104,6 +104,7 @@ struct handle {
 	uint64_t stream;
 	bool writable;
 	bool write_only;    /* nobody may say when it was closed */
+	bool held;	    /* itable.mu: counted in file.held */
 	bool bypass;	    /* itable.mu: counted in file.bypass */
 	bool sync;	    /* O_SYNC, O_DSYNC */
 	atomic_bool append; /* O_APPEND */

@@ -47,8 +47,11 @@ struct file {
 	bool mixed;	  /* another was opened beside such a one */
 	bool on_dirty;
 	bool job_queued;
-	bool flushed; /* who wrote last has, or may have, closed since */
-	bool times;   /* the two below are newer than the row's */
+	bool flushed;	  /* who wrote last has, or may have, closed since */
+	uint32_t held;	  /* handles that were taken for closed, and wrote */
+	uint64_t guessed; /* stream of the open that took others for closed */
+	int64_t guess_ns; /* and when (monotonic) */
+	bool times;	  /* the two below are newer than the row's */
 	int64_t mtime_ns, ctime_ns;
 	struct actor *writer; /* last; a reference */
 	uint8_t strength;     /* enum entry_strength of that */

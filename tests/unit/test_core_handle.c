@@ -199,3 +199,47 @@ Test(core_handle, cut_by_who_reads_too_is_no_version_when_opened_again)
 	core_release(v.core, again);
 	end(&v);
 }
+
+/* Who keeps a log open, writes it, and looks at it now and then. */
+Test(core_handle, log_that_is_held_makes_no_version_each_time_it_is_looked_at)
+{
+	struct handle *h, *again;
+	struct vol v;
+
+	start(&v, 7);
+	h = make(v.core, "a", O_WRONLY);
+	for (unsigned i = 0; i < 20; i++) {
+		put(v.core, h, "line", 4, 4 * i);
+		again = open_named(v.core, "a", O_RDONLY);
+		core_release(v.core, again);
+		assert_version(h, 1, 4);
+	}
+	vio_sim_advance(v.sim, 1000000000LL);
+	again = open_named(v.core, "a", O_RDONLY);
+	assert_version(h, 2, 80);
+	put(v.core, h, "end", 3, 80);
+	core_release(v.core, again);
+	again = open_named(v.core, "a", O_WRONLY | O_TRUNC);
+	assert_version(h, 3, 83);
+	core_release(v.core, h);
+	core_release(v.core, again);
+	end(&v);
+}
+
+/* Written and closed over and over, and each RELEASE comes too late. */
+Test(core_handle, each_that_is_closed_is_a_version_however_late_that_is_told)
+{
+	struct handle *h[6];
+	struct vol v;
+
+	start(&v, 8);
+	h[0] = make(v.core, "a", O_WRONLY);
+	for (unsigned i = 0; i < 5; i++) {
+		put(v.core, h[i], "states", i + 1, 0);
+		h[i + 1] = open_named(v.core, "a", O_WRONLY | O_TRUNC);
+		assert_version(h[i + 1], i + 1, i + 1);
+	}
+	for (unsigned i = 0; i < 6; i++)
+		core_release(v.core, h[i]);
+	end(&v);
+}
