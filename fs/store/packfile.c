@@ -1,6 +1,7 @@
 /*
  * packfile.c - appending to, sealing and reading one pack.  packfile.h has
- * the states and invariants; packfile_open.c finds out what a file is.
+ * the states and invariants; packfile_open.c finds out what a file is,
+ * packfile_flush.c makes durable what was appended.
  *
  * Order on disk: records, flush, and only then anybody relies on them; the
  * footer is written behind flushed records or together with the last ones,
@@ -137,6 +138,7 @@ struct packfile *packfile_new(const struct packfile_options *o)
 	memcpy(f->volume_id, o->volume_id, sizeof(f->volume_id));
 	pack_name(f->name, o->number);
 	mutex_init(&f->mu);
+	cond_init(&f->quiet);
 	return f;
 }
 
@@ -146,6 +148,7 @@ void packfile_close(struct packfile *f)
 		return;
 	packfile_forget(f);
 	assert(f->users == 0);
+	cond_destroy(&f->quiet);
 	mutex_destroy(&f->mu);
 	free(f->entries);
 	free(f->gaps);
@@ -314,30 +317,6 @@ unlock:
 	return rc;
 }
 
-int packfile_flush(struct packfile *f)
-{
-	struct vio_file *file = NULL;
-	uint64_t want = 0;
-	int rc = 0;
-
-	mutex_lock(&f->mu);
-	want = f->end;
-	if (f->durable >= want)
-		goto unlock;
-	rc = packfile_pin(f, &file);
-	if (rc < 0)
-		goto unlock;
-	mutex_unlock(&f->mu);
-	rc = vio_flush(file);
-	packfile_unpin(f);
-	mutex_lock(&f->mu);
-	if (rc == 0 && f->durable < want)
-		f->durable = want;
-unlock:
-	mutex_unlock(&f->mu);
-	return rc;
-}
-
 uint64_t packfile_durable(struct packfile *f)
 {
 	uint64_t n = 0;
@@ -405,7 +384,10 @@ void packfile_still(struct packfile *f)
 	mutex_unlock(&f->mu);
 }
 
-/* Writes bytes at the end, gives spare room back, flushes. */
+/*
+ * Writes bytes at the end, gives spare room back, flushes.  No other flush and
+ * no pace runs: an error is told to this one.
+ */
 static int end_with_locked(struct packfile *f, const void *p, size_t n)
 {
 	struct vio_file *file = NULL;
@@ -416,8 +398,10 @@ static int end_with_locked(struct packfile *f, const void *p, size_t n)
 	rc = vio_pwrite(file, p, n, f->end);
 	if (rc == 0)
 		rc = vio_truncate(file, f->end + n);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = vio_flush(file);
+		f->broken = rc < 0;
+	}
 	packfile_unpin(f);
 	if (rc < 0)
 		return rc;
@@ -433,7 +417,8 @@ int packfile_seal(struct packfile *f)
 	int rc = 0;
 
 	mutex_lock(&f->mu);
-	if (f->state != PACK_OPEN && f->state != PACK_STILL)
+	rc = packfile_quiet_locked(f);
+	if (rc < 0 || (f->state != PACK_OPEN && f->state != PACK_STILL))
 		goto unlock;
 	pack_footer_encode(&b, f->entries, f->count, f->end, f->number);
 	rc = b.bad ? -ENOMEM : end_with_locked(f, b.p, b.n);
@@ -457,7 +442,8 @@ int packfile_mark(struct packfile *f)
 	int rc = 0;
 
 	mutex_lock(&f->mu);
-	if (f->state == PACK_OPEN && f->marked != f->end) {
+	rc = packfile_quiet_locked(f);
+	if (rc == 0 && f->state == PACK_OPEN && f->marked != f->end) {
 		pack_record_of(&r, &none, (uint32_t)f->durable);
 		pack_record_encode(bytes, &r);
 		rc = end_with_locked(f, bytes, sizeof(bytes));
@@ -547,7 +533,7 @@ int packfile_patch(struct packfile *f, uint64_t off, const void *p, size_t n)
 		return rc;
 	rc = vio_pwrite(file, p, n, off);
 	if (rc == 0)
-		rc = vio_flush(file);
+		rc = packfile_flush_file(f, file);
 	packfile_unpin(f);
 	return rc;
 }

@@ -12,12 +12,12 @@
  * (2) A STILL pack may lack a tail that a replica has, so nothing else is ever
  * written at its end.
  *
- * Threads: reads by any; append, flush and seal are serialised inside.
+ * Threads: reads by any; append, flush and seal are serialised inside, and an
+ * error of the disk that one of them is told fails all (packfile_flush.c).
  */
 #ifndef FS_PACKFILE_H
 #define FS_PACKFILE_H
 
-#include <stdatomic.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -65,6 +65,11 @@ struct packfile {
 	uint64_t pushed;    /* asked to be written up to here */
 	bool no_allocate;   /* the filesystem cannot */
 	bool unreadable;    /* what is in it could not be listed */
+	bool broken;	    /* an error of a flush was told: no other is good */
+	bool flushing;	    /* one at a time */
+	bool ending;	    /* it waits for `pacing` to be 0: none begins */
+	uint32_t pacing;    /* calls that are at it */
+	struct cond quiet;  /* flushing or pacing changed */
 	struct pack_entry *entries; /* OPEN, STILL */
 	uint32_t count, cap;
 	uint64_t raw_bytes, stored_bytes;

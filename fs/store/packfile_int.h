@@ -1,5 +1,5 @@
 /*
- * packfile_int.h - what packfile.c and packfile_open.c share.
+ * packfile_int.h - what the files of a pack share.
  */
 #ifndef FS_PACKFILE_INT_H
 #define FS_PACKFILE_INT_H
@@ -15,6 +15,12 @@ void packfile_forget(struct packfile *f);
 /* What is known of its records: forgotten. */
 void packfile_lists_free_locked(struct packfile *f) requires_capability(&f->mu);
 int must_use packfile_entry_add(struct packfile *f, const struct pack_entry *e)
+	requires_capability(&f->mu);
+
+/* Flushes what was written through `file` elsewhere than at the end. */
+int must_use packfile_flush_file(struct packfile *f, struct vio_file *file);
+/* Waits until no flush and no pace runs.  -EIO: one was told an error. */
+int must_use packfile_quiet_locked(struct packfile *f)
 	requires_capability(&f->mu);
 
 /* Before a read of n bytes at off: what comes next?  packfile_ahead.c */

@@ -10,11 +10,13 @@
  * slower than the stream is as busy as ever, for the next piece fills meanwhile.
  *
  * Invariant: nothing counts as durable by this (packfile.durable moves with
- * flushes alone), but an error here is one of a flush: it may not be told a
- * second time.
+ * flushes alone), but an error here is one of a flush, and not told a second
+ * time: the pack is broken by it (packfile_flush.c).
  *
  * Threads: who appends, when he holds no lock: others append meanwhile.
  */
+#include <errno.h>
+
 #include "base/vio.h"
 #include "fs/store/packfile.h"
 #include "fs/store/packfile_int.h"
@@ -28,7 +30,7 @@ static bool due_locked(struct packfile *f, uint64_t *from, uint64_t *to)
 	*from = f->pushed;
 	/* the last page is not full: it would be written twice */
 	*to = f->end / PAGE * PAGE;
-	if (f->state != PACK_OPEN || *to < *from + PIECE)
+	if (f->state != PACK_OPEN || f->ending || *to < *from + PIECE)
 		return false;
 	f->pushed = *to;
 	return true;
@@ -42,8 +44,11 @@ int packfile_pace(struct packfile *f)
 	int rc = 0;
 
 	mutex_lock(&f->mu);
-	if (due_locked(f, &from, &to))
+	if (f->broken)
+		rc = -EIO;
+	else if (due_locked(f, &from, &to))
 		rc = packfile_pin(f, &file);
+	f->pacing += file != NULL;
 	mutex_unlock(&f->mu);
 	if (!file)
 		return rc;
@@ -51,5 +56,11 @@ int packfile_pace(struct packfile *f)
 	if (rc == 0)
 		rc = vio_writeback(file, from, to - from, false);
 	packfile_unpin(f);
+	mutex_lock(&f->mu);
+	if (rc < 0)
+		f->broken = true;
+	if (--f->pacing == 0)
+		cond_broadcast(&f->quiet);
+	mutex_unlock(&f->mu);
 	return rc;
 }
