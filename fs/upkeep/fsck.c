@@ -9,6 +9,10 @@
  * attribute values (those are counted, not told).  A node that cannot be read
  * is a finding, not an end.
  *
+ * A record that was whole when the log was verified and cannot be read now is
+ * an error: what its entries need was not looked for, so nothing is said to be
+ * good.  In a log that is damaged it is told, and the rest is looked at.
+ *
  * What may be missed says nothing of what may not: nodes of either sort are
  * remembered apart.
  *
@@ -18,6 +22,7 @@
  */
 #include "fs/upkeep/fsck.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,19 +58,23 @@ struct fsck {
 	struct verified lost[2]; /* chunks that were told or counted */
 	struct bloom named;
 	uint64_t n_named;
+	bool log_damaged;
 	bool collected;		     /* gc took packs away */
 	const struct fsck_want *now; /* whose tree is walked */
 };
 
-static void tell(void *ctx, const char *words)
+static void say(struct fsck *f, const char *words, bool damage)
 {
-	struct fsck *f = ctx;
-
 	mutex_lock(&f->mu);
-	f->report->damaged++;
+	f->report->damaged += damage;
 	if (f->told++ < FOUND_MAX && f->o->found)
 		f->o->found(f->o->ctx, words);
 	mutex_unlock(&f->mu);
+}
+
+static void tell(void *ctx, const char *words)
+{
+	say(ctx, words, true);
 }
 
 static void on_log(void *ctx, uint64_t done, uint64_t all)
@@ -237,7 +246,26 @@ static int look_at(struct fsck *f, const struct ledger_record *r)
 	return rc;
 }
 
-static int look_back(struct fsck *f, uint64_t part, uint64_t parts)
+/* The record cannot be read: an error, or news of a damage that was told. */
+static int no_record(struct fsck *f, uint64_t seal, uint64_t part, int rc,
+		     struct errmsg *em)
+{
+	char words[256];
+
+	if (rc == -ENOMEM || !f->log_damaged)
+		return errmsg_set(em, rc, "seal %" PRIu64 ": %s", seal,
+				  err_text(rc));
+	snprintf(words, sizeof(words),
+		 "what the entries of seal %" PRIu64
+		 " need was not looked for: %s",
+		 seal, err_text(rc));
+	if (part == 0)
+		say(f, words, false);
+	return 0;
+}
+
+static int look_back(struct fsck *f, uint64_t part, uint64_t parts,
+		     struct errmsg *em)
 {
 	int rc = 0;
 
@@ -249,8 +277,11 @@ static int look_back(struct fsck *f, uint64_t part, uint64_t parts)
 			f->o->progress(f->o->ctx, "versions",
 				       (part + 1) * f->seals - seal,
 				       parts * f->seals);
-		if (ledger_read_again(f->l, &r, seal) < 0)
+		rc = ledger_read_again(f->l, &r, seal);
+		if (rc < 0) {
+			rc = no_record(f, seal, part, rc, em);
 			continue;
+		}
 		rc = look_at(f, &r);
 		ledger_record_release(&r);
 	}
@@ -280,7 +311,7 @@ static void sets_close(struct fsck *f)
 	bloom_release(&f->named);
 }
 
-static int look_for_all(struct fsck *f)
+static int look_for_all(struct fsck *f, struct errmsg *em)
 {
 	uint64_t parts = fsck_want_parts(&f->wants);
 	struct store_stat st;
@@ -292,7 +323,7 @@ static int look_for_all(struct fsck *f)
 	f->collected = store_collected(f->s);
 	rc = sets_open(f, st.chunks);
 	for (uint64_t i = 0; rc == 0 && i < parts; i++)
-		rc = look_back(f, i, parts);
+		rc = look_back(f, i, parts, em);
 	f->report->versions = f->wants.versions;
 	f->report->released = f->wants.gone;
 	if (rc == 0 && st.chunks > f->n_named)
@@ -319,7 +350,7 @@ static int check_store(struct fsck *f, struct errmsg *em)
 		before + f->report->store.bad - f->report->store.repaired;
 	before = f->report->damaged;
 	if (rc == 0)
-		rc = look_for_all(f);
+		rc = look_for_all(f, em);
 	f->report->left += f->report->damaged - before;
 	return rc;
 }
@@ -344,6 +375,7 @@ int fsck_verify(struct ledger *l, struct store *s, struct fsck_report *out,
 	if (rc >= 0)
 		rc = 0;
 	out->left = out->damaged;
+	f.log_damaged = out->damaged > 0;
 	if (rc == 0 && o->deep && s)
 		rc = check_store(&f, em);
 	if (rc == 0 && f.told > FOUND_MAX && o->found)
