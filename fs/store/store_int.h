@@ -45,6 +45,10 @@ struct store_replica {
 	struct mutex mu; /* serialises calls on the replica */
 	uint32_t users;	 /* guarded by store.replica_mu */
 	bool removed;	 /* guarded by store.replica_mu */
+	/* packs whose repair a failed flush may have lost; guarded by mu */
+	uint64_t *doubts;
+	uint32_t n_doubts;
+	bool doubt_all; /* guarded by mu: there was no memory for the list */
 };
 
 struct store {
@@ -139,6 +143,13 @@ void store_replica_put(struct store *s, struct store_replica *r);
 int must_use store_repair(struct store *s, struct store_slot *slot,
 			  struct pack_record *out, const struct digest *id,
 			  const struct location *at);
+/*
+ * Packs of the replica whose bytes may be other on its disk than reading shows,
+ * until they are written again; known as long as the replica is open.
+ */
+void store_replica_doubt_locked(struct store_replica *r, uint64_t pack);
+void store_replica_trust_locked(struct store_replica *r, uint64_t pack);
+bool store_replica_doubts_locked(const struct store_replica *r, uint64_t pack);
 /* Bytes of an object of the replica, short at its end. */
 ssize_t must_use store_replica_bytes(struct store_replica *r, const char *name,
 				     uint64_t off, void *p, size_t n);

@@ -25,6 +25,7 @@ static void free_replica(struct store_replica *r)
 {
 	replica_close(r->replica);
 	mutex_destroy(&r->mu);
+	free(r->doubts);
 	free(r);
 }
 
@@ -132,6 +133,38 @@ void store_replica_put(struct store *s, struct store_replica *r)
 	r->users--;
 	sweep_locked(s);
 	mutex_unlock(&s->replica_mu);
+}
+
+/* --- packs in doubt --- */
+
+bool store_replica_doubts_locked(const struct store_replica *r, uint64_t pack)
+{
+	for (uint32_t i = 0; i < r->n_doubts; i++)
+		if (r->doubts[i] == pack)
+			return true;
+	return r->doubt_all;
+}
+
+void store_replica_doubt_locked(struct store_replica *r, uint64_t pack)
+{
+	void *p = NULL;
+
+	if (store_replica_doubts_locked(r, pack))
+		return;
+	p = realloc(r->doubts, (r->n_doubts + 1) * sizeof(*r->doubts));
+	if (!p) {
+		r->doubt_all = true;
+		return;
+	}
+	r->doubts = p;
+	r->doubts[r->n_doubts++] = pack;
+}
+
+void store_replica_trust_locked(struct store_replica *r, uint64_t pack)
+{
+	for (uint32_t i = 0; i < r->n_doubts; i++)
+		if (r->doubts[i] == pack)
+			r->doubts[i] = r->doubts[--r->n_doubts];
 }
 
 /* --- one chunk --- */

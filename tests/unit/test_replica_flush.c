@@ -127,3 +127,72 @@ Test(replica_flush, anothers_failed_flush_is_no_good_round)
 		}
 	}
 }
+
+/* A follower's flush between a scrub's patch and the scrub's own, and it fails.
+ */
+struct between {
+	struct vio_sim *away;
+	struct replica *replica;
+	bool patched;
+	unsigned failed;
+};
+
+static void flush_between(void *ctx, enum vio_sim_class class, const char *path)
+{
+	struct between *b = ctx;
+
+	if (strstr(path, ".pack") == NULL)
+		return;
+	if (class == VIO_SIM_WRITE)
+		b->patched = true;
+	if (class != VIO_SIM_READ || !b->patched || b->failed > 0)
+		return;
+	b->failed++;
+	vio_sim_fail(b->away, VIO_SIM_SYNC, 1, EIO, false);
+	cr_assert_lt(b->replica->ops->sync(b->replica), 0);
+}
+
+static void scrub(struct site *x, struct store_check_report *out)
+{
+	const struct store_check_options o = { .repair = true };
+
+	cr_assert_eq(store_check(x->store, out, &o, NULL), 0);
+}
+
+Test(replica_flush, what_a_flush_lost_of_a_repair_is_repaired_again)
+{
+	for (unsigned seed = 1; seed < 8; seed++) {
+		struct between b = { .failed = 0 };
+		struct store_check_report rep;
+		struct store_replica *r = NULL;
+		struct site x;
+
+		site_new(&x, 1);
+		site_put(x.store, 0, 20);
+		replicate_mark(x.follow, 1);
+		cr_assert_eq(replicate_step(x.follow), 0);
+		cr_assert_eq(vio_sim_flip(x.away[0], "packs/00000001.pack",
+					  PACK_HEADER_SIZE + PACK_RECORD_SIZE,
+					  0),
+			     0);
+		r = store_replica_next(x.store, NULL);
+		b.away = x.away[0];
+		b.replica = r->replica;
+		vio_sim_reseed(x.away[0], seed);
+		vio_sim_set_hook(x.away[0], flush_between, &b);
+		scrub(&x, &rep);
+		vio_sim_set_hook(x.away[0], NULL, NULL);
+		store_replica_put(x.store, r);
+		cr_assert_eq(b.failed, 1);
+		cr_assert_eq(rep.bad, 1);
+		cr_assert_eq(rep.repaired, 0);
+		scrub(&x,
+		      &rep); /* reading shows it good: written all the same */
+		cr_assert_eq(rep.bad, 1);
+		cr_assert_eq(rep.repaired, 1);
+		scrub(&x, &rep);
+		cr_assert_eq(rep.bad, 0);
+		same_after_power_loss(&x, seed);
+		site_free(&x);
+	}
+}
