@@ -3,7 +3,9 @@
  * oldest first; with --follow also what happens from now on.
  *
  * A file that replaced another by rename, as editors save, has its history,
- * too: who asks for a path means what was there before.
+ * too: who asks for a path means what was there before.  Of the newest INODES
+ * of them; that there are more is told.  With --follow what replaces it from
+ * now on is shown likewise.
  *
  * As text, one line an entry, without entries about entries (who, what was
  * opened) unless --all; as JSON every entry, the lines of /audit/log.jsonl.
@@ -27,7 +29,7 @@
 #include "mount-tools/reader.h"
 #include "mount-tools/vouch.h"
 
-enum { BATCH = 1024, FLUSH_BYTES = 64 << 10, INODES = 256 };
+enum { BATCH = 1024, FLUSH_BYTES = 64 << 10, INODES = 4096 };
 #define FOLLOW_NS (500L * 1000 * 1000)
 
 struct log {
@@ -35,6 +37,7 @@ struct log {
 	/* of the path, then what it replaced, newest first; none: everything */
 	uint64_t inos[INODES];
 	unsigned n_inos;
+	bool cut; /* there were more, and that was told */
 	bool json, all, follow;
 	uint64_t count; /* -n; UINT64_MAX: all */
 	struct buf out, stored;
@@ -146,9 +149,11 @@ static int fetch(struct log *l, uint64_t from, uint64_t until)
 	for (unsigned i = 0; rc >= 0 && i < l->n_inos; i++) {
 		rc = idx_history(l->r.idx, l->inos[i], from, until, BATCH,
 				 false, collect, l);
-		if (i > 0)
+		if (l->n > BATCH) /* there is room for one more BATCH */
 			keep_first(l);
 	}
+	if (l->n_inos > 1)
+		keep_first(l);
 	return rc < 0 ? rc : 0;
 }
 
@@ -174,8 +179,16 @@ static void add_ino(struct log *l, uint64_t ino)
 	for (unsigned i = 0; i < l->n_inos; i++)
 		if (l->inos[i] == ino)
 			return; /* it has two names, or they took turns */
-	if (l->n_inos < INODES)
+	if (l->n_inos < INODES) {
 		l->inos[l->n_inos++] = ino;
+		return;
+	}
+	if (!l->cut)
+		fprintf(stderr,
+			"vouch log: more than %d files had this name: what "
+			"older ones went through is left out\n",
+			INODES);
+	l->cut = true;
 }
 
 /* Adds what inos[i] replaced. */
@@ -197,6 +210,24 @@ static int add_replaced(struct log *l, unsigned i)
 			from = l->v[l->n - 1].no + 1;
 	} while (rc >= 0 && l->n == BATCH);
 	return rc < 0 ? rc : 0;
+}
+
+/* The file that has the path now, if that is another, and what it replaced. */
+static int find_inodes(struct log *l)
+{
+	uint64_t ino = 0;
+	unsigned i = l->n_inos;
+	bool gone = false;
+	int rc;
+
+	if (!l->r.inner)
+		return 0;
+	rc = reader_inode(&l->r, &ino, &gone, &l->em);
+	if (rc < 0)
+		return rc;
+	for (add_ino(l, ino); rc == 0 && i < l->n_inos; i++)
+		rc = add_replaced(l, i);
+	return rc;
 }
 
 /* Prints what is from *from on, and moves it behind. */
@@ -262,15 +293,8 @@ static int run(struct log *l)
 {
 	const struct timespec pause = { .tv_nsec = FOLLOW_NS };
 	uint64_t from = 0;
-	bool gone = false;
-	int rc = 0;
+	int rc = find_inodes(l);
 
-	if (l->r.inner) {
-		rc = reader_inode(&l->r, &l->inos[0], &gone, &l->em);
-		l->n_inos = 1;
-	}
-	for (unsigned i = 0; rc == 0 && i < l->n_inos; i++)
-		rc = add_replaced(l, i);
 	if (rc == 0)
 		rc = find_start(l, &from);
 	if (rc == 0)
@@ -278,6 +302,8 @@ static int run(struct log *l)
 	while (rc == 0 && l->follow && fflush(stdout) == 0) {
 		nanosleep(&pause, NULL);
 		rc = reader_refresh(&l->r, &l->em);
+		if (rc == 0)
+			rc = find_inodes(l);
 		if (rc == 0)
 			rc = print_from(l, &from);
 	}

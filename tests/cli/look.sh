@@ -51,6 +51,33 @@ vouch log mnt/d/text -n 4 >got
 	fail 'three files as JSON'
 [ "$(vouch log mnt/d/text -a | awk '{ print $1 }' | sort | uniq -d)" = '' ] || fail 'an entry came twice'
 mv mnt/d/text mnt/d/text.away
+mkdir mnt/many
+for i in $(seq 300); do
+	echo "$i" >mnt/many/.new
+	mv mnt/many/.new mnt/many/f
+done
+[ "$(vouch log mnt/many/f | grep -c '  version ')" = 300 ] || fail "300 saves: $(vouch log mnt/many/f | grep -c '  version ')"
+
+# --follow goes on with what replaces the file.
+followed() { # N: versions it has shown, soon
+	for _ in $(seq $((100 * SLOWNESS))); do
+		[ "$(grep -c '  version ' followed)" -ge "$1" ] && return
+		sleep 0.1
+	done
+	fail "followed $1: $(cat followed)"
+}
+echo 0 >mnt/d/saved
+vouch log mnt/d/saved --follow >followed &
+follower=$!
+followed 1
+for i in 1 2; do
+	echo "$i $i" >mnt/d/.saved.new
+	mv mnt/d/.saved.new mnt/d/saved
+	followed $((i + 1))
+done
+kill $follower
+wait $follower 2>/dev/null
+[ "$(awk '{ print $1 }' followed | sort | uniq -d)" = '' ] || fail "an entry came twice: $(cat followed)"
 
 vouch log mnt -n 0 >got
 [ -s got ] && fail "-n 0 printed"
