@@ -119,6 +119,7 @@ struct segment {
 
 struct stage {
 	struct fsck_repair *x;
+	bool whole; /* without it, too: a replica that fails is no matter */
 	struct replica *replica;
 	struct segment *v;
 	unsigned n;
@@ -323,15 +324,13 @@ static int install(struct stage *s, unsigned replica)
 	return rc;
 }
 
-/* 1: the journal is whole now; 0: this replica does not help. */
-static int try_replica(struct stage *s, unsigned i, struct errmsg *em)
+/* The log with the replica's segments; *out_fresh: so many are. */
+static int put_together(struct stage *s, unsigned *out_fresh)
 {
 	struct fsck_repair *x = s->x;
-	struct verdict v = { .x = NULL };
-	struct vio *vio = NULL;
-	autofree char *path = NULL;
-	unsigned fresh = 0;
 	int rc = fsck_journal_clear(x);
+
+	*out_fresh = 0;
 
 	if (rc == 0)
 		rc = s->replica->ops->list(s->replica, JOURNAL "/",
@@ -340,10 +339,23 @@ static int try_replica(struct stage *s, unsigned i, struct errmsg *em)
 		rc = link_all(s);
 	for (unsigned k = 0; rc == 0 && k < s->n; k++) {
 		rc = stage_segment(s, &s->v[k]);
-		fresh += s->v[k].fresh;
+		*out_fresh += s->v[k].fresh;
 	}
-	if (rc == 0)
-		rc = stage_checkpoint(s);
+	return rc == 0 ? stage_checkpoint(s) : rc;
+}
+
+/* 1: the journal is whole now; 0: this replica does not help. */
+static int try_replica(struct stage *s, unsigned i, struct errmsg *em)
+{
+	struct fsck_repair *x = s->x;
+	struct verdict v = { .x = NULL };
+	struct vio *vio = NULL;
+	autofree char *path = NULL;
+	unsigned fresh = 0;
+	int rc = put_together(s, &fresh);
+
+	if (rc < 0 && rc != -ENOMEM && s->whole)
+		return 0;
 	if (rc < 0)
 		return errmsg_set(em, rc, "%s: %s", x->replica[i],
 				  err_text(rc));
@@ -357,7 +369,7 @@ static int try_replica(struct stage *s, unsigned i, struct errmsg *em)
 	if (rc == 0)
 		rc = judge(vio, "verifying the replica's journal", &v);
 	vio_free(vio);
-	if (rc > 0)
+	if (rc > 0 && !s->whole)
 		fsck_repair_left(x, "the journal of %s is not taken: %s",
 				 x->replica[i], v.words);
 	if (rc == 0)
@@ -367,10 +379,11 @@ static int try_replica(struct stage *s, unsigned i, struct errmsg *em)
 	return rc < 0 ? rc : 1;
 }
 
-static int from_replica(struct fsck_repair *x, unsigned i, struct errmsg *em)
+static int from_replica(struct fsck_repair *x, unsigned i, bool whole,
+			struct errmsg *em)
 {
 	autofree uint8_t *a = malloc(STEP), *b = malloc(STEP);
-	struct stage s = { .x = x, .a = a, .b = b, .dir = -1 };
+	struct stage s = { .x = x, .whole = whole, .a = a, .b = b, .dir = -1 };
 	struct errmsg own = ERRMSG_INIT;
 	int rc = a && b ? 0 : -ENOMEM;
 
@@ -378,8 +391,9 @@ static int from_replica(struct fsck_repair *x, unsigned i, struct errmsg *em)
 		rc = replica_dir_open(&s.replica, x->replica[i], x->volume.id,
 				      0, &own);
 	if (rc < 0 && rc != -ENOMEM) {
-		fsck_repair_left(x, "%s: %s", x->replica[i],
-				 errmsg_text(&own, rc));
+		if (!whole)
+			fsck_repair_left(x, "%s: %s", x->replica[i],
+					 errmsg_text(&own, rc));
 		return 0;
 	}
 	if (rc == 0) {
@@ -484,9 +498,10 @@ int fsck_journal(struct fsck_repair *x, struct errmsg *em)
 	/*
 	 * What the wal still has could settle again, but in a segment of
 	 * another epoch: a replica that has the first one would not follow.
+	 * That is better, not needed: one that cannot be had ends nothing.
 	 */
 	for (unsigned i = 0; rc >= 0 && !good && i < x->n_replicas; i++) {
-		rc = from_replica(x, i, em);
+		rc = from_replica(x, i, whole, em);
 		good = rc > 0;
 	}
 	if (rc >= 0 && (good || whole) && v.tiles)

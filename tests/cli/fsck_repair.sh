@@ -69,6 +69,21 @@ vouch replica list mnt >out
 grep -q 'has everything' out || fail "after the segment came back: $(cat out)"
 umount_volume
 cmp "$segment" "away/copy/${segment#vol/}" || fail 'the replica has another segment'
+# It is better, not needed: a replica that cannot be had ends nothing.
+keep_volume
+for how in unplugged broken; do
+	fresh_volume
+	rm "$segment"
+	cp -a away/copy away/aside
+	rm -r away/copy/ledger
+	[ $how = broken ] && mkdir away/copy/ledger && touch away/copy/ledger/journal
+	[ $how = unplugged ] && rm -r away/copy
+	expect "a segment, the replica $how" vouch fsck vol --repair
+	grep 'NOT repaired' out err && fail "$how: told as not repaired"
+	rm -rf away/copy
+	mv away/aside away/copy
+done
+fresh_volume
 flip "$pack" 400000
 flip "$pack" 70
 good 'two places'
