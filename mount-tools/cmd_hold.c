@@ -152,13 +152,13 @@ static int ask(const char *path, struct buf *b, const char *words,
 
 /* --- is there anything to hold? --- */
 
-enum { LOOK_MAX = 100000 };
+enum { LOOK_MAX = 100000, DEPTH_MAX = 2048 };
 
 struct look {
 	struct idx_reader *r;
 	const char *pattern;
 	struct buf path; /* of the directory, "a/b/" */
-	unsigned n;
+	unsigned n, depth;
 	bool found;
 };
 
@@ -183,7 +183,14 @@ static int on_name(void *ctx, const char *name, uint64_t ino)
 
 static int look_in(struct look *l, uint64_t dir)
 {
-	return names_at(l->r, dir, IDX_NOW, on_name, l);
+	int rc;
+
+	if (l->depth == DEPTH_MAX)
+		return -ECANCELED; /* each takes stack */
+	l->depth++;
+	rc = names_at(l->r, dir, IDX_NOW, on_name, l);
+	l->depth--;
+	return rc;
 }
 
 /*
