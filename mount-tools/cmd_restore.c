@@ -149,19 +149,26 @@ static int no_bytes(struct restore *x, const struct idx_version *v,
 	return -ENODATA;
 }
 
-/* The file that is made again is closed last: so it gets one version. */
+/*
+ * The file that is made again is closed last: so it gets one version.  When
+ * nothing was brought back there is none: an empty one would be a lie.
+ */
 static int remake_file(struct restore *x, uint64_t ino, uint64_t version,
 		       const struct was *w, const char *outer,
 		       const char *inner)
 {
 	int fd = open(outer, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	bool same = false;
+	bool same = false, brought = false;
 	int rc = fd < 0 ? fail(x, -errno, outer) : 0;
 
-	if (rc == 0 && version)
+	if (rc == 0 && version) {
 		rc = bring_back(x, &same, ino, version, inner);
+		brought = rc == 0;
+	}
 	if (rc == 0)
 		rc = dress(x, w, outer);
+	if (rc < 0 && fd >= 0 && !brought)
+		(void)!unlink(outer); /* what went wrong is told */
 	if (fd >= 0)
 		close(fd);
 	x->files += rc == 0;
