@@ -49,7 +49,10 @@ vouch gc mnt -n --threshold=100 | grep -q 'to be rewritten' || fail 'dry run as 
 foretold=$(vouch gc mnt -n --threshold=100 --format=json | jq .bytes_freed)
 [ "$foretold" -ge 600000 ] || fail "four versions would go, it foretells $foretold bytes"
 expect 'nothing is released yet' vouch gc mnt -n --format=json
+# Packs have their size when all has settled and no room is taken ahead.
+umount_volume
 before=$(du -sk --apparent-size vol/packs | cut -f1)
+mount_volume
 expect 'gc' vouch gc mnt --threshold=100 --format=json
 freed=$(jq .bytes_freed out)
 [ $((freed - foretold)) -le 50000 ] && [ $((foretold - freed)) -le 50000 ] || fail "foretold $foretold, freed $freed"
@@ -108,5 +111,6 @@ expect 'fsck with the new index' vouch fsck vol
 expect 'export' vouch export vol tree --tree --at "$first"
 grep -q 'left out: their bytes were released' out || fail "export: $(cat out)"
 after=$(du -sk --apparent-size vol/packs | cut -f1)
-[ $((before - after)) -ge 1000 ] || fail "space: $before KiB before, $after KiB after"
+gone=$((before - after - freed / 1024))
+[ $gone -ge -50 ] && [ $gone -le 50 ] || fail "space: $before KiB before, $after KiB after, freed $freed bytes"
 exit 0
