@@ -120,6 +120,8 @@ static void packs_text(struct buf *out, const struct json *a, bool dry)
 			 "of them (vouch scrub)\n");
 	}
 	buf_adds(out, dry ? "would free " : "freed     ");
+	if (json_get_bool(a, "at_least", false))
+		buf_adds(out, "at least ");
 	add_size(out, dry	     ? number(a, "bytes_freed") :
 		      before > after ? before - after :
 				       0);
@@ -182,6 +184,8 @@ static void json_text(struct buf *out, const struct json *a, bool dry)
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		buf_addf(out, ",\"%s\":%llu", keys[i],
 			 (unsigned long long)number(a, keys[i]));
+	if (json_get_bool(a, "at_least", false))
+		buf_adds(out, ",\"at_least\":true");
 	found_json(out, a);
 	buf_adds(out, "}\n");
 }

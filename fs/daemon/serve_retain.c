@@ -117,27 +117,39 @@ int serve_retain_lift(void *ctx, const struct json *request,
 
 /* --- gc --- */
 
+/* Of a dry run: 24 MiB of them; what goes beyond counts as kept. */
+enum { GOING_MAX = 1 << 20 };
+
 struct run {
 	struct serve *s;
 	struct buf found;	     /* JSON strings, commas between */
 	struct entry_release *going; /* dry run: what would be released */
 	size_t n_going, cap_going;
+	bool at_least; /* there are more: more would be freed than is told */
 };
 
 static int on_due(void *ctx, const struct entry_release *v, unsigned n)
 {
 	struct run *x = ctx;
 
+	if (n > GOING_MAX - x->n_going) {
+		x->at_least = true;
+		n = (unsigned)(GOING_MAX - x->n_going);
+	}
 	if (n > x->cap_going - x->n_going) {
 		size_t cap = 2 * x->cap_going + n;
-		void *p = reallocarray(x->going, cap, sizeof(*x->going));
+		void *p;
 
+		if (cap > GOING_MAX)
+			cap = GOING_MAX;
+		p = reallocarray(x->going, cap, sizeof(*x->going));
 		if (!p)
 			return -ENOMEM;
 		x->going = p;
 		x->cap_going = cap;
 	}
-	memcpy(x->going + x->n_going, v, n * sizeof(*v));
+	if (n > 0)
+		memcpy(x->going + x->n_going, v, n * sizeof(*v));
 	x->n_going += n;
 	return 0;
 }
@@ -204,6 +216,8 @@ static void report_add(struct buf *out, const struct retain_report *r,
 
 	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++)
 		control_add_u64(out, v[i].key, v[i].v);
+	if (x->at_least)
+		buf_adds(out, ",\"at_least\":true");
 	buf_addf(out, ",\"found\":[%s]",
 		 x->found.n ? (const char *)x->found.p : "");
 }
