@@ -184,10 +184,14 @@ int must_use core_write(struct core *c, const struct cred *cr, struct handle *h,
 			bool kill_suidgid, bool from_cache);
 /*
  * Shall its reads and writes go round the kernel's page cache?  Yes if it has
- * made the file and only writes it, and is the only one, or somebody else does
- * so: then nobody has a page to be old.  Before the first read or write.
+ * made the file and only writes it, and is the only one, or somebody else
+ * writes so.  *keep becomes false where the kernel may have pages from before.
+ * Once, before the first read or write.
  */
-bool core_handle_bypass(struct core *c, struct handle *h, bool made);
+bool core_handle_bypass(struct core *c, struct handle *h, bool made,
+			bool *keep);
+/* What h reads next fills a page, be it answered that it goes round them. */
+void core_handle_fills(struct handle *h);
 /*
  * Spare buffers (dirty.h), to receive requests into; NULL without memory.  A
  * write of the bytes at the start of one may keep it: *spare is NULL then.

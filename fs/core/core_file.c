@@ -28,25 +28,6 @@ void core_handle_append(struct handle *h, bool append)
 	atomic_store(&h->append, append);
 }
 
-bool core_handle_bypass(struct core *c, struct handle *h, bool made)
-{
-	struct file *f = h->file;
-	bool yes;
-
-	if (!f)
-		return false;
-	mutex_lock(&c->t.mu);
-	if (made && h->write_only && h->inode->opens == 1) {
-		h->bypass = true;
-		f->bypass++;
-	} else if (f->bypass) {
-		f->mixed = true;
-	}
-	yes = f->bypass > 0;
-	mutex_unlock(&c->t.mu);
-	return yes;
-}
-
 /* --- open --- */
 
 enum { GUESS_MS = 1000 };
@@ -221,18 +202,6 @@ static void owe_version(struct core *c, struct file *f)
 	file_job(c, f);
 }
 
-/* The last that writes round the page cache: what was mapped may be old. */
-static bool bypass_ends(struct handle *h)
-{
-	bool stale = false;
-
-	if (h->bypass && --h->file->bypass == 0) {
-		stale = h->file->mixed;
-		h->file->mixed = false;
-	}
-	return stale;
-}
-
 void core_release(struct core *c, struct handle *h)
 {
 	bool version = false, stale;
@@ -240,7 +209,7 @@ void core_release(struct core *c, struct handle *h)
 	if (!h)
 		return;
 	mutex_lock(&c->t.mu);
-	stale = bypass_ends(h);
+	stale = core_bypass_ends(h);
 	if (h->inode) {
 		h->inode->opens--;
 		c->n_handles--;
@@ -280,9 +249,9 @@ void core_release(struct core *c, struct handle *h)
 ssize_t core_read(struct core *c, struct handle *h, void *p, size_t n,
 		  uint64_t off)
 {
-	(void)c;
 	if (!h->file)
 		return -EINVAL;
+	core_bypass_reads(c, h);
 	return content_read(h->file->content, p, n, off);
 }
 
@@ -351,6 +320,8 @@ static int change(struct core *c, struct handle *h, const struct bytes *b,
 			    content_write(content, b->p, b->n, b->off, append,
 					  h->stream, &at);
 
+	if (!b->from_cache)
+		core_bypass_wrote(c, h);
 	return rc < 0 ? half_done(c, h->file, a, rc) : 0;
 }
 

@@ -103,11 +103,13 @@ struct handle {
 	struct actor *actor; /* who opened it */
 	uint64_t stream;
 	bool writable;
-	bool write_only;    /* nobody may say when it was closed */
-	bool held;	    /* itable.mu: counted in file.held */
-	bool bypass;	    /* itable.mu: counted in file.bypass */
-	bool sync;	    /* O_SYNC, O_DSYNC */
-	atomic_bool append; /* O_APPEND */
+	bool write_only;     /* nobody may say when it was closed */
+	bool held;	     /* itable.mu: counted in file.held */
+	bool bypass;	     /* itable.mu: counted in file.bypass */
+	bool direct;	     /* goes round the page cache; set once, at open */
+	atomic_bool forgets; /* with its open the kernel forgets old pages */
+	bool sync;	     /* O_SYNC, O_DSYNC */
+	atomic_bool append;  /* O_APPEND */
 };
 
 /* --- core_op.c: running an operation under the lock --- */
@@ -152,6 +154,18 @@ int must_use core_check_name(const char *name, size_t *out_len);
  * held).  A failure leaves that to the next mount.
  */
 void core_reap(struct core *c, struct inode *i);
+
+/* --- core_bypass.c --- */
+
+/* h is read: the kernel has done what the answer to its open said. */
+void core_bypass_reads(struct core *c, struct handle *h);
+/* Bytes of h's file have changed, not as the kernel's pages have them. */
+void core_bypass_wrote(struct core *c, struct handle *h);
+/*
+ * h is released (itable.mu held).  True: it was the last that wrote round the
+ * page cache, and what was mapped may be old.
+ */
+bool core_bypass_ends(struct handle *h);
 
 /* --- core_digest.c --- */
 

@@ -45,6 +45,7 @@ struct file {
 	uint32_t mute;	  /* those of them of whose close nobody tells */
 	uint32_t bypass;  /* handles that write round the kernel's page cache */
 	bool mixed;	  /* another was opened beside such a one */
+	atomic_bool filled; /* any thread: a page was, beside such a one */
 	bool on_dirty;
 	bool job_queued;
 	bool flushed;	  /* who wrote last has, or may have, closed since */

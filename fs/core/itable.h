@@ -59,6 +59,7 @@ struct inode {
 	bool listed;	    /* on a list */
 	bool listed_clean;  /* that list is the LRU */
 	bool checked;	    /* its version was found in the journal */
+	bool stale;	    /* the kernel may have old pages (core_bypass.c) */
 	bool xattrs_loaded;
 	bool orphan_queued;    /* FREE_ORPHAN is queued */
 	bool all_names;	       /* a directory: each name it has is in memory */

@@ -79,11 +79,11 @@ static void fill_open(struct fuse_ll *l, struct fuse_file_info *fi,
 		      struct handle *h, bool keep, bool made)
 {
 	fi->fh = (uintptr_t)h;
-	fi->keep_cache = keep;
 	fi->direct_io = (fi->flags & O_DIRECT) != 0;
 	fi->parallel_direct_writes = fi->direct_io;
-	if (l->maps_direct && core_handle_bypass(l->o.core, h, made))
+	if (l->maps_direct && core_handle_bypass(l->o.core, h, made, &keep))
 		fi->direct_io = 1;
+	fi->keep_cache = keep;
 	fi->noflush = !needs_flush(l, core_handle_ino(h), fi->flags);
 }
 
@@ -173,6 +173,12 @@ static void ll_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode,
 		reply_create(req, fi, h, &st, true);
 }
 
+/* Who reads round the page cache says on whose behalf; a page has no owner. */
+static bool fills_page(const struct fuse_file_info *fi)
+{
+	return fi->lock_owner == 0;
+}
+
 static void ll_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi)
 {
@@ -180,6 +186,8 @@ static void ll_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	void *p = fuse_ll_scratch(size);
 	ssize_t n;
 
+	if (!VDIR_IS_VIRTUAL(ino) && fills_page(fi))
+		core_handle_fills(handle_of(fi));
 	if (!p)
 		n = -ENOMEM;
 	else if (VDIR_IS_VIRTUAL(ino))

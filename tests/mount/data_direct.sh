@@ -70,6 +70,24 @@ os.close(out)
 os.close(also)
 seen("log", b"".join(b"a%03d\nb%03d\n" % (i, i) for i in range(50)))
 
+# the maker is gone, a second goes on writing; who comes then reads and maps
+out, have = make("kept"), bytearray(page)
+also = os.open(f"{top}/kept", os.O_WRONLY)
+os.write(out, have)
+os.close(out)
+ins = os.open(f"{top}/kept", os.O_RDONLY)
+m = mmap.mmap(ins, page, prot=mmap.PROT_READ)
+for i in range(200):
+    line = b"%04d\n" % i
+    os.pwrite(also, line, 5 * i)
+    have[5 * i : 5 * i + 5] = line
+    assert m[:] == have and os.pread(ins, page, 0) == have, i
+seen("kept", have)
+os.close(also)
+seen("kept", have)
+m.close()
+os.close(ins)
+
 # pieces that are no pages, from memory that is not aligned
 out, have = make("pieces"), b""
 for n in (1, 4095, 4097, 100_001, 3, 1 << 20, 1_234_567):

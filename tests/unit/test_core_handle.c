@@ -243,3 +243,109 @@ Test(core_handle, each_that_is_closed_is_a_version_however_late_that_is_told)
 		core_release(v.core, h[i]);
 	end(&v);
 }
+
+/* --- what goes round the kernel's page cache --- */
+
+static unsigned forgotten; /* how often the kernel was told to */
+
+static void forget(void *ctx, uint64_t ino, bool content)
+{
+	(void)ctx;
+	(void)ino;
+	forgotten += content;
+}
+
+static bool goes_round(struct core *c, struct handle *h, bool made, bool *keep)
+{
+	*keep = true;
+	return core_handle_bypass(c, h, made, keep);
+}
+
+Test(core_handle, nobody_has_pages_while_a_second_writer_goes_round_them)
+{
+	struct handle *maker, *also, *in;
+	struct vol v;
+	bool keep;
+
+	start(&v, 9);
+	maker = make(v.core, "a", O_WRONLY);
+	cr_assert(goes_round(v.core, maker, true, &keep));
+	also = open_named(v.core, "a", O_WRONLY | O_APPEND);
+	cr_assert(goes_round(v.core, also, false, &keep));
+	core_release(v.core, maker);
+	in = open_named(v.core, "a", O_RDONLY);
+	cr_assert(goes_round(v.core, in, false, &keep));
+	core_release(v.core, also);
+	core_release(v.core, in);
+	in = open_named(v.core, "a", O_RDONLY);
+	cr_assert_not(goes_round(v.core, in, false, &keep));
+	core_release(v.core, in);
+	end(&v);
+}
+
+Test(core_handle, pages_are_not_kept_until_the_kernel_has_forgotten_the_old)
+{
+	struct handle *maker, *in, *other;
+	struct vol v;
+	char out[4];
+	bool keep;
+
+	start(&v, 10);
+	v.core->o.invalidate = forget;
+	forgotten = 0;
+	maker = make(v.core, "a", O_WRONLY);
+	cr_assert(goes_round(v.core, maker, true, &keep));
+	put(v.core, maker, "one", 3, 0);
+	in = open_named(v.core, "a", O_RDONLY);
+	cr_assert(goes_round(v.core, in, false, &keep));
+	core_release(v.core, in);
+	cr_assert_eq(forgotten, 0);
+	core_release(v.core, maker);
+	cr_assert_eq(forgotten, 1);
+	/* nobody has it open, and who opens it is faster */
+	in = open_named(v.core, "a", O_RDONLY);
+	cr_assert_not(goes_round(v.core, in, false, &keep));
+	cr_assert_not(keep);
+	other = open_named(v.core, "a", O_RDONLY);
+	cr_assert_not(goes_round(v.core, other, false, &keep));
+	cr_assert_not(keep, "the answer to the first may be on its way");
+	cr_assert_eq(core_read(v.core, in, out, sizeof(out), 0), 3);
+	core_release(v.core, other);
+	other = open_named(v.core, "a", O_RDONLY);
+	cr_assert_not(goes_round(v.core, other, false, &keep));
+	cr_assert(keep);
+	core_release(v.core, other);
+	core_release(v.core, in);
+	end(&v);
+}
+
+Test(core_handle, pages_filled_beside_a_writer_are_forgotten_when_it_writes)
+{
+	struct handle *maker, *in;
+	struct vol v;
+	char out[4];
+	bool keep;
+
+	start(&v, 11);
+	v.core->o.invalidate = forget;
+	forgotten = 0;
+	maker = make(v.core, "a", O_WRONLY);
+	cr_assert(goes_round(v.core, maker, true, &keep));
+	in = open_named(v.core, "a", O_RDONLY);
+	cr_assert(goes_round(v.core, in, false, &keep));
+	for (unsigned i = 0; i < 3; i++) {
+		put(v.core, maker, "one", 3, 0);
+		cr_assert_eq(forgotten, i, "no page, nothing to forget");
+		core_handle_fills(in);
+		cr_assert_eq(core_read(v.core, in, out, sizeof(out), 0), 3);
+		cr_assert_eq(core_write(v.core, &vol_cred, maker, "two", 3, 0,
+					false, true),
+			     0);
+		cr_assert_eq(forgotten, i, "it was the kernel's own page");
+		put(v.core, maker, "two", 3, 0);
+		cr_assert_eq(forgotten, i + 1);
+	}
+	core_release(v.core, in);
+	core_release(v.core, maker);
+	end(&v);
+}
