@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -17,7 +18,7 @@
 #include "fs/commit/leafcell.h"
 #include "index/idx.h"
 
-enum { BREATHE_ROWS = 1024 };
+enum { BREATHE_ROWS = 1024, BREATHE_NS = 20000 };
 
 /* --- lists and hashes --- */
 
@@ -262,6 +263,7 @@ void itable_place_inode(struct itable *t, struct inode *i)
 	if (!clean) {
 		link_add_tail(&t->inode_dirty, &i->lru);
 	} else if (!i->refs) {
+		assert(i->names.next == &i->names);
 		/*
 		 * What is removed may still be somebody's working directory,
 		 * an open fifo, or held with O_PATH: the kernel tells of none
@@ -342,13 +344,20 @@ static void name_cleaned(struct itable *t, struct name *n)
 	itable_name_clean(t, n);
 }
 
-/* A transaction's rows are many: whoever waits for the lock gets it between. */
+/*
+ * A transaction's rows are many: whoever waits for the lock gets it between.
+ * He does not without the pause: a mutex is not handed over, and who gave it
+ * up has it again before the other has woken.
+ */
 static void breathe_locked(struct itable *t, unsigned *io_n)
 	requires_capability(&t->mu)
 {
+	struct timespec pause = { .tv_nsec = BREATHE_NS };
+
 	if (++*io_n % BREATHE_ROWS)
 		return;
 	mutex_unlock(&t->mu);
+	nanosleep(&pause, NULL);
 	mutex_lock(&t->mu);
 }
 
@@ -358,7 +367,6 @@ void itable_applied(struct itable *t, uint64_t seq)
 
 	mutex_lock(&t->mu);
 	assert(seq >= t->applied);
-	t->applied = seq;
 	while (t->name_dirty.next != &t->name_dirty) {
 		struct name *n = (struct name *)t->name_dirty.next;
 
@@ -367,6 +375,8 @@ void itable_applied(struct itable *t, uint64_t seq)
 		name_cleaned(t, n);
 		breathe_locked(t, &n_rows);
 	}
+	/* not before: a clean directory may be evicted, and has no dirty name */
+	t->applied = seq;
 	while (t->inode_dirty.next != &t->inode_dirty) {
 		struct inode *i = (struct inode *)t->inode_dirty.next;
 
