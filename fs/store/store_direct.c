@@ -62,14 +62,18 @@ static bool read_packed(struct store *s, struct packfile *f, void *out,
  * and store_read() repairs it.  Looked at once for each place.
  */
 static bool is_good_place(struct store *s, struct packfile *f,
-			  const struct digest *id, const struct location *at)
+			  const struct digest *id, uint32_t n, bool raw,
+			  const struct location *at)
 {
 	struct digest place = store_place(id, at->pack, at->off);
 	struct pack_record r = { 0 };
 
 	if (verified_has(&s->verified, &place))
 		return true;
-	if (packfile_header(f, &r, at->off) < 0 || !digest_eq(&r.id, id))
+	if (packfile_header(f, &r, at->off) < 0 || !digest_eq(&r.id, id) ||
+	    r.type != CHUNK_DATA || r.raw_len != n)
+		return false;
+	if (raw && (r.codec != CHUNK_RAW || r.stored_len != n))
 		return false;
 	verified_add(&s->verified, &place);
 	return true;
@@ -81,6 +85,7 @@ static bool read_place(struct store *s, void *out, const struct digest *id,
 	struct location at[LOCATIONS_MAX];
 	struct packfile *f = NULL;
 	struct digest got = { 0 };
+	bool raw = false;
 	bool ok = false;
 
 	if (chunk_cache_has(&s->cache, id) ||
@@ -89,15 +94,14 @@ static bool read_place(struct store *s, void *out, const struct digest *id,
 	f = packs_find(&s->packs, at[0].pack);
 	if (!f)
 		return false;
-	if (locations_hint_is(&at[0], n))
-		ok = read_raw(s, f, out, n, &at[0]);
-	else
-		ok = read_packed(s, f, out, n, &at[0]);
+	raw = locations_hint_is(&at[0], n);
+	ok = raw ? read_raw(s, f, out, n, &at[0]) :
+		   read_packed(s, f, out, n, &at[0]);
 	if (!ok)
 		return false;
 	store_hop(s, STORE_HOP_DECODED, out, n);
 	chunk_hash(&got, CHUNK_DATA, out, n);
-	return digest_eq(&got, id) && is_good_place(s, f, id, &at[0]);
+	return digest_eq(&got, id) && is_good_place(s, f, id, n, raw, &at[0]);
 }
 
 bool store_read_direct(struct store *s, void *out, const struct digest *id,

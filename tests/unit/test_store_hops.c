@@ -286,6 +286,47 @@ Test(store_hops, only_plain_chunks_go_past_the_cache)
 	vio_sim_free(sim);
 }
 
+/* The header of the first record, which holds raw bytes, says `codec`. */
+static void forge_codec(struct vio_sim *sim, uint8_t codec)
+{
+	struct vio_file *file = NULL;
+	uint8_t head[PACK_RECORD_SIZE];
+	struct pack_record r = { 0 };
+
+	cr_assert_eq(vio_open(vio_sim_vio(sim), &file, "packs/00000001.pack",
+			      VIO_WRITE),
+		     0);
+	cr_assert_eq(vio_pread_full(file, head, sizeof(head), PACK_HEADER_SIZE),
+		     0);
+	cr_assert_eq(pack_record_decode(&r, head, sizeof(head)), 0);
+	cr_assert_eq(r.codec, CHUNK_RAW);
+	r.codec = codec;
+	r.raw_len++;
+	pack_record_encode(head, &r);
+	cr_assert_eq(vio_pwrite(file, head, sizeof(head), PACK_HEADER_SIZE), 0);
+	vio_close(file);
+}
+
+/* Nobody else could read it: what is verified is not that place. */
+Test(store_hops, bytes_under_a_header_of_other_bytes_are_no_copy)
+{
+	autofree uint8_t *p = malloc(LIMIT_CHUNK);
+	autofree uint8_t *got = malloc(LIMIT_CHUNK);
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct store *s = fill(sim, STORE_HOP_RECORD);
+	struct digest id = { 0 };
+	uint32_t n = (uint32_t)bytes_of(p, 0);
+
+	start(STORE_HOP_COPY, 0);
+	chunk_hash(&id, CHUNK_DATA, p, n);
+	store_close(s);
+	forge_codec(sim, CHUNK_ZSTD);
+	s = store_on(sim);
+	cr_assert_not(store_read_direct(s, got, &id, n));
+	store_close(s);
+	vio_sim_free(sim);
+}
+
 /* Good bytes that nothing would find do not count as a copy. */
 Test(store_hops, dedup_is_not_against_a_record_whose_header_is_bad)
 {
