@@ -7,7 +7,8 @@
  * copied first, then the index is read: what is applied in between shows in
  * both and is taken once.  A name that was changed before the listing and is
  * applied after the index was read is still in memory, which overrules; if it
- * has been evicted already, the page is read again.
+ * has been evicted already, the page is read again, and where that goes on
+ * and on, each of its names is looked up.
  *
  * Attributes come with the names, in one statement, and go to who asked; what
  * is in memory overrules them, too.  They are not kept: a listing of a large
@@ -28,7 +29,7 @@ enum {
 	PAGE = 512,
 	PAGE_MIN = 16,
 	SLICE = 64, /* entries that are looked at while the lock is held */
-	TRIES = 1000
+	TRIES = 16  /* then names are asked for one by one */
 };
 
 struct entry_copy {
@@ -187,6 +188,44 @@ static bool overrule(struct dir_page *p)
 	return sure;
 }
 
+struct ask {
+	struct dir_page *p;
+	struct entry_copy *e;
+};
+
+static int ask_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	struct ask *a = arg;
+	struct entry_copy *e = a->e;
+	struct name *n;
+	int rc = itable_name(tx, &n, a->p->dir, name_of(a->p, e), e->len);
+
+	(void)c;
+	if (rc < 0)
+		return rc;
+	e->removed = !n->row.ino || n->row.cookie != e->cookie;
+	e->ino = n->row.ino;
+	e->mode = n->row.mode;
+	e->has_stat = false; /* give() asks for them */
+	return 0;
+}
+
+/*
+ * What overrule() is not sure of, asked for name by name: slow, and never in
+ * vain.  No name is missing in the page: what was not in memory was applied.
+ */
+static int ask_each(struct dir_page *p)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < p->n_db && !rc; i++) {
+		struct ask a = { p, &p->db[i] };
+
+		rc = core_op(p->c, ask_op, &a);
+	}
+	return rc;
+}
+
 static int give(struct dir_page *p, const struct entry_copy *e, core_dir_fn *fn,
 		void *ctx)
 {
@@ -317,12 +356,15 @@ static int list_names(struct dir_page *p, bool read, core_dir_fn *fn, void *ctx)
 		if (rc < 0)
 			return rc;
 		if (!overrule(p)) {
-			/* a shorter page is read in a shorter time */
-			if (++tries == TRIES)
-				return -ERR_AGAIN;
-			if (p->max / 2 >= PAGE_MIN)
-				p->max /= 2;
-			continue;
+			if (++tries < TRIES) {
+				/* a shorter page is read in a shorter time */
+				if (p->max / 2 >= PAGE_MIN)
+					p->max /= 2;
+				continue;
+			}
+			rc = ask_each(p);
+			if (rc < 0)
+				return rc;
 		}
 		tries = 0;
 		if (p->n_db == p->max)

@@ -49,34 +49,42 @@ struct dir_page *core_dir_ahead_take(struct core *c, uint64_t dir,
 	struct core_ahead *a = &c->ahead;
 	struct core_ahead_slot *s;
 	struct dir_page *p = NULL;
+	bool fits;
 
 	mutex_lock(&a->mu);
 	while ((s = find(a, dir, after)) && s->busy)
 		cond_wait(&a->read, &a->mu);
 	/* attributes that nobody wants are no harm */
-	if (s && (s->plus || !plus))
+	fits = s && (s->plus || !plus);
+	if (s)
 		p = take(s->page);
 	mutex_unlock(&a->mu);
-	if (p && !core_dir_page_fresh(p)) {
+	if (p && (!fits || !core_dir_page_fresh(p))) {
 		core_dir_page_free(p);
 		p = NULL;
 	}
 	return p;
 }
 
-/* A slot for the page, busy now; NULL: all are, or somebody reads it. */
+/*
+ * A slot for the page, busy now; NULL: all are, or somebody reads it.  A page
+ * that nobody came for is read anew: it may be old by now.
+ */
 static struct core_ahead_slot *claim(struct core_ahead *a, uint64_t dir,
 				     uint64_t after, bool plus,
 				     struct dir_page **out_old)
 {
-	struct core_ahead_slot *s = NULL;
+	struct core_ahead_slot *s;
 
 	mutex_lock(&a->mu);
-	for (size_t i = 0; i < CORE_AHEAD && !s && !find(a, dir, after); i++) {
+	s = find(a, dir, after);
+	for (size_t i = 0; i < CORE_AHEAD && !s; i++) {
 		s = &a->slot[a->next++ % CORE_AHEAD];
 		if (s->busy)
 			s = NULL;
 	}
+	if (s && s->busy)
+		s = NULL;
 	if (s) {
 		*out_old = take(s->page);
 		s->dir = dir;

@@ -3,6 +3,7 @@
  */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -139,6 +140,64 @@ Test(core, listing_read_ahead_is_never_older_than_the_question)
 		cr_assert_eq(s.fresh, i > 0);
 		cr_assert_eq(s.mode, i > 0 ? 0600 : 0644);
 	}
+	cr_assert_eq(vol_umount(&v), 0);
+	vol_release(&v);
+}
+
+static void make_thirty(struct vol *v)
+{
+	char name[8];
+
+	for (int i = 0; i < 30; i++) {
+		(void)snprintf(name, sizeof(name), "%02d", i);
+		make(v, name);
+	}
+	cr_assert_eq(vol_umount(v), 0);
+	cr_assert_eq(vol_mount(v), 0); /* nothing is in memory */
+}
+
+/* What was read for another question makes no place for the next. */
+Test(core, a_page_read_ahead_in_vain_is_in_nobodys_way)
+{
+	struct seen s = { .left = 6 };
+	struct vol v;
+	unsigned kept = 0;
+
+	vol_init(&v, 4);
+	cr_assert_eq(vol_mount(&v), 0);
+	make_thirty(&v);
+	cr_assert_eq(core_readdir(v.core, 1, 0, 100, true, see, &s), 0);
+	core_readdir_ahead(v.core, 1, s.last, 100, false);
+	core_readdir_ahead(v.core, 1, s.last, 100, true);
+	for (size_t i = 0; i < CORE_AHEAD; i++)
+		if (v.core->ahead.slot[i].page) {
+			kept++;
+			cr_assert(v.core->ahead.slot[i].plus);
+		}
+	cr_assert_eq(kept, 1);
+	core_readdir_ahead(v.core, 1, s.last, 100, false);
+	s.left = 1000;
+	cr_assert_eq(core_readdir(v.core, 1, s.last, 100, true, see, &s), 0);
+	cr_assert_eq(s.n, 32);
+	for (size_t i = 0; i < CORE_AHEAD; i++)
+		cr_assert_null(v.core->ahead.slot[i].page);
+	cr_assert_eq(vol_umount(&v), 0);
+	vol_release(&v);
+}
+
+/* Names that others make are evicted after every look at memory. */
+Test(core, a_listing_ends_however_much_is_evicted_meanwhile)
+{
+	struct seen s = { .left = 1000 };
+	struct vol v;
+
+	vol_init(&v, 5);
+	cr_assert_eq(vol_mount(&v), 0);
+	make_thirty(&v);
+	v.core->t.evicted_seq = UINT64_MAX;
+	cr_assert_eq(core_readdir(v.core, 1, 0, 100, true, see, &s), 0);
+	cr_assert_eq(s.n, 32);
+	cr_assert_eq(s.mode, 0644);
 	cr_assert_eq(vol_umount(&v), 0);
 	vol_release(&v);
 }
