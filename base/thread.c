@@ -117,6 +117,7 @@ void cond_broadcast(struct cond *c)
 struct start {
 	void (*fn)(void *arg);
 	void *arg;
+	char name[16];
 };
 
 static void *thread_main(void *p)
@@ -124,6 +125,8 @@ static void *thread_main(void *p)
 	struct start s = *(struct start *)p;
 
 	free(p);
+	/* The name is a courtesy to debuggers; failing to set it is fine. */
+	(void)pthread_setname_np(pthread_self(), s.name);
 	s.fn(s.arg);
 	return NULL;
 }
@@ -132,7 +135,6 @@ int thread_start(struct thread *out, const char *name, void (*fn)(void *arg),
 		 void *arg)
 {
 	struct start *s = NULL;
-	char shortname[16] = "";
 	sigset_t all;
 	sigset_t old;
 	int rc;
@@ -144,6 +146,7 @@ int thread_start(struct thread *out, const char *name, void (*fn)(void *arg),
 		return -ENOMEM;
 	s->fn = fn;
 	s->arg = arg;
+	snprintf(s->name, sizeof(s->name), "%s", name);
 	sigfillset(&all);
 	check(pthread_sigmask(SIG_SETMASK, &all, &old), "sigmask");
 	rc = pthread_create(&out->id, NULL, thread_main, s);
@@ -153,9 +156,6 @@ int thread_start(struct thread *out, const char *name, void (*fn)(void *arg),
 		return -rc;
 	}
 	out->running = true;
-	/* The name is a courtesy to debuggers; failing to set it is fine. */
-	snprintf(shortname, sizeof(shortname), "%s", name);
-	(void)pthread_setname_np(out->id, shortname);
 	return 0;
 }
 
