@@ -202,6 +202,11 @@ int must_use core_write_spare(struct core *c, const struct cred *cr,
 			      struct handle *h, struct dirty_buf **spare,
 			      size_t n, uint64_t off, bool kill_suidgid,
 			      bool from_cache);
+/*
+ * May there be a failure to report when h is closed?  One is known, or the disk
+ * might not take all that may be written before it is saved.
+ */
+bool core_handle_doubts(struct core *c, const struct handle *h);
 /* close(2) of one descriptor: reports a failure that a write deferred. */
 int must_use core_flush(struct core *c, struct handle *h);
 /* The last descriptor is gone. */

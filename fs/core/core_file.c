@@ -392,6 +392,16 @@ void core_unspare(struct core *c, struct dirty_buf *b)
 	content_pool_unspare(c->pool, b);
 }
 
+bool core_handle_doubts(struct core *c, const struct handle *h)
+{
+	uint64_t left = 0;
+
+	if (!h->file || !h->writable)
+		return false;
+	return atomic_load(&h->file->deferred) || commit_failed(c->commit) ||
+	       store_left(c->store, &left) < 0 || left < LIMIT_DIRTY_BYTES;
+}
+
 int core_flush(struct core *c, struct handle *h)
 {
 	int rc = 0;

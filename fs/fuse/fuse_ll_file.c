@@ -58,14 +58,16 @@ static void open_virtual(fuse_req_t req, uint64_t ino,
  * Close is told (FLUSH) only where it matters: a handle that may be mapped for
  * writing, whose pages the kernel then sends, and a query's text.  What a
  * handle wrote that writes only, the core takes for closed when the file is
- * opened again, so that RELEASE may come later than that.  An error that came
- * late is told by the next write or fsync.  One request less of seven for a
- * file that is made, written and closed.
+ * opened again, so that RELEASE may come later than that.  An error that comes
+ * late is told by the next write or fsync; by close, too, where one is to be
+ * feared when the file is opened.  One request less of seven for a file that is
+ * made, written and closed.
  */
-static bool needs_flush(struct fuse_ll *l, uint64_t ino, int flags)
+static bool needs_flush(struct fuse_ll *l, struct handle *h, int flags)
 {
 	if ((flags & O_ACCMODE) == O_WRONLY)
-		return fuse_ll_virt_known(l, ino);
+		return fuse_ll_virt_known(l, core_handle_ino(h)) ||
+		       core_handle_doubts(l->o.core, h);
 	return writes(flags);
 }
 
@@ -84,7 +86,7 @@ static void fill_open(struct fuse_ll *l, struct fuse_file_info *fi,
 	if (l->maps_direct && core_handle_bypass(l->o.core, h, made, &keep))
 		fi->direct_io = 1;
 	fi->keep_cache = keep;
-	fi->noflush = !needs_flush(l, core_handle_ino(h), fi->flags);
+	fi->noflush = !needs_flush(l, h, fi->flags);
 }
 
 static void ll_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -25,6 +25,8 @@ vouch init $volume >init.out || { fail init; exit 1; }
 up
 bytes 1 1000000 >keep
 cp keep mnt/before && sync mnt/before
+[ "$(vouch status mnt --format=json | jq '.requests.flush // 0')" -gt 0 ] ||
+	fail "nobody hears of a close, though the disk is nearly full"
 
 # --- files until it is full; each that cp called copied is there, whole
 full=0

@@ -349,3 +349,30 @@ Test(core_handle, pages_filled_beside_a_writer_are_forgotten_when_it_writes)
 	core_release(v.core, maker);
 	end(&v);
 }
+
+/* --- who hears of what failed late --- */
+
+Test(core_handle, close_is_told_where_a_failure_is_known_or_to_be_feared)
+{
+	struct handle *h, *in;
+	struct vol v;
+
+	start(&v, 12);
+	h = make(v.core, "a", O_WRONLY);
+	in = open_named(v.core, "a", O_RDONLY);
+	cr_assert_not(core_handle_doubts(v.core, h));
+	atomic_store(&h->file->deferred, -EIO);
+	cr_assert(core_handle_doubts(v.core, h));
+	cr_assert_not(core_handle_doubts(v.core, in));
+	cr_assert_eq(core_flush(v.core, h), -EIO);
+	cr_assert_not(core_handle_doubts(v.core, h));
+	vio_sim_set_space(v.sim, 200 << 20);
+	vio_sim_advance(v.sim, 1000000000LL);
+	cr_assert(core_handle_doubts(v.core, h));
+	vio_sim_set_space(v.sim, UINT64_MAX);
+	vio_sim_advance(v.sim, 1000000000LL);
+	cr_assert_not(core_handle_doubts(v.core, h));
+	core_release(v.core, h);
+	core_release(v.core, in);
+	end(&v);
+}
