@@ -107,6 +107,24 @@ expect 'prove unmounted' vouch prove vol d/big -o p3
 expect 'snapshot unmounted' vouch snapshot vol later
 expect 'verify at last' vouch verify vol --deep
 
+# Where the store has lost how a file was put together, no empty one is left.
+mount_volume
+mkdir mnt/lost && head -c 3000000 /dev/urandom >mnt/lost/long && echo short >mnt/lost/short
+expect 'snapshot of what will be lost' vouch snapshot mnt whole
+rm -r mnt/lost
+umount_volume
+keep_volume
+for pack in vol/packs/*.pack; do # all records of it
+	n=$(($(stat -c %s "$pack") / 64 - 2))
+	[ $n -le 0 ] || dd if=/dev/zero of="$pack" bs=64 seek=1 count=$n conv=notrunc status=none
+done
+mount_volume
+refuse 'restore what is lost' 1 'lost/long: stored bytes are damaged' vouch restore mnt/lost --at whole
+[ -d mnt/lost ] || fail 'the directory is not there'
+[ -e mnt/lost/long ] && fail "an empty file for a lost one: $(stat -c '%a %s' mnt/lost/long)"
+umount_volume
+fresh_volume
+
 # The daemon dies in the middle: what was done before, and why no more.
 mount_volume
 mkdir mnt/most && seq 4000 | (cd mnt/most && split -l 1 -a 3)
