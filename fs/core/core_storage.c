@@ -106,7 +106,21 @@ static int find_version(struct core *c, struct idx_version *out,
 								     0;
 }
 
-/* The old version's chunks become the file's: nothing is copied. */
+/* Walks the tree: every node of it is there and good.  No chunk is read. */
+static int walk(struct content *old, uint64_t size)
+{
+	bool hole = true;
+	int rc = 0;
+
+	for (uint64_t at = 0; rc == 0 && at < size; hole = !hole)
+		rc = content_seek(old, at, hole, &at);
+	return rc == -ENXIO ? 0 : rc;
+}
+
+/*
+ * The old version's chunks become the file's: nothing is copied.  A tree that
+ * cannot be read is found before the file's own bytes are given up.
+ */
 static int bring_back(struct core *c, struct handle *h,
 		      const struct idx_version *v)
 {
@@ -115,7 +129,12 @@ static int bring_back(struct core *c, struct handle *h,
 	int rc = content_open(&old, c->pool, &v->tree_root, v->size);
 
 	if (rc >= 0)
-		rc = content_truncate(h->file->content, 0);
+		rc = walk(old, v->size);
+	if (rc < 0) {
+		content_close(old);
+		return rc;
+	}
+	rc = content_truncate(h->file->content, 0);
 	while (rc >= 0 && done < v->size) {
 		uint64_t n = 0;
 

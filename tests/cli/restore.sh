@@ -122,6 +122,10 @@ mount_volume
 refuse 'restore what is lost' 1 'lost/long: stored bytes are damaged' vouch restore mnt/lost --at whole
 [ -d mnt/lost ] || fail 'the directory is not there'
 [ -e mnt/lost/long ] && fail "an empty file for a lost one: $(stat -c '%a %s' mnt/lost/long)"
+# Nor is one that is there and good given up for it.
+head -c 100000 /dev/urandom >good && cp good mnt/lost/long && vouch sync mnt
+refuse 'restore over a good one' 1 'lost/long: stored bytes are damaged' vouch restore mnt/lost/long --at whole
+cmp good mnt/lost/long || fail 'a good file was given up for a lost one'
 umount_volume
 fresh_volume
 
