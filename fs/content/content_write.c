@@ -7,8 +7,8 @@
  * they in order or not; buffers grow with the run from the size of the write
  * to DIRTY_STREAM, so that a stream costs one buffer per MiB and no allocation
  * per write.  Bytes that came in a buffer of ours (content_write_spare) are
- * not copied if they are many and nothing is there to be filled up first: that
- * is 90 us a MiB.
+ * not copied if they nearly fill it, or if they are many and the last buffer
+ * has little room that would be lost: that is 90 us a MiB.
  *
  * Three things follow the order of writes: the stream (cut while it is
  * written), the run (the last sequence elsewhere, which becomes the stream
@@ -23,8 +23,15 @@
 #include "fs/content/content.h"
 #include "fs/content/content_internal.h"
 
-/* What a buffer must hold to be taken; the rest of it is filled up later. */
-enum { TAKEN_MIN = DIRTY_STREAM / 2 };
+/*
+ * What a buffer must hold to be taken; the rest of it is filled up later, but
+ * by writes that are taken themselves: at most a quarter of each is lost then.
+ */
+enum {
+	TAKEN_MIN = DIRTY_STREAM / 2,
+	TAKEN_EVER = DIRTY_STREAM - DIRTY_STREAM / 4,
+	LOST_MAX = DIRTY_STREAM / 4 /* of the last buffer, for less than that */
+};
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -113,7 +120,7 @@ static size_t cap_for(const struct content *c, uint64_t off, size_t need)
 	else
 		cap = (need + 4095) & ~(size_t)4095;
 	while (cap < run && cap < DIRTY_STREAM)
-		cap *= 2;
+		cap = 2 * cap < DIRTY_STREAM ? 2 * cap : DIRTY_STREAM;
 	if (cap + run >= DIRTY_STREAM / 4 && cap < DIRTY_STREAM)
 		cap = DIRTY_STREAM;
 	if (cap > share)
@@ -237,6 +244,13 @@ static int adopt(struct content *c, const struct order *o,
 	return rc;
 }
 
+/* Is the buffer that the bytes came in taken?  The last one's room is lost. */
+static bool taken(const struct order *o, size_t room, size_t cap)
+{
+	return o->spare && *o->spare && cap == DIRTY_STREAM &&
+	       (o->n >= TAKEN_EVER || (o->n >= TAKEN_MIN && room <= LOST_MAX));
+}
+
 /* Makes sure that there is room; may let go of the lock: -ERR_RELOCKED. */
 static int room_locked(struct content *c, struct dirty_buf **spare,
 		       const struct order *o) no_thread_safety_analysis
@@ -254,7 +268,7 @@ static int room_locked(struct content *c, struct dirty_buf **spare,
 	mutex_unlock(&c->mu);
 	dirty_put(*spare);
 	*spare = NULL;
-	if (o->spare && *o->spare && o->n >= TAKEN_MIN && cap == DIRTY_STREAM)
+	if (taken(o, room, cap))
 		rc = adopt(c, o, spare, held);
 	else
 		rc = dirty_get(&c->pool->dirty, spare, cap, held);

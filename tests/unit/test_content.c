@@ -282,6 +282,36 @@ Test(content, large_write_keeps_the_buffer_it_came_in)
 	content_box_release(&b);
 }
 
+/* Or a stream of such writes would take twice its bytes of the bound. */
+Test(content, no_buffer_is_taken_at_the_cost_of_half_another)
+{
+	enum { N = 30, STEP = 600 * KIB };
+	struct content_box b = { .sim = NULL };
+	struct dirty_buf *spare = NULL;
+	struct content *c = NULL;
+	autofree uint8_t *p = noise(N * STEP, 23);
+	uint64_t at = 0;
+	size_t kept = 0;
+
+	content_box_init(&b, 0);
+	c = content_box_new(&b);
+	for (size_t i = 0; i < N; i++) {
+		if (!spare)
+			spare = content_pool_spare(b.pool);
+		cr_assert(spare);
+		memcpy(spare->p, p + i * STEP, STEP);
+		cr_assert(content_write_spare(c, &spare, STEP, i * STEP, false,
+					      1, &at) == 0);
+		kept += !spare;
+	}
+	/* of three, that fill two buffers, one */
+	cr_assert(kept >= N / 3 && kept <= N / 3 + 1, "%zu", kept);
+	content_pool_unspare(b.pool, spare);
+	reads_as(c, p, N * STEP);
+	content_close(c);
+	content_box_release(&b);
+}
+
 Test(content, save_in_a_stream_breaks_nothing, .timeout = 240)
 {
 	enum { N = 24, STEP = 600 * KIB };
