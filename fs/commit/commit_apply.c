@@ -114,9 +114,9 @@ static bool applied(const struct commit *c)
 }
 
 /*
- * How long the index may wait for more.  One transaction for a quarter of a
- * second's entries writes the pages that they share once: a lone fsync costs
- * a fifth less CPU, and has the disk to itself.
+ * How long the index may wait for more.  One transaction for a second's
+ * entries writes the pages that they share once: a lone fsync costs a fifth
+ * less CPU, and has the disk to itself.
  */
 static int64_t apply_linger_locked(struct commit *c)
 	requires_capability(&c->t->mu)
