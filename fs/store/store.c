@@ -99,17 +99,26 @@ int store_failed(struct store *s)
 	return atomic_load(&s->failed);
 }
 
+void store_told_found(struct store *s, const struct digest *id)
+{
+	if (atomic_load(&s->unrepaired) > 0 && verified_drop(&s->told, id))
+		atomic_fetch_sub(&s->unrepaired, 1);
+}
+
 void store_told_repair(struct store *s, const struct digest *id,
 		       const char *replica, bool ok)
 {
 	if (ok) {
-		verified_drop(&s->told, id);
+		store_told_found(s, id);
+		atomic_fetch_add(&s->repaired, 1);
 	} else {
-		if (verified_has(&s->told, id))
+		/* counted before it is known, so that it is never below 0 */
+		atomic_fetch_add(&s->unrepaired, 1);
+		if (!verified_add(&s->told, id)) {
+			atomic_fetch_sub(&s->unrepaired, 1);
 			return;
-		verified_add(&s->told, id);
+		}
 	}
-	atomic_fetch_add(ok ? &s->repaired : &s->unrepaired, 1);
 	if (s->on_repair)
 		s->on_repair(s->ctx, id, replica, ok);
 }

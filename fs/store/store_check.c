@@ -84,7 +84,10 @@ static int repair_from_twin(struct store_checker *c, const struct pack_entry *e)
 	return -ERR_MISSING_CHUNK;
 }
 
-static bool repair_record(struct store_checker *c, const struct pack_entry *e)
+enum fate { NOTHING_DONE, REPAIRED, GOOD_ELSEWHERE };
+
+static enum fate repair_record(struct store_checker *c,
+			       const struct pack_entry *e)
 {
 	struct location at = {
 		.pack = c->file->number,
@@ -96,28 +99,33 @@ static bool repair_record(struct store_checker *c, const struct pack_entry *e)
 
 	verified_drop(&c->store->verified, &place);
 	if (!c->o->repair || c->store->read_only)
-		return false;
+		return NOTHING_DONE;
 	if (store_repair(c->store, c->slot, &r, &e->id, &at) == 0)
-		return true;
+		return REPAIRED;
 	if (repair_from_twin(c, e) == 0) {
 		store_told_repair(c->store, &e->id, "another copy", true);
-		return true;
+		return REPAIRED;
 	}
-	store_told_repair(c->store, &e->id, "", false);
-	return false;
+	/* perhaps in another form, which does not fit here */
+	return store_probe(c->store, &e->id) == 0 ? GOOD_ELSEWHERE :
+						    NOTHING_DONE;
 }
 
 static void bad_record(struct store_checker *c, const struct pack_entry *e,
 		       const char *what)
 {
+	static const char *const words[] = {
+		[NOTHING_DONE] = "",
+		[REPAIRED] = "; repaired",
+		[GOOD_ELSEWHERE] = "; another copy is good",
+	};
 	char hex[DIGEST_HEX_SIZE];
-	bool ok = repair_record(c, e);
+	enum fate fate = repair_record(c, e);
 
 	digest_hex(hex, &e->id);
-	store_checker_count(c, ok);
+	store_checker_count(c, fate == REPAIRED);
 	store_checker_found(c, "%s: chunk %s at %" PRIu32 ": %s%s",
-			    c->file->name, hex, e->off, what,
-			    ok ? "; repaired" : "");
+			    c->file->name, hex, e->off, what, words[fate]);
 }
 
 /* --- records --- */

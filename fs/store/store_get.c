@@ -9,10 +9,10 @@
  * and second hashes were a third of the CPU of a cold read.  A chunk is
  * decoded by one thread; others that want it wait.
  *
- * The places the table lists are tried in
- * turn; a place whose record is damaged is repaired from a replica.  When the
- * table knows nothing, the packs are listed anew (once), and then packs that
- * only a replica has are fetched, before the chunk is called missing.
+ * The places the table lists are tried in turn; a place whose record is damaged
+ * is repaired from a replica.  When the table knows of no good one, the packs
+ * are listed anew (once), and then packs that only a replica has are fetched,
+ * before the chunk is called missing or lost.
  *
  * Any thread; no lock is held while hashing or on disk I/O.
  */
@@ -212,7 +212,8 @@ static int get_relisted(struct store *s, struct store_slot *slot,
 	if (!s->read_only && !atomic_exchange(&s->relisted, true) &&
 	    store_list_all(s, 0) == 0)
 		rc = get_places(s, slot, out, id, &bad);
-	if (rc == -ERR_MISSING_CHUNK && store_restore_missing(s, false) > 0)
+	if ((rc == -ERR_MISSING_CHUNK || rc == -ERR_CORRUPT) &&
+	    store_restore_missing(s, false) > 0)
 		rc = get_places(s, slot, out, id, &bad);
 	if (rc == -ERR_CORRUPT)
 		rc = get_repaired(s, slot, out, id, &bad);
@@ -238,26 +239,39 @@ static int get_staged(struct store *s, struct store_slot *slot,
 	return -ERR_CORRUPT;
 }
 
+/* From a pack, this store's or a replica's. */
+static int get_stored(struct store *s, struct store_slot *slot,
+		      struct cached **out, const struct digest *id)
+{
+	struct bad_places bad = { .n = 0 };
+	int rc = get_places(s, slot, out, id, &bad);
+	int again;
+
+	if (rc == -ERR_CORRUPT)
+		rc = get_repaired(s, slot, out, id, &bad);
+	if (rc != -ERR_MISSING_CHUNK && rc != -ERR_CORRUPT)
+		return rc;
+	again = get_relisted(s, slot, out, id);
+	return again == -ERR_MISSING_CHUNK ? rc : again;
+}
+
 static int load_in_section(struct store *s, struct cached **out,
 			   const struct digest *id,
 			   const struct store_part *part)
 {
 	struct store_slot *slot = store_slot_take(s);
-	struct bad_places bad = { .n = 0 };
 	int rc = 0;
 
 	if (!slot)
 		return -ENOMEM;
 	slot->part = part;
 	rc = get_staged(s, slot, out, id);
-	if (rc == -ENOENT) {
-		rc = get_places(s, slot, out, id, &bad);
-		if (rc == -ERR_CORRUPT)
-			rc = get_repaired(s, slot, out, id, &bad);
-		if (rc == -ERR_MISSING_CHUNK)
-			rc = get_relisted(s, slot, out, id);
-	}
-	if (rc == -ERR_CORRUPT)
+	if (rc == -ENOENT)
+		rc = get_stored(s, slot, out, id);
+	/* staged, too: what memory has now is what settles */
+	if (rc == 0)
+		store_told_found(s, id);
+	else if (rc == -ERR_CORRUPT)
 		store_told_repair(s, id, "", false);
 	slot->part = NULL;
 	store_slot_give(s, slot);
@@ -272,6 +286,16 @@ static int load(struct store *s, struct cached **out, const struct digest *id,
 	int rc = load_in_section(s, out, id, part);
 
 	lease_leave(&s->lease, section);
+	return rc;
+}
+
+int store_probe(struct store *s, const struct digest *id)
+{
+	struct cached *e = NULL;
+	int rc = load(s, &e, id, NULL);
+
+	if (rc == 0)
+		chunk_cache_discard(&s->cache, e);
 	return rc;
 }
 

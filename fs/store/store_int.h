@@ -126,6 +126,17 @@ int must_use store_append(struct store *s, struct packfile **pack,
 /* Tells whoever asked, and counts; a loss is told once per chunk. */
 void store_told_repair(struct store *s, const struct digest *id,
 		       const char *replica, bool ok);
+/* A good copy was read: if its loss was told, it is lost no more. */
+void store_told_found(struct store *s, const struct digest *id);
+
+/* --- store_get.c --- */
+
+/*
+ * Is there a good copy, be it staged, in any pack or
+ * on a replica?  What is cached does not count.  0 or an error, told if it is
+ * a loss.
+ */
+int must_use store_probe(struct store *s, const struct digest *id);
 
 /* --- store_replica.c --- */
 

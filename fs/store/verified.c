@@ -49,22 +49,25 @@ static struct verified_key *find(const struct verified *v,
 	return set;
 }
 
-void verified_add(struct verified *v, const struct digest *id)
+bool verified_add(struct verified *v, const struct digest *id)
 {
 	struct verified_key k = key_of(id);
 	struct verified_key *set = NULL;
 	size_t way = 0;
+	bool fresh;
 
 	mutex_lock(&v->mu);
 	set = find(v, &k, &way);
-	if (way == VERIFIED_WAYS)
+	fresh = way == VERIFIED_WAYS;
+	if (fresh)
 		way--;
 	memmove(set + 1, set, way * sizeof(*set));
 	set[0] = k;
 	mutex_unlock(&v->mu);
+	return fresh;
 }
 
-void verified_drop(struct verified *v, const struct digest *id)
+bool verified_drop(struct verified *v, const struct digest *id)
 {
 	struct verified_key k = key_of(id);
 	struct verified_key *set = NULL;
@@ -75,6 +78,7 @@ void verified_drop(struct verified *v, const struct digest *id)
 	if (way < VERIFIED_WAYS)
 		set[way] = (struct verified_key){ 0 };
 	mutex_unlock(&v->mu);
+	return way < VERIFIED_WAYS;
 }
 
 bool verified_has(struct verified *v, const struct digest *id)

@@ -30,8 +30,9 @@ enum { VERIFIED_WAYS = 4, VERIFIED_SETS = 1 << 16, VERIFIED_SETS_FEW = 256 };
 
 int must_use verified_init(struct verified *v, size_t sets);
 void verified_release(struct verified *v);
-void verified_add(struct verified *v, const struct digest *id);
-void verified_drop(struct verified *v, const struct digest *id);
+/* True when it is new; true when it was there. */
+bool verified_add(struct verified *v, const struct digest *id);
+bool verified_drop(struct verified *v, const struct digest *id);
 bool verified_has(struct verified *v, const struct digest *id);
 
 #endif

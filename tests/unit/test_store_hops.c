@@ -183,13 +183,14 @@ Test(store_hops, bits_that_go_on_flipping_are_an_error_never_wrong_bytes)
 {
 	struct prng r = { 0 };
 
-	prng_init(&r, 3);
-	prng_init(&fault.rng, 4);
 	for (int at = 0; at < HOPS; at++) {
 		struct vio_sim *sim = vio_sim_new(NULL);
 		struct store *s = fill(sim, (enum store_hop)at);
 		unsigned refused = 0;
 
+		/* for each hop: how often one is tried is no matter of another */
+		prng_init(&r, 3);
+		prng_init(&fault.rng, 4);
 		for (uint64_t k = 0; k < CHUNKS; k++) {
 			start((enum store_hop)at, UINT_MAX);
 			refused += read_part(s, k, &r) < 0;
