@@ -57,8 +57,10 @@ void content_pool_close(struct content_pool *p); /* all contents are closed */
 uint64_t content_pool_dirty(struct content_pool *p);
 /* Reads and writes so far: who does idle work looks whether it changed. */
 uint64_t content_pool_uses(struct content_pool *p);
+/* Buffers that streams of writes took so far; reads take none. */
+uint64_t content_pool_streams(struct content_pool *p);
 
-/* All rests: memory kept for the next writes goes. */
+/* No stream is written: memory kept for the next one goes. */
 void content_pool_trim(struct content_pool *p);
 /*
  * Idle bulk writers give their packs back, so that gc may look at them; new

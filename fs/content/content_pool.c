@@ -107,6 +107,11 @@ uint64_t content_pool_dirty(struct content_pool *p)
 	return dirty_bytes(&p->dirty);
 }
 
+uint64_t content_pool_streams(struct content_pool *p)
+{
+	return dirty_streams(&p->dirty);
+}
+
 uint64_t content_pool_uses(struct content_pool *p)
 {
 	return atomic_load(&p->uses);

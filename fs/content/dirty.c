@@ -129,6 +129,7 @@ struct dirty_buf *dirty_spare(struct dirty *d)
 	struct dirty_buf *b = NULL;
 
 	mutex_lock(&d->mu);
+	d->streams++;
 	b = d->kept;
 	if (b) {
 		d->kept = b->next;
@@ -233,6 +234,16 @@ uint64_t dirty_bytes(struct dirty *d)
 
 	mutex_lock(&d->mu);
 	n = d->bytes;
+	mutex_unlock(&d->mu);
+	return n;
+}
+
+uint64_t dirty_streams(struct dirty *d)
+{
+	uint64_t n = 0;
+
+	mutex_lock(&d->mu);
+	n = d->streams;
 	mutex_unlock(&d->mu);
 	return n;
 }

@@ -26,7 +26,7 @@ struct store;
 
 enum {
 	DIRTY_STREAM = 1 << 20, /* buffers of a stream; recycled */
-	DIRTY_KEPT = 64,	/* recycled buffers kept until all rests */
+	DIRTY_KEPT = 64,	/* recycled buffers kept while streams come */
 	/* what may lie before and behind the bytes of a stream's buffer */
 	DIRTY_BEFORE = 80,
 	DIRTY_BEHIND = 4096 - DIRTY_BEFORE,
@@ -41,6 +41,7 @@ struct dirty {
 	int failed;	  /* why nothing can be freed now; guarded by mu */
 	uint64_t tries;	  /* to make room; guarded by mu */
 	unsigned n_kept;  /* guarded by mu */
+	uint64_t streams; /* buffers of streams so far; guarded by mu */
 	struct dirty_buf *kept;
 	struct store *store;
 	/* Somebody waits for room: start to free some.  No locks held. */
@@ -78,11 +79,12 @@ struct dirty_buf *dirty_spare(struct dirty *d);
 void dirty_spare_free(struct dirty *d, struct dirty_buf *b); /* NULL ok */
 /* Counts it from now on, as dirty_get does; on an error it is gone. */
 int must_use dirty_adopt(struct dirty *d, struct dirty_buf *b, uint64_t held);
-/* All rests: frees the buffers kept. */
+/* No stream is written: frees the buffers kept. */
 void dirty_rest(struct dirty *d);
 void dirty_ref(struct dirty_buf *b);
 void dirty_put(struct dirty_buf *b); /* NULL is a no-op */
 uint64_t dirty_bytes(struct dirty *d);
+uint64_t dirty_streams(struct dirty *d);
 /* True when somebody waits for room, or more than half of it is taken. */
 bool dirty_pressed(struct dirty *d);
 /* How a try to make room ended: nothing gets free (rc < 0), or it does (0). */

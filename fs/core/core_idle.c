@@ -1,7 +1,8 @@
 /*
- * core_idle.c - what is done when the volume rests: memory kept for streams
- * goes, and plain digests that are owed are made (the SHA-256 of versions
- * that were not hashed while they were written).
+ * core_idle.c - what is done when the volume rests: plain digests that are
+ * owed are made (the SHA-256 of versions that were not hashed while they were
+ * written); and memory kept for streams of writes goes when none came for
+ * REST_MS, however much is read.
  *
  * A thread of its own, at low priority, one file at a time.  It begins when
  * nothing is dirty and nobody has read or written for REST_MS, and looks
@@ -29,8 +30,10 @@ enum { LOOK_MS = 500, REST_MS = 3000, NICE = 10 };
 /* When the volume was last used, as far as we looked. */
 struct rest {
 	struct core *core;
-	uint64_t uses;
-	int64_t used_ns;
+	struct still {
+		uint64_t n;
+		int64_t since_ns;
+	} uses, streams;
 };
 
 void core_idle_owe(struct core *c, uint64_t ino, uint64_t size)
@@ -77,17 +80,28 @@ void core_idle_step(struct core *c)
 		(void)digest(c, ino, NULL, NULL);
 }
 
-/* True when nobody has read or written for so long. */
-static bool rests(struct rest *r, int64_t ms)
+/* True when n has been the same for REST_MS. */
+static bool is_still(struct still *s, uint64_t n, int64_t now_ns)
 {
-	uint64_t uses = content_pool_uses(r->core->pool);
-	int64_t now = vio_mono_ns(r->core->vio);
+	if (n != s->n)
+		*s = (struct still){ n, now_ns };
+	return now_ns - s->since_ns >= REST_MS * NS_PER_MS;
+}
 
-	if (uses != r->uses) {
-		r->uses = uses;
-		r->used_ns = now;
-	}
-	return now - r->used_ns >= ms * NS_PER_MS;
+/* True when nobody has read or written for so long. */
+static bool rests(struct rest *r)
+{
+	return is_still(&r->uses, content_pool_uses(r->core->pool),
+			vio_mono_ns(r->core->vio));
+}
+
+static void trim(struct rest *r)
+{
+	struct content_pool *pool = r->core->pool;
+
+	if (is_still(&r->streams, content_pool_streams(pool),
+		     vio_mono_ns(r->core->vio)))
+		content_pool_trim(pool);
 }
 
 /* Before each piece: does the volume still rest, and the mount go on? */
@@ -100,7 +114,7 @@ static bool go_on(void *ctx)
 	mutex_lock(&c->jobs_mu);
 	stop = c->jobs_stop;
 	mutex_unlock(&c->jobs_mu);
-	return !stop && rests(r, REST_MS);
+	return !stop && rests(r);
 }
 
 /* Somebody came: once more, after the others. */
@@ -122,10 +136,9 @@ void core_idle_main(void *arg)
 	while (!c->jobs_stop) {
 		mutex_unlock(&c->jobs_mu);
 		ino = 0;
-		if (rests(&r, REST_MS)) {
-			content_pool_trim(c->pool);
+		trim(&r);
+		if (rests(&r))
 			ino = next_owed(c);
-		}
 		if (ino && digest(c, ino, go_on, &r) == -ECANCELED)
 			again(c, ino);
 		mutex_lock(&c->jobs_mu);

@@ -291,6 +291,7 @@ Test(content, no_buffer_is_taken_at_the_cost_of_half_another)
 	struct content *c = NULL;
 	autofree uint8_t *p = noise(N * STEP, 23);
 	uint64_t at = 0;
+	uint64_t streams = 0;
 	size_t kept = 0;
 
 	content_box_init(&b, 0);
@@ -304,6 +305,11 @@ Test(content, no_buffer_is_taken_at_the_cost_of_half_another)
 					      1, &at) == 0);
 		kept += !spare;
 	}
+	/* what tells that nothing is streamed: see core_idle.c */
+	streams = content_pool_streams(b.pool);
+	cr_assert_geq(streams, kept);
+	reads_as(c, p, N * STEP);
+	cr_assert_eq(content_pool_streams(b.pool), streams);
 	/* of three, that fill two buffers, one */
 	cr_assert(kept >= N / 3 && kept <= N / 3 + 1, "%zu", kept);
 	content_pool_unspare(b.pool, spare);
