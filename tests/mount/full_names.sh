@@ -31,7 +31,7 @@ leave() {
 until_full() {
 	local what=$1 i
 	shift
-	for i in $(seq 1 3000); do
+	for i in $(seq 1 30000); do
 		"$@" "$i" 2>err && continue
 		grep -qi 'no space left' err || fail "$what $i: $(cat err)"
 		echo "$what: full after $((i - 1))"
