@@ -21,22 +21,6 @@
 
 enum { LIST_COLUMNS = 5 }; /* of the name, before those of the inode */
 
-static int name_read(sqlite3_stmt *s, struct name_row *out,
-		     const char **out_name, uint16_t *out_len, uint64_t parent)
-{
-	bool bad = false;
-	size_t n;
-
-	out->parent = parent;
-	out->ino = db_u64(s, 0, &bad);
-	out->cookie = db_u64(s, 1, &bad);
-	out->since = db_u64(s, 2, &bad);
-	out->mode = db_u32(s, 3, &bad);
-	*out_name = db_blob(s, 4, LIMIT_NAME, &n, &bad);
-	*out_len = (uint16_t)n;
-	return bad || !n ? -ERR_CORRUPT : 0;
-}
-
 /* The columns of LIST_STAT. */
 static void stat_read(sqlite3_stmt *s, struct inode_row *r)
 {
@@ -80,7 +64,7 @@ int idx_list(struct idx_reader *r, uint64_t parent, uint64_t after,
 	db_bind_u64(s, 2, after);
 	db_bind_u64(s, 3, max);
 	while ((rc = db_step(s)) > 0) {
-		rc = name_read(s, &row, &name, &len, parent);
+		rc = idx_reader_listed(s, &row, &name, &len, parent);
 		if (rc)
 			break;
 		inode.ino = row.ino;
@@ -112,7 +96,7 @@ int idx_name_inode(struct idx_reader *r, struct name_row *out,
 	db_bind_blob(s, 2, name, len);
 	rc = db_step(s);
 	if (rc > 0) {
-		rc = name_read(s, out, &found, &n, parent);
+		rc = idx_reader_listed(s, out, &found, &n, parent);
 		if (!rc && idx_row_read(s, LIST_COLUMNS, out_inode))
 			*out_inode = (struct inode_row){ .ino = 0 };
 		rc = rc ? rc : 1;

@@ -136,7 +136,7 @@ int idx_inode(struct idx_reader *r, struct inode_row *out, uint64_t ino)
 	return rc;
 }
 
-static int name_row_read(sqlite3_stmt *s, struct name_row *out, uint64_t parent)
+static int name_read(sqlite3_stmt *s, struct name_row *out, uint64_t parent)
 {
 	bool bad = false;
 
@@ -145,7 +145,19 @@ static int name_row_read(sqlite3_stmt *s, struct name_row *out, uint64_t parent)
 	out->cookie = db_u64(s, 1, &bad);
 	out->since = db_u64(s, 2, &bad);
 	out->mode = db_u32(s, 3, &bad);
-	return bad ? -ERR_CORRUPT : 1;
+	return bad ? -ERR_CORRUPT : 0;
+}
+
+int idx_reader_listed(sqlite3_stmt *s, struct name_row *out,
+		      const char **out_name, uint16_t *out_len, uint64_t parent)
+{
+	int rc = name_read(s, out, parent);
+	bool bad = false;
+	size_t n;
+
+	*out_name = db_blob(s, 4, LIMIT_NAME, &n, &bad);
+	*out_len = (uint16_t)n;
+	return rc || bad || !*out_name || !n ? -ERR_CORRUPT : 0;
 }
 
 int idx_name(struct idx_reader *r, struct name_row *out, uint64_t parent,
@@ -159,8 +171,10 @@ int idx_name(struct idx_reader *r, struct name_row *out, uint64_t parent,
 	db_bind_u64(s, 1, parent);
 	db_bind_blob(s, 2, name, len);
 	rc = db_step(s);
-	if (rc > 0)
-		rc = name_row_read(s, out, parent);
+	if (rc > 0) {
+		rc = name_read(s, out, parent);
+		rc = rc ? rc : 1;
+	}
 	idx_reader_give(r, READER_S_NAME, s);
 	return rc;
 }
@@ -171,8 +185,7 @@ int idx_names(struct idx_reader *r, uint64_t parent, uint64_t after,
 	sqlite3_stmt *s = NULL;
 	struct name_row row;
 	const char *name;
-	bool bad = false;
-	size_t n;
+	uint16_t len;
 	int rc;
 
 	if (after > INT64_MAX)
@@ -184,12 +197,9 @@ int idx_names(struct idx_reader *r, uint64_t parent, uint64_t after,
 	db_bind_u64(s, 2, after);
 	db_bind_u64(s, 3, max);
 	while ((rc = db_step(s)) > 0) {
-		rc = name_row_read(s, &row, parent);
-		name = db_blob(s, 4, LIMIT_NAME, &n, &bad);
-		if (!name || !n || bad)
-			rc = -ERR_CORRUPT;
-		if (rc > 0)
-			rc = fn(ctx, &row, name, (uint16_t)n);
+		rc = idx_reader_listed(s, &row, &name, &len, parent);
+		if (!rc)
+			rc = fn(ctx, &row, name, len);
 		if (rc)
 			break;
 	}

@@ -234,6 +234,13 @@ static inline uint64_t idx_reader_cap(uint64_t no)
 	return no > INT64_MAX ? INT64_MAX : no;
 }
 
+/*
+ * A name and its bytes: the columns ino, cookie, since, mode, name, the first
+ * five of every statement that lists.  *out_name lives until the next step.
+ */
+int must_use idx_reader_listed(sqlite3_stmt *s, struct name_row *out,
+			       const char **out_name, uint16_t *out_len,
+			       uint64_t parent);
 int must_use idx_reader_version(sqlite3_stmt *s, struct idx_version *out);
 
 #endif
