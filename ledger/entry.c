@@ -70,33 +70,32 @@ bool entry_name_ok(const char *p, size_t n)
 
 /* --- items of lists --- */
 
-/* The value of the TLV, NULL when it has none of this size. */
-static const uint8_t *tlv_find(const struct entry_tlvs *t, uint16_t tag,
-			       uint16_t size)
+struct entry_str entry_tlv(const struct entry_body *b, uint16_t tag)
 {
+	struct entry_str none = { .p = "" };
 	struct breader r;
 
-	breader_init(&r, t->p, t->n);
+	breader_init(&r, b->extra.p, b->extra.n);
 	while (r.left > 0 && !r.bad) {
 		uint16_t found = breader_u16(&r);
 		uint16_t n = breader_u16(&r);
 		const uint8_t *p = breader_borrow(&r, n);
 
-		if (p && found == tag && n == size)
-			return p;
+		if (p && found == tag)
+			return (struct entry_str){ (const char *)p, n };
 	}
-	return NULL;
+	return none;
 }
 
 uint64_t entry_version_allocated(const struct entry_body *b)
 {
-	const uint8_t *p = tlv_find(&b->extra, ENTRY_TLV_ALLOCATED, 8);
+	struct entry_str v = entry_tlv(b, ENTRY_TLV_ALLOCATED);
 	struct breader r;
 	uint64_t n = 0;
 
-	if (!p)
+	if (v.n != 8)
 		return b->version.size;
-	breader_init(&r, p, 8);
+	breader_init(&r, v.p, v.n);
 	n = breader_u64(&r);
 	return n < b->version.size ? n : b->version.size;
 }

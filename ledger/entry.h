@@ -574,6 +574,9 @@ int must_use entry_body_encode(struct buf *out, const struct entry_body *b);
 int must_use entry_body_decode(struct entry_body *out, uint16_t kind,
 			       const void *p, size_t n);
 
+/* The value of an optional TLV, borrowed; empty when there is none. */
+struct entry_str entry_tlv(const struct entry_body *b, uint16_t tag);
+
 /*
  * Bytes of a version that are no holes: what its TLV ALLOCATED says, else (or
  * when that makes no sense) its size.

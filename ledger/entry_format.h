@@ -66,12 +66,14 @@
  *                  u32 length, 32 chunk, u32 offset in chunk)
  *   ACTOR          u32 uid, u32 gid, u32 tgid, u64 start, u32 ppid,
  *                  32 executable, 16 run, 20 git, u8 dirty, str exe,
- *                  str argv, str cwd, str host
+ *                  str argv, str cwd, str host; TLV 0x8002 u8 how it came
+ *                  to its run
  *   READS          32 previous head, u16 n, n * (u8 strength, 32 VERSION,
  *                  32 content)
  *   RUN_START      16 run, u8 flags, u32 uid, u32 gid, 20 git, u8 dirty,
  *                  str name, str argv, str cwd, str user, str host,
- *                  str policy, u16 n, n * (str name, 32 value digest)
+ *                  str policy, u16 n, n * (str name, 32 value digest);
+ *                  TLV 0x8003 path of its cgroup, 0x8004 u32 names left out
  *   RUN_END        16 run, 32 RUN_START, u8 how, u32 status, i64 started_ns,
  *                  u64 processes
  *   ATTEST         32 subject, u8 what, u16 item, 32 digest
@@ -109,6 +111,9 @@ enum {
 	ENTRY_TLV_AUTHOR_SIG = 0x7fff,
 	ENTRY_TLV_OPTIONAL = 0x8000,
 	ENTRY_TLV_ALLOCATED = 0x8001,
+	ENTRY_TLV_RUN_HOW = 0x8002,
+	ENTRY_TLV_RUN_CGROUP = 0x8003,
+	ENTRY_TLV_RUN_ENV_LEFT = 0x8004,
 	ENTRY_AUTHOR_SIG_SIZE = 81,
 };
 

@@ -18,6 +18,7 @@
 #include "ledger/argv.h"
 #include "ledger/cert.h"
 #include "ledger/entry.h"
+#include "ledger/entry_run.h"
 #include "ledger/key.h"
 
 /* --- members: each starts with a comma --- */
@@ -416,8 +417,11 @@ static void b_extents(struct buf *out, const struct entry_extents *b)
 
 /* --- 03xx who and from what --- */
 
-static void b_actor(struct buf *out, const struct entry_actor *b)
+static void b_actor(struct buf *out, const struct entry_body *body)
 {
+	const struct entry_actor *b = &body->actor;
+	const char *how = entry_run_how_word(entry_run_how(body));
+
 	j_uint(out, "uid", b->uid);
 	j_uint(out, "gid", b->gid);
 	j_uint(out, "pid", b->tgid);
@@ -429,6 +433,8 @@ static void b_actor(struct buf *out, const struct entry_actor *b)
 	j_str_some(out, "cwd", &b->cwd);
 	j_str_some(out, "host", &b->host);
 	j_id(out, "run", b->run, sizeof(b->run));
+	if (how)
+		j_word(out, "run_by", how);
 	j_id(out, "git", b->git, sizeof(b->git));
 	j_flag(out, "dirty", b->dirty);
 }
@@ -451,8 +457,11 @@ static void b_reads(struct buf *out, const struct entry_reads *b)
 	buf_addc(out, ']');
 }
 
-static void b_run_start(struct buf *out, const struct entry_run_start *b)
+static void b_run_start(struct buf *out, const struct entry_body *body)
 {
+	const struct entry_run_start *b = &body->run_start;
+	struct entry_str cgroup = entry_run_cgroup(body);
+
 	j_hex(out, "run", b->run, sizeof(b->run));
 	j_str_some(out, "name", &b->name);
 	j_uint(out, "uid", b->uid);
@@ -462,6 +471,7 @@ static void b_run_start(struct buf *out, const struct entry_run_start *b)
 	j_str_some(out, "user", &b->user);
 	j_str_some(out, "host", &b->host);
 	j_str_some(out, "policy", &b->policy);
+	j_str_some(out, "cgroup", &cgroup);
 	j_id(out, "git", b->git, sizeof(b->git));
 	j_flag(out, "dirty", b->dirty);
 	j_key(out, "environment");
@@ -477,6 +487,8 @@ static void b_run_start(struct buf *out, const struct entry_run_start *b)
 		buf_addc(out, '"');
 	}
 	buf_addc(out, '}');
+	if (entry_run_env_left(body))
+		j_uint(out, "environment_left_out", entry_run_env_left(body));
 }
 
 static void b_run_end(struct buf *out, const struct entry_run_end *b)
@@ -641,13 +653,13 @@ static void file_body(struct buf *out, const struct entry_body *b)
 		b_extents(out, &b->extents);
 		return;
 	case ENTRY_ACTOR:
-		b_actor(out, &b->actor);
+		b_actor(out, b);
 		return;
 	case ENTRY_READS:
 		b_reads(out, &b->reads);
 		return;
 	case ENTRY_RUN_START:
-		b_run_start(out, &b->run_start);
+		b_run_start(out, b);
 		return;
 	case ENTRY_RUN_END:
 		b_run_end(out, &b->run_end);

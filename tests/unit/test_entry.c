@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "ledger/entry.h"
+#include "ledger/entry_run.h"
 #include "tests/sim/prng.h"
 #include "tests/sim/sample_log.h"
 
@@ -422,6 +423,60 @@ Test(entry, a_version_without_a_word_on_it_has_no_holes)
 	b.version.size = 10000;
 	cr_assert_eq(entry_version_allocated(&b), 10000);
 	buf_release(&out);
+}
+
+Test(entry, an_actor_says_how_it_came_to_its_run)
+{
+	struct entry e;
+	struct entry_body got;
+	struct buf out = BUF_INIT;
+	uint8_t tlv[ENTRY_RUN_HOW_MAX];
+
+	cr_assert(sample_log_entry(&e, ENTRY_ACTOR));
+	cr_assert_eq(entry_run_how(&e.body), ENTRY_RUN_UNKNOWN);
+	cr_assert_eq(entry_run_how_put(tlv, ENTRY_RUN_UNKNOWN), 0);
+	for (unsigned how = ENTRY_RUN_CGROUP; how <= ENTRY_RUN_GROUP; how++) {
+		e.body.extra.n = entry_run_how_put(tlv, how);
+		e.body.extra.p = tlv;
+		cr_assert_eq(e.body.extra.n, sizeof(tlv));
+		buf_clear(&out);
+		cr_assert_eq(entry_body_encode(&out, &e.body), 0);
+		cr_assert_eq(entry_body_decode(&got, ENTRY_ACTOR, out.p, out.n),
+			     0);
+		cr_assert_eq(entry_run_how(&got), how);
+		cr_assert_not_null(entry_run_how_word(how));
+	}
+	/* what a later version may say is not taken for something else */
+	tlv[4] = 5;
+	cr_assert_eq(entry_run_how(&e.body), ENTRY_RUN_UNKNOWN);
+	tlv[4] = 0;
+	cr_assert_eq(entry_run_how(&e.body), ENTRY_RUN_UNKNOWN);
+	cr_assert_null(entry_run_how_word(0));
+	cr_assert_null(entry_run_how_word(5));
+	buf_release(&out);
+}
+
+Test(entry, a_run_says_its_cgroup_and_what_was_left_out)
+{
+	struct entry e;
+	struct entry_body got;
+	struct buf out = BUF_INIT, tlvs = BUF_INIT;
+
+	cr_assert(sample_log_entry(&e, ENTRY_RUN_START));
+	cr_assert_eq(entry_run_cgroup(&e.body).n, 0);
+	cr_assert_eq(entry_run_env_left(&e.body), 0);
+	entry_run_start_put(&tlvs, ENTRY_STR(""), 0);
+	cr_assert_eq(tlvs.n, 0);
+	entry_run_start_put(&tlvs, ENTRY_STR("/a/vouch-run-1"), 7);
+	e.body.extra.p = tlvs.p;
+	e.body.extra.n = tlvs.n;
+	cr_assert_eq(entry_body_encode(&out, &e.body), 0);
+	cr_assert_eq(entry_body_decode(&got, ENTRY_RUN_START, out.p, out.n), 0);
+	cr_assert_eq(entry_run_cgroup(&got).n, 14);
+	cr_assert_arr_eq(entry_run_cgroup(&got).p, "/a/vouch-run-1", 14);
+	cr_assert_eq(entry_run_env_left(&got), 7);
+	buf_release(&out);
+	buf_release(&tlvs);
 }
 
 Test(entry, nothing_follows_an_author_signature)
