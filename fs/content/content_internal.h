@@ -328,11 +328,12 @@ struct spill {
 };
 
 /*
- * Takes the unsaved extents from `from` on (mem: buffers only), until max
+ * Takes the unsaved extents of [from, to) (mem: buffers only), until max
  * bytes of buffers are among them.
  */
 int must_use content_spill_take_locked(struct content *c, struct spill *s,
-				       uint64_t from, bool mem, uint64_t max)
+				       uint64_t from, uint64_t to, bool mem,
+				       uint64_t max)
 	requires_capability(&c->mu);
 /* Makes chunks of the buffers among pieces [i, j) and adds them to done. */
 int must_use content_spill_store(struct content *c, struct scratch *sc,

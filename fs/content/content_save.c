@@ -8,6 +8,12 @@
  * bulk writer is flushed; only then does an extent count as saved, and only
  * where it is still the one that was reported.
  *
+ * Where nothing happened since the call but that a stream went on at the end,
+ * the moment is that of the call, or of the stream's last cut if that is
+ * later.  Else a writer that is faster than one thread cuts would have the
+ * save cut, alone, all that came while it cut what came before: with a save
+ * each second that was most of a stream of 1 GiB.
+ *
  * Threads: any; save, version, pressure and spilling exclude each other.
  */
 #include <assert.h>
@@ -15,6 +21,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/vio.h"
 #include "fs/content/content.h"
 #include "fs/content/content_internal.h"
 #include "index/state.h"
@@ -180,8 +187,16 @@ static void row_saved_locked(struct content *c, const struct extent_row *r)
 	}
 }
 
+/* How the file was when the save was asked for. */
+struct asked {
+	uint64_t size, seq, over, stream_no;
+	int64_t ns;
+	bool streaming; /* at the end */
+};
+
 /* What is taken at the moment that counts. */
 struct taken {
+	struct asked asked;
 	struct spill s;
 	uint64_t size, saved_size;
 	struct digest root;
@@ -191,12 +206,37 @@ struct taken {
 	int64_t unsaved_ns;
 };
 
+static void ask(struct content *c, struct asked *a)
+{
+	mutex_lock(&c->mu);
+	*a = (struct asked){
+		.size = c->size,
+		.seq = c->seq,
+		.over = c->over,
+		.stream_no = c->stream_no,
+		.ns = vio_mono_ns(c->pool->vio),
+		.streaming = c->streaming && c->stream_end == c->size,
+	};
+	mutex_unlock(&c->mu);
+}
+
+/* Where the file ends at the moment that counts. */
+static uint64_t end_locked(const struct content *c, const struct asked *a)
+	requires_capability(&c->mu)
+{
+	if (!a->streaming || !c->streaming || a->stream_no != c->stream_no ||
+	    a->seq != c->seq || a->over != c->over)
+		return c->size;
+	return a->size > c->stream_cut ? a->size : c->stream_cut;
+}
+
 static int take_locked(struct content *c, struct taken *t)
 	requires_capability(&c->mu)
 {
-	int rc = content_spill_take_locked(c, &t->s, 0, false, ~0ULL);
+	int rc = 0;
 
-	t->size = c->size;
+	t->size = end_locked(c, &t->asked);
+	rc = content_spill_take_locked(c, &t->s, 0, t->size, false, ~0ULL);
 	t->saved_size = c->saved_size;
 	t->root = c->root;
 	t->root_size = c->root_size;
@@ -208,8 +248,9 @@ static int take_locked(struct content *c, struct taken *t)
 		t->s.n_piece = 0;
 		return rc;
 	}
-	c->unsaved = false; /* from here on, only what comes later */
-	c->unsaved_ns = 0;
+	/* from here on, only what comes later */
+	c->unsaved = c->size > t->size;
+	c->unsaved_ns = c->unsaved ? t->asked.ns : 0;
 	return 0;
 }
 
@@ -227,6 +268,8 @@ static void finish_locked(struct content *c, const struct taken *t,
 	c->saved_size = t->size;
 	if (t->base && digest_eq(&t->root, &c->root))
 		c->base_unsaved = false;
+	if (c->size > t->size)
+		return; /* the stream's next bytes are in it */
 	dirty_put(c->tail);
 	c->tail = NULL;
 }
@@ -234,13 +277,15 @@ static void finish_locked(struct content *c, const struct taken *t,
 static int save(struct content *c, struct scratch *sc, struct rows *r,
 		struct sink *sink, struct taken *t)
 {
+	uint64_t later = 0;
 	bool bulk = false;
 	int rc = 0;
 
 	mutex_lock(&c->mu);
 	rc = content_thaw_locked(c);
-	bulk = c->top->ext.mem > CONTENT_STAGE;
-	t->size = c->size;
+	t->size = end_locked(c, &t->asked);
+	later = c->size - t->size;
+	bulk = c->top->ext.mem > CONTENT_STAGE + later;
 	mutex_unlock(&c->mu);
 	if (rc < 0)
 		return rc;
@@ -283,6 +328,7 @@ int content_save(struct content *c, struct content_saved *out)
 		rc = content_pool_scratch(c->pool, &sc);
 	if (rc < 0)
 		return rc;
+	ask(c, &t.asked);
 	content_spill_drain(c, sc);
 	content_enter(c);
 	rc = save(c, sc, &r, &sink, &t);

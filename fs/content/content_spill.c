@@ -467,7 +467,7 @@ static int spill_room(struct spill *s)
 }
 
 int content_spill_take_locked(struct content *c, struct spill *s, uint64_t from,
-			      bool mem, uint64_t max)
+			      uint64_t to, bool mem, uint64_t max)
 	requires_capability(&c->mu)
 {
 	struct view view = { .top = c->top, .size = c->size };
@@ -477,14 +477,15 @@ int content_spill_take_locked(struct content *c, struct spill *s, uint64_t from,
 	s->seq = c->seq;
 	s->over = c->over;
 	for (; bytes < max &&
-	       (e = extents_seek_flag(&c->top->ext, from, EXTENT_UNSAVED));
+	       (e = extents_seek_flag(&c->top->ext, from, EXTENT_UNSAVED)) &&
+	       e->off < to;
 	     from = e->off + e->len) {
 		if (mem && e->kind != EXTENT_MEM)
 			continue;
 		if (spill_room(s) < 0)
 			return -ENOMEM;
 		content_view_piece(&view, &s->piece[s->n_piece], e->off,
-				   e->off + e->len);
+				   least(e->off + e->len, to));
 		pin(&s->piece[s->n_piece++]);
 		if (e->kind == EXTENT_MEM)
 			bytes += e->len;

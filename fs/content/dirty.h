@@ -29,7 +29,7 @@ enum {
 	DIRTY_KEPT = 64,	/* recycled buffers kept while streams come */
 	/* what may lie before and behind the bytes of a stream's buffer */
 	DIRTY_BEFORE = 80,
-	DIRTY_BEHIND = 4096 - DIRTY_BEFORE,
+	DIRTY_BEHIND = 2 * 4096 - DIRTY_BEFORE,
 };
 
 struct dirty {

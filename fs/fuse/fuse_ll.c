@@ -15,6 +15,7 @@
  * buffer instead of copying it, and the worker gets another.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,6 +118,22 @@ static void worker_end(struct fuse_ll *l, int rc)
 }
 
 /*
+ * How much libfuse reads at most, by the buffer that it made.  3.17 fills in
+ * mem_size for its own loops only.
+ */
+static size_t request_max(const struct fuse_buf *buf)
+{
+	return buf->mem_size ? buf->mem_size : malloc_usable_size(buf->mem);
+}
+
+/* Requests stay in libfuse's buffer, and writes are copied: told once. */
+static void buffer_foreign(struct fuse_ll *l, size_t n)
+{
+	if (!atomic_exchange(&l->copies, true))
+		log_event(LOG_WARN, "writes_copied", "request_max=%zu", n);
+}
+
+/*
  * Where the next request goes: a spare buffer, but for the first one, when
  * libfuse makes a buffer of its own and so tells how much it reads at most.
  */
@@ -127,8 +144,12 @@ static void buffer_ready(struct fuse_ll *l, struct fuse_buf *buf, bool *ours)
 	if (spare)
 		return;
 	if (!*ours) {
-		if (!buf->mem || !buf->mem_size || buf->mem_size > room)
+		if (!buf->mem)
 			return;
+		if (request_max(buf) > room) {
+			buffer_foreign(l, request_max(buf));
+			return;
+		}
 		free(buf->mem);
 	}
 	buf->mem = NULL; /* ours was kept */

@@ -41,7 +41,8 @@ struct fuse_ll {
 	struct fuse_ll_options o;
 	struct fuse_session *se;
 	bool mounted;
-	bool maps_direct; /* the kernel maps what goes round its page cache */
+	bool maps_direct;   /* the kernel maps what goes round its page cache */
+	atomic_bool copies; /* libfuse's buffers are too large for ours */
 
 	struct fuse_ll_worker workers[64];
 	unsigned n_workers;
