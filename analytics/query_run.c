@@ -197,8 +197,8 @@ static int fail_sqlite(struct run *q, int code, size_t base)
 	if ((code & 0xff) == SQLITE_AUTH) {
 		fail_words(q, "not allowed: only SELECT over the views "
 			      "entries, names, files, versions, lineage, "
-			      "actors, keys, snapshots, policies, holds, "
-			      "releases");
+			      "actors, runs, keys, snapshots, policies, "
+			      "holds, releases");
 		return -EINVAL;
 	}
 	fail_words(q, sqlite3_errmsg(q->db));

@@ -166,24 +166,30 @@ int idx_ref_find(struct idx *x, const struct digest *leaf, struct idx_ref *out)
 	return rc;
 }
 
-static int actor_no(struct idx *x, const struct digest *leaf, uint64_t *out)
+/* *out: the ACTOR that the entry names, NULL if none. */
+static int actor_ref(struct idx *x, const struct digest *leaf,
+		     const struct idx_actor_ref **out)
 {
-	size_t i = (size_t)(digest_prefix(leaf) % IDX_ACTORS);
+	struct idx_actor_ref *a = &x->actors[digest_prefix(leaf) % IDX_ACTORS];
 	struct idx_ref ref;
+	uint64_t run;
 	int rc;
 
-	*out = 0;
+	*out = NULL;
 	if (digest_is_zero(leaf))
 		return 0;
-	if (x->actors[i].no && digest_eq(&x->actors[i].leaf, leaf)) {
-		*out = x->actors[i].no;
+	if (a->no && digest_eq(&a->leaf, leaf)) {
+		*out = a;
 		return 0;
 	}
 	rc = idx_ref_find(x, leaf, &ref);
 	if (rc <= 0 || ref.kind != ENTRY_ACTOR || ref.rejected)
 		return rc < 0 ? rc : 0;
-	x->actors[i].leaf = *leaf;
-	x->actors[i].no = *out = ref.no;
+	rc = idx_run_of_actor(x, ref.no, &run);
+	if (rc < 0)
+		return rc;
+	*a = (struct idx_actor_ref){ .leaf = *leaf, .no = ref.no, .run = run };
+	*out = a;
 	return 0;
 }
 
@@ -261,8 +267,9 @@ int idx_apply(struct idx *x, const struct entry *e, const struct digest *leaf,
 	      uint64_t entry_no)
 {
 	struct apply_options o = { .entry_no = entry_no, .leaf = leaf };
+	const struct idx_actor_ref *by = NULL;
 	int64_t wall = e->core.wall_ns;
-	uint64_t actor = 0;
+	uint64_t actor, run;
 	int rc, answer;
 
 	if (!x->in_seal || !x->seal_left ||
@@ -270,15 +277,19 @@ int idx_apply(struct idx *x, const struct entry *e, const struct digest *leaf,
 		return -ERR_USAGE;
 	x->seal_left--;
 	x->entry_no = entry_no;
-	rc = actor_no(x, &e->core.actor, &actor);
+	rc = actor_ref(x, &e->core.actor, &by);
 	if (rc)
 		return rc;
+	actor = by ? by->no : 0;
+	run = by ? by->run : 0;
 	answer = apply(x, &idx_rows_ops, e, &o, NULL);
 	if (answer < 0)
 		return answer;
 	rc = entry_add(x, e, leaf, entry_no, actor, !answer);
 	if (!rc)
 		rc = leaves_put(x->leaves, leaf, entry_no);
+	if (!rc && run)
+		rc = idx_run_touch(x, run);
 	if (!rc && answer)
 		rc = idx_record(x, e, entry_no, actor);
 	if (rc)
@@ -329,6 +340,7 @@ void idx_abort(struct idx *x)
 	x->in_batch = x->in_seal = false;
 	idx_rows_forget(x);
 	memset(x->actors, 0, sizeof(x->actors));
+	memset(x->runs, 0, sizeof(x->runs));
 	if (meta_get(x))
 		x->read_only = true; /* nothing can be added to it */
 }

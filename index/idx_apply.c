@@ -123,6 +123,7 @@ static int record_actor(const struct record *r)
 {
 	const struct entry_actor *b = &r->e->body.actor;
 	sqlite3_stmt *s = r->x->s[IDX_S_ACTOR_ADD];
+	int rc;
 
 	db_bind_u64(s, 1, r->no);
 	db_bind_u64_or_null(s, 2, r->actor);
@@ -141,7 +142,8 @@ static int record_actor(const struct record *r)
 	bind_id(s, 14, b->run, sizeof(b->run));
 	bind_id(s, 15, b->git, sizeof(b->git));
 	db_bind_u64(s, 16, b->dirty);
-	return db_run(s);
+	rc = db_run(s);
+	return rc ? rc : idx_run_actor(r->x, r->e, r->no, r->actor);
 }
 
 /*
@@ -507,6 +509,10 @@ int idx_record(struct idx *x, const struct entry *e, uint64_t entry_no,
 		return record_actor(&r);
 	case ENTRY_ATTEST:
 		return record_attest(&r);
+	case ENTRY_RUN_START:
+		return idx_run_start(x, e, entry_no, actor_no);
+	case ENTRY_RUN_END:
+		return idx_run_end(x, e, entry_no);
 	case ENTRY_REPAIR:
 		return record_repair(&r);
 	case ENTRY_REPLICA_ADD:

@@ -39,6 +39,8 @@ static const struct table {
 	{ "entry_also", "inode,no", 2 },
 	{ "version", "ino,version", 2 },
 	{ "actor", "no", 1 },
+	{ "run", "no", 1 },
+	{ "run_seal", "run,seal", 2 },
 	{ "reads", "no", 1 },
 	{ "read_item", "reads,seq", 2 },
 	{ "pubkey", "no,seq", 2 },

@@ -58,6 +58,17 @@
 		     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")                    \
 	X(ACTOR_EXE, "UPDATE actor SET exe_digest=?2, exe_digest_no=?3"      \
 		     " WHERE no=?1 AND exe_digest IS NULL")                  \
+	X(RUN_OF_ID, "SELECT no FROM run WHERE id=?")                        \
+	X(RUN_OF_ACTOR, "SELECT r.no FROM actor a JOIN run r ON r.id=a.run"  \
+			" WHERE a.no=?")                                     \
+	X(RUN_ADD, "INSERT INTO run(no,id,name,number,implicit,uid,gid,"     \
+		   "parent,started) VALUES(?1,?2,?3,(SELECT"                 \
+		   " coalesce(max(number),0)+1 FROM run WHERE name=?3),"     \
+		   "?4,?5,?6,?7,?8)")                                        \
+	X(RUN_END, "UPDATE run SET end_no=?3, ended=?4, how=?5, status=?6,"  \
+		   " processes=?7 WHERE no=?1 AND id=?2"                     \
+		   " AND end_no IS NULL")                                    \
+	X(RUN_SEAL_ADD, "INSERT OR IGNORE INTO run_seal VALUES(?,?)")        \
 	X(READS_ADD, "INSERT INTO reads VALUES(?,?,?,?)")                    \
 	X(READ_ITEM_ADD, "INSERT INTO read_item VALUES(?,?,?,?,?,?,?)")      \
 	X(READ_ITEM_CONTENT, "UPDATE read_item SET content=?3"               \
@@ -125,7 +136,7 @@ struct idx_rows {
 	uint64_t ino_max; /* none in the table or the batch is larger */
 };
 
-enum { IDX_ACTORS = 256 };
+enum { IDX_ACTORS = 256, IDX_RUNS = 64 };
 
 struct idx {
 	sqlite3 *db;
@@ -142,11 +153,16 @@ struct idx {
 	uint32_t seal_count, seal_left;
 	uint64_t entry_no; /* being applied: where names end */
 	uint64_t puts;	   /* into leaves since its last flush */
-	/* Actors named lately: leaf -> entry_no. */
-	struct {
+	/* Actors named lately: leaf -> entry_no, and its run. */
+	struct idx_actor_ref {
 		struct digest leaf;
 		uint64_t no;
+		uint64_t run; /* 0: none */
 	} actors[IDX_ACTORS];
+	/* Runs that have their row of run_seal for this seal. */
+	struct {
+		uint64_t run, seal;
+	} runs[IDX_RUNS];
 };
 
 /*
@@ -177,5 +193,18 @@ int must_use idx_ref_find(struct idx *x, const struct digest *leaf,
 /* What an applied entry adds beyond the namespace. */
 int must_use idx_record(struct idx *x, const struct entry *e, uint64_t entry_no,
 			uint64_t actor_no);
+
+/* --- runs: index/idx_run.c --- */
+
+/* The run of an ACTOR that is in the table; 0 if it has none. */
+int must_use idx_run_of_actor(struct idx *x, uint64_t actor_no, uint64_t *out);
+/* The run does something in the seal that is being applied. */
+int must_use idx_run_touch(struct idx *x, uint64_t run);
+/* RUN_START, RUN_END, and an ACTOR, whose row is there. */
+int must_use idx_run_start(struct idx *x, const struct entry *e, uint64_t no,
+			   uint64_t actor_no);
+int must_use idx_run_end(struct idx *x, const struct entry *e, uint64_t no);
+int must_use idx_run_actor(struct idx *x, const struct entry *e, uint64_t no,
+			   uint64_t parent_no);
 
 #endif

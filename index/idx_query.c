@@ -29,7 +29,7 @@ static int start(struct idx_reader *r, enum reader_statement i,
 
 /* --- entries --- */
 
-static int entry_read(sqlite3_stmt *s, struct idx_entry *out)
+int idx_reader_entry(sqlite3_stmt *s, struct idx_entry *out)
 {
 	bool bad = false, there = false;
 	uint32_t kind;
@@ -56,7 +56,7 @@ int idx_entry(struct idx_reader *r, struct idx_entry *out, uint64_t no)
 		return rc;
 	rc = db_step(s);
 	if (rc > 0)
-		rc = entry_read(s, out);
+		rc = idx_reader_entry(s, out);
 	idx_reader_give(r, READER_S_ENTRY, s);
 	return rc;
 }
@@ -72,7 +72,7 @@ int idx_entries(struct idx_reader *r, uint64_t from, uint64_t until,
 	if (rc)
 		return rc;
 	while ((rc = db_step(s)) > 0) {
-		rc = entry_read(s, &e);
+		rc = idx_reader_entry(s, &e);
 		if (rc > 0)
 			rc = fn(ctx, &e);
 		if (rc)

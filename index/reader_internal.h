@@ -174,6 +174,29 @@
 	X(RELEASES, "SELECT no,policy,versions,bytes FROM gc WHERE no>=?"    \
 		    " ORDER BY no LIMIT ?")
 
+/* index/idx_runs.c */
+#define READER_RUN                                                  \
+	"SELECT no,id,name,number,implicit,uid,gid,parent,started," \
+	"end_no,ended,how,status,processes FROM run"
+#define READER_STATEMENTS_RUNS(X)                                           \
+	X(RUN, READER_RUN " WHERE no=?")                                    \
+	X(RUN_BY_ID, READER_RUN " WHERE id=?")                              \
+	X(RUN_BY_WORD, READER_RUN " WHERE name=? AND number=?")             \
+	X(RUNS_BY_NAME,                                                     \
+	  READER_RUN " WHERE name=? ORDER BY number DESC LIMIT 2")          \
+	X(RUNS, READER_RUN " WHERE no<? ORDER BY no DESC LIMIT ?")          \
+	X(RUNS_OPEN,                                                        \
+	  READER_RUN " WHERE " SCHEMA_RUN_OPEN_WHERE " ORDER BY no")        \
+	X(RUN_SEALS, "SELECT seal FROM run_seal WHERE run=? AND seal>=?"    \
+		     " ORDER BY seal LIMIT ?")                              \
+	X(RUN_SPAN, "SELECT min(seal),max(seal) FROM run_seal WHERE run=?") \
+	X(RUN_ACTORS, "SELECT no FROM actor WHERE run=? AND no>?"           \
+		      " ORDER BY no LIMIT ?")                               \
+	X(RUN_ENTRIES, READER_ENTRY " WHERE no>=?1 AND no<=?2"              \
+				    " AND EXISTS(SELECT 1 FROM actor a"     \
+				    " WHERE a.no=entry.actor AND a.run=?3)" \
+				    " ORDER BY no")
+
 /*
  * index/idx_roots.c.  A save goes with the version that it was made on and
  * with the one that absorbed it.  Shown by a snapshot is what no version had
@@ -207,6 +230,7 @@
 	READER_STATEMENTS_PATH(X)    \
 	READER_STATEMENTS_LINEAGE(X) \
 	READER_STATEMENTS_RETAIN(X)  \
+	READER_STATEMENTS_RUNS(X)    \
 	READER_STATEMENTS_ROOTS(X)
 
 enum reader_statement {
@@ -241,6 +265,8 @@ static inline uint64_t idx_reader_cap(uint64_t no)
 int must_use idx_reader_listed(sqlite3_stmt *s, struct name_row *out,
 			       const char **out_name, uint16_t *out_len,
 			       uint64_t parent);
+/* The row of a statement that begins with READER_ENTRY; 1 or an error. */
+int must_use idx_reader_entry(sqlite3_stmt *s, struct idx_entry *out);
 int must_use idx_reader_version(sqlite3_stmt *s, struct idx_version *out);
 
 #endif

@@ -18,7 +18,7 @@
 #ifndef INDEX_SCHEMA_H
 #define INDEX_SCHEMA_H
 
-enum { SCHEMA_VERSION = 4, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
+enum { SCHEMA_VERSION = 5, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 
 /* One row: how far the index is, and totals. */
 #define SCHEMA_META                                                         \
@@ -129,6 +129,37 @@ enum { SCHEMA_VERSION = 4, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 	"CREATE INDEX actor_parent ON actor(parent)" \
 	" WHERE parent IS NOT NULL"
 
+#define SCHEMA_ACTOR_RUN \
+	"CREATE INDEX actor_run ON actor(run, no) WHERE run IS NOT NULL"
+
+/*
+ * What programs ran, by the entry that begins it: a RUN_START, or of a run
+ * without one (implicit) its first ACTOR.  name is fit for a path, number
+ * counts the runs of that name: NAME.NUMBER is what people call it.  parent:
+ * the run that its first process came from.  end_no: its RUN_END.
+ */
+#define SCHEMA_RUN                                             \
+	"CREATE TABLE run(no INTEGER PRIMARY KEY,"             \
+	" id BLOB NOT NULL, name BLOB NOT NULL,"               \
+	" number INTEGER NOT NULL, implicit INTEGER NOT NULL," \
+	" uid INTEGER NOT NULL, gid INTEGER NOT NULL,"         \
+	" parent INTEGER, started INTEGER NOT NULL,"           \
+	" end_no INTEGER, ended INTEGER, how INTEGER,"         \
+	" status INTEGER, processes INTEGER)"
+#define SCHEMA_RUN_ID "CREATE UNIQUE INDEX run_id ON run(id)"
+#define SCHEMA_RUN_NAME "CREATE UNIQUE INDEX run_name ON run(name, number)"
+#define SCHEMA_RUN_OPEN_WHERE "end_no IS NULL AND NOT implicit"
+#define SCHEMA_RUN_OPEN \
+	"CREATE INDEX run_open ON run(no) WHERE " SCHEMA_RUN_OPEN_WHERE
+/*
+ * The seals in which a run did something: so its entries are found without a
+ * row for each of them.
+ */
+#define SCHEMA_RUN_SEAL                                   \
+	"CREATE TABLE run_seal(run INTEGER NOT NULL,"     \
+	" seal INTEGER NOT NULL, PRIMARY KEY(run, seal))" \
+	" WITHOUT ROWID"
+
 /* Chains of what was opened for reading. */
 #define SCHEMA_READS                                               \
 	"CREATE TABLE reads(no INTEGER PRIMARY KEY, prev INTEGER," \
@@ -217,6 +248,12 @@ enum { SCHEMA_VERSION = 4, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 	X("index", "version_reads", "version", SCHEMA_VERSION_READS)   \
 	X("table", "actor", "actor", SCHEMA_ACTOR)                     \
 	X("index", "actor_parent", "actor", SCHEMA_ACTOR_PARENT)       \
+	X("index", "actor_run", "actor", SCHEMA_ACTOR_RUN)             \
+	X("table", "run", "run", SCHEMA_RUN)                           \
+	X("index", "run_id", "run", SCHEMA_RUN_ID)                     \
+	X("index", "run_name", "run", SCHEMA_RUN_NAME)                 \
+	X("index", "run_open", "run", SCHEMA_RUN_OPEN)                 \
+	X("table", "run_seal", "run_seal", SCHEMA_RUN_SEAL)            \
 	X("table", "reads", "reads", SCHEMA_READS)                     \
 	X("index", "reads_prev", "reads", SCHEMA_READS_PREV)           \
 	X("index", "reads_actor", "reads", SCHEMA_READS_ACTOR)         \

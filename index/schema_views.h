@@ -150,6 +150,24 @@
 	VIEW_HEX_NULL("run") " AS run, "                                      \
 	VIEW_HEX_NULL("git") " AS git_commit, dirty FROM actor"
 
+/* What people call a run, by the number of its first entry. */
+#define VIEW_RUN_WORD(no)                                                     \
+	"(SELECT CAST(w.name AS TEXT)||'.'||w.number FROM run w"              \
+	" WHERE w.no=" no ")"
+
+#define VIEWS_RUNS                                                            \
+	"CREATE VIEW runs AS SELECT "                                         \
+	VIEW_TEXT("name") "||'.'||number AS run, no, "                        \
+	VIEW_ENTRY("no") " AS entry, "                                        \
+	VIEW_HEX("id") " AS id, "                                             \
+	VIEW_TEXT("name") " AS name, number, implicit, uid, gid, "            \
+	VIEW_RUN_WORD("run.parent") " AS parent, "                            \
+	VIEW_TIME("started") " AS started, started AS started_ns,"            \
+	" CASE WHEN end_no NOTNULL THEN "                                     \
+	VIEW_TIME("ended") " END AS ended, ended AS ended_ns,"                \
+	" CASE how WHEN 1 THEN 'exit' WHEN 2 THEN 'signal'"                   \
+	" WHEN 3 THEN 'lost' END AS how, status, processes FROM run"
+
 #define VIEWS_KEYS                                                            \
 	"CREATE VIEW keys AS SELECT " VIEW_HEX("key_id") " AS key_id,"        \
 	" CASE role WHEN 1 THEN 'mount' WHEN 2 THEN 'log'"                    \
@@ -209,6 +227,7 @@
 	X("view", "versions", "versions", VIEWS_VERSIONS)                     \
 	X("view", "lineage", "lineage", VIEWS_LINEAGE)                        \
 	X("view", "actors", "actors", VIEWS_ACTORS)                           \
+	X("view", "runs", "runs", VIEWS_RUNS)                                 \
 	X("view", "keys", "keys", VIEWS_KEYS)                                 \
 	X("view", "snapshots", "snapshots", VIEWS_SNAPSHOTS)                  \
 	X("view", "policies", "policies", VIEWS_POLICIES)                     \

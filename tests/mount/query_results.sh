@@ -117,7 +117,7 @@ echo "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT x, he
 grep -q 'cut off' $q/huge/error || fail "words: $(cat $q/huge/error)"
 
 # the views of the manual page
-for v in entries names files versions lineage actors keys snapshots policies holds releases; do
+for v in entries names files versions lineage actors runs keys snapshots policies holds releases; do
 	echo "SELECT count(*) AS n FROM audit.$v" >$q/v.sql
 	expect "view $v" jq -e '.n >= 0' $q/v/result.jsonl
 done

@@ -369,10 +369,51 @@ static void gen_actor(struct entry_gen *g, struct gen_entry *out)
 	b->host = str(out, "host");
 	if (prng_chance(g->p, 50))
 		b->exe_digest = digest(g);
+	if (g->n_runs && prng_chance(g->p, 50))
+		memcpy(b->run, g->runs[prng_below(g->p, g->n_runs)], 16);
+	else if (prng_chance(g->p, 50))
+		prng_bytes(g->p, b->run, 16); /* of a run without a start */
 	if (g->n_actors < 16)
 		g->actors[g->n_actors++] = out->leaf;
 	else
 		g->actors[prng_below(g->p, 16)] = out->leaf;
+}
+
+/* Starts, some of a run that is there; ends, some of another's. */
+static void gen_run(struct entry_gen *g, struct gen_entry *out)
+{
+	static const char *const names[] = { "n1", "make", "../odd \n" };
+	struct entry_run_start *start;
+	struct entry_run_end *end;
+	unsigned i = (unsigned)prng_below(g->p, 4);
+
+	if (i < g->n_runs && prng_chance(g->p, 50)) {
+		begin(g, out, ENTRY_RUN_END);
+		end = &out->e.body.run_end;
+		memcpy(end->run, g->runs[i], 16);
+		end->start = g->run_starts[prng_below(g->p, g->n_runs)];
+		end->how = (uint8_t)prng_range(g->p, 1, 3);
+		end->status = (uint32_t)prng_below(g->p, 128);
+		end->started_ns = g->wall_ns;
+		end->processes = prng_below(g->p, 9);
+		return;
+	}
+	begin(g, out, ENTRY_RUN_START);
+	start = &out->e.body.run_start;
+	if (i >= g->n_runs)
+		i = g->n_runs++;
+	if (prng_chance(g->p, 80) || digest_is_zero(&g->run_starts[i])) {
+		prng_bytes(g->p, g->runs[i], 16);
+		g->run_starts[i] = out->leaf;
+	}
+	memcpy(start->run, g->runs[i], 16);
+	start->uid = 1000;
+	start->name = str(out, names[prng_below(g->p, 3)]);
+	start->argv = str(out, "make\0all");
+	start->cwd = str(out, "/tmp");
+	start->user = str(out, "u");
+	start->host = str(out, "host");
+	start->policy = str(out, "");
 }
 
 static void gen_reads(struct entry_gen *g, struct gen_entry *out)
@@ -600,7 +641,7 @@ void entry_gen_next(struct entry_gen *g, struct gen_entry *out,
 	else if (k < 91)
 		gen_orphan(g, out, m);
 	else if (k < 93)
-		gen_actor(g, out);
+		prng_chance(g->p, 60) ? gen_actor(g, out) : gen_run(g, out);
 	else if (k < 95)
 		gen_reads(g, out);
 	else if (k < 98)

@@ -27,7 +27,9 @@ struct entry_gen {
 	int64_t wall_ns;
 	struct digest actors[16], reads[16], versions[64];
 	struct digest policy, holds[4]; /* the last ones */
-	unsigned n_actors, n_reads, n_versions, n_holds;
+	uint8_t runs[4][16];		/* ids in use */
+	struct digest run_starts[4];
+	unsigned n_actors, n_reads, n_versions, n_holds, n_runs;
 };
 
 void entry_gen_init(struct entry_gen *g, struct prng *p, unsigned wrong);

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/vio.h"
+#include "index/idx_runs.h"
 #include "index/idx_views.h"
 #include "tests/sim/idx_world.h"
 
@@ -235,6 +236,20 @@ static int ask_about(struct sum *s, uint64_t ino)
 	return bad;
 }
 
+static int on_run(void *ctx, const struct idx_run *v)
+{
+	struct sum *s = ctx;
+	uint64_t first = 0, last = 0;
+	int rc;
+
+	add(s, v->name, strlen(v->name));
+	add(s, &v->end_no, sizeof(v->end_no));
+	rc = idx_run_span(s->r, v, &first, &last);
+	if (rc >= 0)
+		rc = idx_run_entries(s->r, v, 0, IDX_NOW, 1000, on_entry, s);
+	return rc < 0 ? rc : 0;
+}
+
 static int ask_lists(struct sum *s)
 {
 	struct buf value = BUF_INIT;
@@ -260,6 +275,8 @@ static int ask_lists(struct sum *s)
 		      on_rule, s));
 	ask(idx_holds(s->r, on_hold, s));
 	ask(idx_releases(s->r, 0, 1000, on_release, s));
+	ask(idx_runs(s->r, IDX_NOW, 1000, on_run, s));
+	ask(idx_runs_open(s->r, on_run, s));
 	buf_release(&value);
 	return bad;
 }

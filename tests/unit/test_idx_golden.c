@@ -9,6 +9,7 @@
  * texts, and the newest log, where they are missing; it changes none.
  *
  * Log 1: all kinds of version 1.  Log 2: policies, holds and releases, too.
+ * Log 3: runs.
  */
 #include <criterion/criterion.h>
 #include <sqlite3.h>
@@ -27,8 +28,9 @@
 static const struct {
 	const char *log, *text;
 } golden[] = {
-	{ "tests/golden/index-v1.log", "tests/golden/index-v1.schema4.txt" },
-	{ "tests/golden/index-v2.log", "tests/golden/index-v2.schema4.txt" },
+	{ "tests/golden/index-v1.log", "tests/golden/index-v1.schema5.txt" },
+	{ "tests/golden/index-v2.log", "tests/golden/index-v2.schema5.txt" },
+	{ "tests/golden/index-v3.log", "tests/golden/index-v3.schema5.txt" },
 };
 enum { GOLDEN = sizeof(golden) / sizeof(golden[0]) };
 
@@ -41,7 +43,8 @@ static const char *const tables[] = {
 	"snapshot",  "repair",	 "replica",    "param",	      "files",
 	"versions",  "entries",	 "names",      "lineage",     "actors",
 	"snapshots", "keys",	 "policy",     "policy_rule", "hold",
-	"gc",	     "policies", "holds",      "releases",
+	"gc",	     "policies", "holds",      "releases",    "run",
+	"run_seal",  "runs",
 };
 
 static bool writing(void)
