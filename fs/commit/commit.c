@@ -89,6 +89,8 @@ static uint64_t frame_bytes(const struct pend *p)
 			chunks += p->n_staged ? b->extents.v[i].length : 0;
 	} else if (b->kind == ENTRY_READS) {
 		entry += 65ULL * b->reads.n;
+	} else if (b->kind == ENTRY_RUN_START) {
+		entry += 34ULL * b->run_start.n; /* names are in n_data */
 	} else if (b->kind == ENTRY_GC) {
 		entry += 24ULL * b->gc.n;
 	} else if (b->kind == ENTRY_POLICY) {

@@ -21,8 +21,8 @@ struct pend {
 	struct inode *inode;	/* a reference is held; NULL: no prev chain */
 	struct leafcell *cell;	/* its own leaf */
 	struct leafcell *actor; /* core.actor; NULL: the system */
-	/* VERSION.reads or READS.previous; VERSION.extents; DIGEST.version or
-	 * ATTEST.subject */
+	/* VERSION.reads or READS.previous; VERSION.extents; DIGEST.version,
+	 * ATTEST.subject, RESTORE.version or RUN_END.start */
 	struct leafcell *reads, *extents, *subject;
 	struct leafcell **items; /* READS: version of each item */
 	struct digest *staged;	 /* small chunks that must ride along */

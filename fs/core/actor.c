@@ -5,7 +5,7 @@
  * start of the stack, and a watch (actor_proc.h) that says in a fifth of a
  * microsecond whether that address space is still in use.  An image has an
  * actor for each (uid, gid) it acted as.  A small table leads from thread ids
- * to images.
+ * to images.  The run it belongs to is found once, when it is captured.
  *
  * Invariants: (1) an image is believed only while its watch says alive; one
  * without a watch (we may not look), or that shares its memory with its
@@ -34,10 +34,12 @@
 #include "fs/core/actor_cmdline.h"
 #include "fs/core/actor_exe.h"
 #include "fs/core/actor_proc.h"
+#include "fs/core/actor_run.h"
 #include "ledger/argv.h"
 
 enum { IMAGES_DEFAULT = 1024, IMAGES_MIN = 16, TIDS = 4096 };
-enum { AS_MAX = 8, DEPTH_MAX = 8, TRIES = 3, NONE = -1 };
+/* Ancestors that are looked up at once: as many as lead to a run's wrapper. */
+enum { AS_MAX = 8, DEPTH_MAX = 24, TRIES = 3, NONE = -1 };
 #define TID_VALID_NS (500 * 1000000LL)
 #define BLIND_VALID_NS (10 * 1000000LL)
 
@@ -81,6 +83,8 @@ struct capture {
 	char *exe, *cwd;
 	struct buf argv;
 	struct actor *parent;
+	uint8_t run[RUN_ID_SIZE];
+	enum entry_run_how run_how;
 };
 
 static struct actor *find_actor(struct actor_table *t, uint32_t pid,
@@ -152,6 +156,8 @@ static struct actor *actor_new(struct capture *c, uint32_t uid, uint32_t gid)
 	a->tgid = c->proc.tgid;
 	a->ppid = c->proc.ppid;
 	a->start_time = c->proc.start_time;
+	a->run_how = c->run_how;
+	memcpy(a->run, c->run, sizeof(a->run));
 	a->refs_ = 1;
 	a->exe = copy_of(c->exe);
 	a->cwd = copy_of(c->cwd);
@@ -397,6 +403,11 @@ static struct actor *image_before(struct actor_table *t,
 
 static void capture_rest(struct actor_table *t, struct capture *c, int depth)
 {
+	const struct actor_run_source runs = {
+		.runs = t->o.runs,
+		.groups = t->o.groups,
+		.cmdline = t->cmdline,
+	};
 	char bytes[LIMIT_ARGV];
 	uint32_t pid = c->proc.tgid;
 
@@ -410,6 +421,7 @@ static void capture_rest(struct actor_table *t, struct capture *c, int depth)
 	c->parent = image_before(t, &c->proc);
 	if (!c->parent && c->proc.ppid != 0 && depth < DEPTH_MAX)
 		c->parent = find_actor(t, c->proc.ppid, NULL, NULL, depth + 1);
+	c->run_how = actor_run_of(&runs, c->run, &c->proc, c->parent);
 }
 
 static int capture(struct actor_table *t, struct capture *c, uint32_t pid,
@@ -478,6 +490,17 @@ static void image_add_actor(struct image *m, struct actor *a,
 	m->as[0] = actor_hold(a);
 }
 
+/* A run's processes are counted, not their images. */
+static void count_process(struct actor_table *t, const struct actor *a)
+{
+	const struct actor *p = a->parent;
+	bool same = p && p->tgid == a->tgid && p->start_time == a->start_time &&
+		    memcmp(p->run, a->run, sizeof(a->run)) == 0;
+
+	if (!same && run_of_explicit(a->run_how))
+		run_table_count(t->o.runs, a->run);
+}
+
 /* Enters what was captured; the actor with a reference, or NULL. */
 static struct actor *enter(struct actor_table *t, struct capture *c,
 			   uint32_t tid, uint32_t uid, uint32_t gid)
@@ -497,6 +520,8 @@ static struct actor *enter(struct actor_table *t, struct capture *c,
 	if (is_new) {
 		image_add_actor(m, made, &old[AS_MAX]);
 		a = actor_hold(made);
+		if (!m->as[1])
+			count_process(t, a);
 	}
 	if (tid != 0)
 		tid_set_locked(t, tid, i);

@@ -16,19 +16,23 @@
 
 #include "base/auto.h"
 #include "base/digest.h"
+#include "ledger/entry_run.h"
 
 struct actor_table;
+struct run_group;
+struct run_table;
 
 /* One process image; reference-counted; immutable but for what is noted. */
 struct actor {
 	uint64_t id;	      /* unique while mounted; > 0 */
 	struct actor *parent; /* a reference is held; NULL if none is known */
 	uint32_t uid, gid, tgid, ppid;
-	uint64_t start_time;	  /* clock ticks since boot, /proc/PID/stat */
-	struct digest exe_digest; /* SHA-256; zero while not known yet */
-	bool exe_digest_known;	  /* both guarded by the table's mutex, see
+	uint64_t start_time;	    /* clock ticks since boot, /proc/PID/stat */
+	struct digest exe_digest;   /* SHA-256; zero while not known yet */
+	bool exe_digest_known;	    /* both guarded by the table's mutex, see
 				     actor_digest */
-	uint8_t run[16];
+	uint8_t run[16];	    /* zero: none known */
+	enum entry_run_how run_how; /* how it came to it */
 	char *exe, *argv, *cwd; /* never NULL; argv as ledger/argv.h packs it */
 	uint32_t argv_len;
 	void *slot; /* for commit.c: where its ACTOR entry is */
@@ -42,6 +46,8 @@ struct actor_options {
 	/* The last reference goes: free what hangs in slot. */
 	void (*on_free)(void *ctx, struct actor *a);
 	void *ctx;
+	struct run_table *runs;	  /* NULL: actors have no runs */
+	struct run_group *groups; /* NULL: none but declared ones */
 };
 
 int must_use actor_table_open(struct actor_table **out,

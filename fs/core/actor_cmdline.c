@@ -30,6 +30,7 @@ struct actor_cmdline {
 	enum job_state state;	/* guarded by mu */
 	uint64_t ticket;	/* guarded by mu; of the job asked last */
 	uint32_t pid;		/* guarded by mu */
+	const char *variable;	/* guarded by mu; NULL: the arguments */
 	ssize_t result;		/* guarded by mu */
 	bool stop;		/* guarded by mu */
 	char bytes[LIMIT_ARGV]; /* the reader's, but in JOB_READ */
@@ -56,8 +57,12 @@ static void reader(void *arg)
 		}
 		uint32_t pid = c->pid;
 		uint64_t ticket = c->ticket;
+		const char *name = c->variable;
 		mutex_unlock(&c->mu);
-		ssize_t n = actor_proc_cmdline(pid, c->bytes, sizeof(c->bytes));
+		ssize_t n = name ? actor_proc_variable(pid, name, c->bytes,
+						       sizeof(c->bytes)) :
+				   actor_proc_cmdline(pid, c->bytes,
+						      sizeof(c->bytes));
 		mutex_lock(&c->mu);
 		if (c->state == JOB_ASKED && c->ticket == ticket) {
 			c->result = n;
@@ -68,8 +73,8 @@ static void reader(void *arg)
 	mutex_unlock(&c->mu);
 }
 
-ssize_t actor_cmdline_read(struct actor_cmdline *c, uint32_t pid, char *out,
-			   size_t cap)
+static ssize_t ask(struct actor_cmdline *c, uint32_t pid, const char *variable,
+		   char *out, size_t cap)
 {
 	int64_t end = now_ns() + PATIENCE_NS;
 	ssize_t n = -EAGAIN;
@@ -81,6 +86,7 @@ ssize_t actor_cmdline_read(struct actor_cmdline *c, uint32_t pid, char *out,
 		goto done;
 	uint64_t ticket = ++c->ticket;
 	c->pid = pid;
+	c->variable = variable;
 	c->state = JOB_ASKED;
 	cond_broadcast(&c->changed);
 	while (c->state == JOB_ASKED && !c->stop && now_ns() < end)
@@ -99,6 +105,18 @@ ssize_t actor_cmdline_read(struct actor_cmdline *c, uint32_t pid, char *out,
 done:
 	mutex_unlock(&c->mu);
 	return n;
+}
+
+ssize_t actor_cmdline_read(struct actor_cmdline *c, uint32_t pid, char *out,
+			   size_t cap)
+{
+	return ask(c, pid, NULL, out, cap);
+}
+
+ssize_t actor_cmdline_variable(struct actor_cmdline *c, uint32_t pid,
+			       const char *name, char *out, size_t cap)
+{
+	return ask(c, pid, name, out, cap);
 }
 
 int actor_cmdline_open(struct actor_cmdline **out)

@@ -131,7 +131,11 @@ int actor_proc_parse_stat(struct actor_proc *out, const char *p, size_t n)
 			s++;
 		if (!number(&v, &s, end))
 			return -ERR_FORMAT;
-		if (field == 22)
+		if (field == 5)
+			out->group = v <= UINT32_MAX ? (uint32_t)v : 0;
+		else if (field == 6)
+			out->session = v <= UINT32_MAX ? (uint32_t)v : 0;
+		else if (field == 22)
 			out->start_time = v;
 	}
 	out->start_stack = v;
@@ -154,6 +158,47 @@ int actor_proc_read(struct actor_proc *out, uint32_t pid)
 	if (n < 0)
 		return (int)n;
 	return actor_proc_parse_stat(out, text, (size_t)n);
+}
+
+int actor_proc_start(uint64_t *out, uint32_t pid)
+{
+	char text[PROC_TEXT_MAX];
+	struct actor_proc proc = { 0 };
+	ssize_t n = proc_slurp(pid, "stat", text, sizeof(text));
+	int rc = n < 0 ? (int)n : actor_proc_parse_stat(&proc, text, (size_t)n);
+
+	*out = proc.start_time;
+	return rc;
+}
+
+const char *actor_proc_parse_cgroup(char *text, size_t n)
+{
+	static const char gone[] = " (deleted)";
+	size_t tail = sizeof(gone) - 1;
+
+	for (char *p = text, *end = text + n; p < end;) {
+		char *eol = memchr(p, '\n', (size_t)(end - p));
+
+		if (!eol)
+			return NULL; /* cut */
+		*eol = '\0';
+		if (strncmp(p, "0::/", 4) == 0) {
+			/* of a process that is no more: it was there */
+			if ((size_t)(eol - p) > tail &&
+			    strcmp(eol - tail, gone) == 0)
+				eol[-(ptrdiff_t)tail] = '\0';
+			return p + 3;
+		}
+		p = eol + 1;
+	}
+	return NULL;
+}
+
+const char *actor_proc_cgroup(uint32_t pid, char *text, size_t cap)
+{
+	ssize_t n = proc_slurp(pid, "cgroup", text, cap);
+
+	return n < 0 ? NULL : actor_proc_parse_cgroup(text, (size_t)n);
 }
 
 int actor_proc_watch(uint32_t pid)
@@ -189,6 +234,62 @@ char *actor_proc_link(uint32_t pid, const char *name, size_t max)
 	if (fit)
 		out = fit;
 	return take(out);
+}
+
+/* Looks for NAME= at the start of a string, piece by piece. */
+struct variable {
+	const char *name;
+	size_t matched; /* bytes of NAME= */
+	bool no;	/* this string is another's */
+	bool found;
+	char *out;
+	size_t n, cap;
+};
+
+/* True when the value is whole, or fills the room. */
+static bool variable_feed(struct variable *v, char c)
+{
+	size_t n = strlen(v->name);
+
+	if (v->found) {
+		if (c == '\0' || v->n == v->cap)
+			return true;
+		v->out[v->n++] = c;
+		return false;
+	}
+	if (c == '\0') {
+		v->no = false;
+		v->matched = 0;
+	} else if (!v->no) {
+		v->no = c != (v->matched < n ? v->name[v->matched] : '=');
+		v->found = !v->no && v->matched++ == n;
+	}
+	return false;
+}
+
+ssize_t actor_proc_variable(uint32_t pid, const char *name, char *out,
+			    size_t cap)
+{
+	enum { ENVIRON_MAX = 4 << 20 };
+	struct variable v = { .name = name, .out = out, .cap = cap };
+	char piece[PROC_TEXT_MAX];
+	bool done = false;
+	ssize_t n = 0;
+	int fd = proc_open(pid, "environ", O_RDONLY);
+
+	if (fd < 0)
+		return fd;
+	for (size_t all = 0; !done && all < ENVIRON_MAX; all += (size_t)n) {
+		do {
+			n = read(fd, piece, sizeof(piece));
+		} while (n < 0 && errno == EINTR);
+		if (n <= 0)
+			break;
+		for (ssize_t i = 0; i < n && !done; i++)
+			done = variable_feed(&v, piece[i]);
+	}
+	close(fd);
+	return v.found ? (ssize_t)v.n : -ENOENT;
 }
 
 ssize_t actor_proc_cmdline(uint32_t pid, char *out, size_t cap)

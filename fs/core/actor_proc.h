@@ -1,9 +1,9 @@
 /*
  * actor_proc.h - what /proc tells of one process.  Reads only; no state.
  *
- * Nothing here but actor_proc_cmdline takes a lock of the process that is
- * looked at, so it may be called while that process waits for us.  Threads:
- * any.
+ * Nothing here but actor_proc_cmdline and actor_proc_variable takes a lock of
+ * the process that is looked at, so it may be called while that process waits
+ * for us.  Threads: any.
  */
 #ifndef FS_ACTOR_PROC_H
 #define FS_ACTOR_PROC_H
@@ -18,7 +18,9 @@
 /* One process image: a pid, when it started, and where its stack begins. */
 struct actor_proc {
 	uint32_t tgid, ppid;
-	uint32_t uid, gid;    /* as files see them (fsuid, fsgid) */
+	uint32_t uid, gid; /* as files see them (fsuid, fsgid) */
+	uint32_t group;	   /* process group; 0: none, or not visible */
+	uint32_t session;
 	uint64_t start_time;  /* clock ticks since boot */
 	uint64_t start_stack; /* random per execve; 0 if we may not see it */
 };
@@ -41,9 +43,22 @@ bool actor_proc_alive(int watch_fd);
 /* Do the two share an address space (vfork)?  True also when unknown. */
 bool actor_proc_shares_memory(uint32_t a, uint32_t b);
 
+/* When process pid started; -ESRCH when it is gone. */
+int must_use actor_proc_start(uint64_t *out, uint32_t pid);
+/* Its path in the cgroup v2 hierarchy, in text[]; NULL: none, or too long. */
+const char *actor_proc_cgroup(uint32_t pid, char *text, size_t cap);
+/* Pure; text is that of /proc/PID/cgroup, n < cap bytes, and is changed. */
+const char *actor_proc_parse_cgroup(char *text, size_t n);
+
 /* Target of /proc/PID/NAME, raw, NUL-terminated, cut; NULL if unknown. */
 char *actor_proc_link(uint32_t pid, const char *name, size_t max);
 /* Raw bytes of /proc/PID/cmdline; may wait for the process's memory lock. */
 ssize_t must_use actor_proc_cmdline(uint32_t pid, char *out, size_t cap);
+/*
+ * The value of NAME in the environment that pid was started with, cut at cap;
+ * not terminated.  -ENOENT.  May wait as actor_proc_cmdline.
+ */
+ssize_t must_use actor_proc_variable(uint32_t pid, const char *name, char *out,
+				     size_t cap);
 
 #endif

@@ -20,6 +20,8 @@
 #include "fs/core/core_internal.h"
 #include "fs/core/file.h"
 #include "fs/commit/leafcell.h"
+#include "fs/run/run_group.h"
+#include "fs/run/run_table.h"
 #include "fs/store/store.h"
 #include "fs/core/trail.h"
 #include "index/idx.h"
@@ -340,7 +342,14 @@ static int start(struct core *c)
 		.on_free = trail_free,
 		.ctx = c,
 	};
-	int rc = c->o.no_actors ? 0 : actor_table_open(&c->actors, &ao);
+	int rc = run_table_open(&c->runs);
+
+	if (rc >= 0)
+		rc = run_group_open(&c->groups, c->vio);
+	ao.runs = c->runs;
+	ao.groups = c->groups;
+	if (rc >= 0 && !c->o.no_actors)
+		rc = actor_table_open(&c->actors, &ao);
 
 	if (rc >= 0)
 		rc = commit_open(&c->commit, &co);
@@ -438,7 +447,10 @@ static void core_free(struct core *c)
 	while (c->handles)
 		core_release(c, c->handles);
 	file_drop_all(c);
+	trail_forget(c);
 	actor_table_close(c->actors);
+	run_group_close(c->groups);
+	run_table_close(c->runs);
 	while (c->n_readers > 0)
 		idx_reader_close(c->readers[--c->n_readers]);
 	content_pool_close(c->pool);
@@ -497,7 +509,13 @@ static int stop_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct pend *p = pend_new(ENTRY_MOUNT_STOP, 0);
 
+	int rc = p ? trail_end_run(c, tx, NULL) : -ENOMEM;
+
 	(void)arg;
+	if (rc == -ERR_RELOCKED) {
+		pend_free(p);
+		return rc; /* once more */
+	}
 	c->closing = true;
 	if (!p)
 		return -ENOMEM;

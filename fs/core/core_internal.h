@@ -18,6 +18,7 @@
 #include "fs/content/content.h"
 #include "fs/core/core.h"
 #include "fs/core/itable_internal.h"
+#include "fs/core/trail.h"
 #include "fs/commit/pend.h"
 #include "ledger/entry.h"
 
@@ -60,7 +61,9 @@ struct core {
 	struct itable t;
 	struct commit *commit;
 	struct actor_table *actors;
-	struct actor *self; /* this process: recovery, ticks */
+	struct run_table *runs;	  /* declared ones, of this mount */
+	struct run_group *groups; /* and others */
+	struct actor *self;	  /* this process: recovery, ticks */
 	uint32_t mount_no;
 	uint32_t owner_uid; /* of STORE: may read whole-ledger views */
 	uint64_t next_ino;  /* counter; guarded by t.mu */
@@ -78,6 +81,10 @@ struct core {
 	struct idx_reader *readers[CORE_READERS]; /* guarded by readers_mu */
 	unsigned n_readers;
 	struct core_ahead ahead;
+	/* of declared runs, with opens to write down, a ring of references;
+	 * guarded by t.mu */
+	struct actor *run_readers[TRAIL_READERS];
+	unsigned run_readers_at, run_readers_n;
 	struct mutex jobs_mu;
 	struct cond jobs_cond;
 	struct job *jobs, **jobs_tail; /* guarded by jobs_mu */

@@ -11,6 +11,7 @@
 #include "fs/commit/commit.h"
 #include "fs/core/core_internal.h"
 #include "fs/commit/leafcell.h"
+#include "fs/run/run_of.h"
 
 enum { SEEN = 1024, OPENED_MAX = 4096, ANCESTORS = 16 };
 
@@ -26,6 +27,7 @@ struct trail {
 	struct leafcell *reads; /* head of the chain */
 	struct opened *opened;	/* not written down yet */
 	size_t n, cap;
+	bool listed;	     /* in core.run_readers */
 	bool digest_known;   /* in the ACTOR entry or attested */
 	uint64_t seen[SEEN]; /* hashes of (inode, version), lossy */
 };
@@ -58,6 +60,18 @@ static struct entry_str put(struct pend *p, const char *s, size_t n)
 	return pend_str(p, s ? s : "", s ? n : 0);
 }
 
+/*
+ * `vouch run` is in a process group like everybody; that would be a run of
+ * its own beside each that it declares.
+ */
+static bool only_a_wrapper(struct core *c, const struct actor *a)
+{
+	uint8_t id[RUN_ID_SIZE];
+
+	return a->run_how == ENTRY_RUN_GROUP &&
+	       run_table_of_wrapper(c->runs, id, a->tgid, a->start_time);
+}
+
 static struct pend *actor_entry(struct core *c, struct actor *a)
 {
 	size_t exe = a->exe ? strnlen(a->exe, LIMIT_EXE) : 0;
@@ -65,7 +79,9 @@ static struct pend *actor_entry(struct core *c, struct actor *a)
 	size_t argv = a->argv_len < LIMIT_ARGV ? a->argv_len : LIMIT_ARGV;
 	const char *name = actor_host(c->actors);
 	size_t host = strnlen(name, LIMIT_HOST);
-	struct pend *p = pend_new(ENTRY_ACTOR, exe + cwd + argv + host);
+	struct pend *p = pend_new(ENTRY_ACTOR,
+				  exe + cwd + argv + host + ENTRY_RUN_HOW_MAX);
+	uint8_t tlv[ENTRY_RUN_HOW_MAX];
 	struct entry_actor *b;
 
 	if (!p)
@@ -78,7 +94,11 @@ static struct pend *actor_entry(struct core *c, struct actor *a)
 	b->ppid = a->ppid;
 	if (a->exe_digest_known)
 		b->exe_digest = a->exe_digest;
-	memcpy(b->run, a->run, sizeof(b->run));
+	if (!only_a_wrapper(c, a)) {
+		memcpy(b->run, a->run, sizeof(b->run));
+		p->e.body.extra.n = entry_run_how_put(tlv, a->run_how);
+	}
+	p->e.body.extra.p = pend_bytes(p, tlv, p->e.body.extra.n);
 	b->exe = put(p, a->exe, exe);
 	b->argv = put(p, a->argv, argv);
 	b->cwd = put(p, a->cwd, cwd);
@@ -203,6 +223,65 @@ static int flush_opened(struct core *c, struct itable_tx *tx, struct actor *a,
 	return 0;
 }
 
+/* Takes the first of those that wait out, and writes it down. */
+static int readers_pop(struct core *c, struct itable_tx *tx)
+{
+	struct actor *a = c->run_readers[c->run_readers_at];
+	struct trail *t = a->slot;
+	int rc = flush_opened(c, tx, a, t);
+
+	if (rc < 0)
+		return rc;
+	t->listed = false;
+	c->run_readers_at = (c->run_readers_at + 1) % TRAIL_READERS;
+	c->run_readers_n--;
+	actor_drop(c->actors, a);
+	return 0;
+}
+
+static void readers_push(struct core *c, struct actor *a)
+{
+	struct trail *t = a->slot;
+	unsigned at = c->run_readers_at + c->run_readers_n++;
+
+	c->run_readers[at % TRAIL_READERS] = actor_hold(a);
+	t->listed = true;
+}
+
+int trail_end_run(struct core *c, struct itable_tx *tx, const uint8_t *run)
+{
+	for (unsigned n = c->run_readers_n; n > 0; n--) {
+		struct actor *a = c->run_readers[c->run_readers_at];
+		struct trail *t = a->slot;
+		int rc;
+
+		if (!run || memcmp(a->run, run, sizeof(a->run)) == 0) {
+			rc = readers_pop(c, tx);
+			if (rc < 0)
+				return rc;
+			continue;
+		}
+		/* another's: to the end of the ring, the order stays */
+		c->run_readers_at = (c->run_readers_at + 1) % TRAIL_READERS;
+		c->run_readers_n--;
+		t->listed = false;
+		readers_push(c, a);
+		actor_drop(c->actors, a);
+	}
+	return 0;
+}
+
+void trail_forget(struct core *c)
+{
+	while (c->run_readers_n > 0) {
+		struct actor *a = c->run_readers[c->run_readers_at];
+
+		c->run_readers_at = (c->run_readers_at + 1) % TRAIL_READERS;
+		c->run_readers_n--;
+		actor_drop(c->actors, a);
+	}
+}
+
 void trail_opened(struct core *c, struct itable_tx *tx, struct actor *a,
 		  struct inode *i)
 {
@@ -229,8 +308,13 @@ void trail_opened(struct core *c, struct itable_tx *tx, struct actor *a,
 		.content = i->row.tree_root,
 		.strength = a->tgid ? ENTRY_EXACT : ENTRY_GUESSED,
 	};
-	if (t->opened[t->n].version)
-		t->n++;
+	if (!t->opened[t->n].version)
+		return;
+	t->n++;
+	if (t->listed || !run_of_explicit(a->run_how))
+		return;
+	if (c->run_readers_n < TRAIL_READERS || readers_pop(c, tx) == 0)
+		readers_push(c, a);
 }
 
 int trail_reads(struct core *c, struct itable_tx *tx, struct actor *a,

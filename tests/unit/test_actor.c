@@ -4,6 +4,7 @@
  */
 #include <assert.h>
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "base/thread.h"
 #include "fs/core/actor.h"
 #include "fs/core/actor_proc.h"
+#include "fs/run/run_table.h"
 
 static struct mutex mu;
 static struct cond told;
@@ -129,6 +131,85 @@ Test(actor, same_process_is_the_same_actor)
 	actor_drop(t, b);
 	actor_table_close(t);
 	cr_assert_gt(n_freed, 0);
+}
+
+/* The environment that execve was given, found whatever is around it. */
+Test(actor, a_variable_is_read_as_of_execve)
+{
+	char big[20000], got[64], script[256];
+	char x[] = "XMARK=no", first[] = "MARK=first", last[] = "MARK=second";
+	char *const env[] = { x, big, first, last, NULL };
+	int in[2], out[2];
+	char b;
+
+	memset(big, 'x', sizeof(big));
+	memcpy(big, "A=MARK=", 7);
+	big[sizeof(big) - 1] = '\0';
+	snprintf(script, sizeof(script), "MARK=later; echo r; read x");
+	cr_assert_eq(pipe(in), 0);
+	cr_assert_eq(pipe(out), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(in[0], 0);
+		dup2(out[1], 1);
+		execle("/bin/sh", "sh", "-c", script, (char *)NULL, env);
+		_exit(1);
+	}
+	cr_assert_eq(read(out[0], &b, 1), 1);
+	cr_assert_eq(actor_proc_variable((uint32_t)pid, "MARK", got, 64), 5);
+	cr_assert_arr_eq(got, "first", 5);
+	cr_assert_eq(actor_proc_variable((uint32_t)pid, "MARK", got, 3), 3);
+	cr_assert_eq(actor_proc_variable((uint32_t)pid, "MAR", got, 64),
+		     -ENOENT);
+	cr_assert_eq(actor_proc_variable((uint32_t)pid, "MARKS", got, 64),
+		     -ENOENT);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	cr_assert_lt(actor_proc_variable((uint32_t)pid, "MARK", got, 64), 0);
+}
+
+/* Runs are found once per image, and processes counted. */
+Test(actor, a_wrappers_child_belongs_to_its_run)
+{
+	uint8_t id[RUN_ID_SIZE] = { 7 };
+	struct actor_proc me;
+	struct run_table *runs = NULL;
+	struct actor_table *t = NULL;
+
+	cr_assert_eq(actor_proc_read(&me, (uint32_t)getpid()), 0);
+	cr_assert_gt(me.group, 0);
+	cr_assert_gt(me.session, 0);
+	cr_assert_eq(me.group, (uint32_t)getpgrp());
+	cr_assert_eq(me.session, (uint32_t)getsid(0));
+	cr_assert_eq(run_table_open(&runs), 0);
+	const struct run_table_new run = {
+		.id = id,
+		.wrapper = (uint32_t)getpid(),
+		.wrapper_start = me.start_time,
+	};
+	const struct actor_options o = { .runs = runs };
+	cr_assert_eq(actor_table_open(&t, &o), 0);
+	cr_assert_eq(run_table_add(runs, &run), 0);
+	struct child c = spawn();
+	struct actor *a = actor_of(t, (uint32_t)c.pid, 0, 0);
+	cr_assert_eq(a->run_how, ENTRY_RUN_ANCESTRY);
+	cr_assert_arr_eq(a->run, id, sizeof(id));
+	tell(&c, 'e');
+	struct actor *b = actor_of(t, (uint32_t)c.pid, 0, 0);
+	cr_assert_neq(a, b);
+	cr_assert_eq(b->run_how, ENTRY_RUN_ANCESTRY);
+	cr_assert_arr_eq(b->run, id, sizeof(id));
+	struct actor *self = actor_of(t, (uint32_t)getpid(), 0, 0);
+	cr_assert_eq(self->run_how, ENTRY_RUN_UNKNOWN, "no group table");
+	/* two images, one process; another user of it is none */
+	actor_drop(t, actor_of(t, (uint32_t)c.pid, 5, 5));
+	cr_assert_eq(run_table_processes(runs, id), 1);
+	actor_drop(t, a);
+	actor_drop(t, b);
+	actor_drop(t, self);
+	actor_table_close(t);
+	run_table_close(runs);
+	reap(&c);
 }
 
 Test(actor, each_user_of_a_process_is_an_actor)

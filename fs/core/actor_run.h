@@ -1,0 +1,27 @@
+/*
+ * actor_run.h - to which run a process belongs: /proc is asked, the rules of
+ * fs/run/run_of.h answer.  Once per process image.  Threads: any.
+ */
+#ifndef FS_ACTOR_RUN_H
+#define FS_ACTOR_RUN_H
+
+#include "fs/core/actor_proc.h"
+#include "fs/run/run_of.h"
+
+struct actor;
+struct actor_cmdline;
+struct run_group;
+
+struct actor_run_source {
+	struct run_table *runs;	  /* NULL: no run is known, ever */
+	struct run_group *groups; /* NULL: no implicit ones */
+	struct actor_cmdline *cmdline;
+};
+
+/* parent: as the actor will have it; NULL.  out is zero where none is known. */
+enum entry_run_how actor_run_of(const struct actor_run_source *s,
+				uint8_t out[RUN_ID_SIZE],
+				const struct actor_proc *proc,
+				const struct actor *parent);
+
+#endif

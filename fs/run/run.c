@@ -1,0 +1,274 @@
+/*
+ * run.c - see run.h.
+ *
+ * Invariants: (1) The run is in the table before RUN_START is queued, and its
+ * processes start after both, so that no entry of theirs comes before it.
+ * (2) RUN_END comes after the READS of what was opened until then.
+ */
+#include "fs/run/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "fs/commit/leafcell.h"
+#include "fs/core/actor_proc.h"
+#include "fs/core/core_internal.h"
+#include "fs/core/trail.h"
+#include "ledger/entry_run.h"
+
+struct run_going {
+	uint8_t id[RUN_ID_SIZE];
+	struct actor *wrapper; /* a reference; NULL: none is known */
+	struct leafcell *start;
+	int64_t started_ns;
+};
+
+static bool name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9');
+}
+
+bool run_name_ok(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n < 1 || n > RUN_NAME_MAX || !name_char(name[0]))
+		return false;
+	for (size_t i = 1; i < n; i++)
+		if (!name_char(name[i]) && !strchr("._-", name[i]))
+			return false;
+	return true;
+}
+
+static void going_free(struct core *c, struct run_going *r)
+{
+	actor_drop(c->actors, r->wrapper);
+	leafcell_drop(r->start);
+	free(r);
+}
+
+/* --- start --- */
+
+struct start_arg {
+	const struct run_said *said;
+	struct run_going *r;
+	const struct cred *cr;
+	struct entry_str cgroup;
+	const char *host;
+	struct buf tlvs;
+};
+
+static void fill_start(struct pend *p, const struct start_arg *a,
+		       struct entry_env *env)
+{
+	const struct run_said *s = a->said;
+	struct entry_run_start *b = &p->e.body.run_start;
+
+	memcpy(b->run, s->id, sizeof(b->run));
+	b->uid = a->cr->uid;
+	b->gid = a->cr->gid;
+	b->name = pend_str(p, s->name, strlen(s->name));
+	b->argv = pend_str(p, s->argv.p, s->argv.n);
+	b->cwd = pend_str(p, s->cwd.p, s->cwd.n);
+	b->user = pend_str(p, s->user.p, s->user.n);
+	b->host = pend_str(p, a->host, strnlen(a->host, LIMIT_HOST));
+	b->policy = pend_str(p, s->policy.p, s->policy.n);
+	for (unsigned i = 0; i < s->n_env; i++) {
+		env[i] = s->env[i];
+		env[i].name = pend_str(p, env[i].name.p, env[i].name.n);
+	}
+	b->n = s->n_env;
+	b->v = env;
+	p->e.body.extra.n = a->tlvs.n;
+	p->e.body.extra.p = pend_bytes(p, a->tlvs.p, a->tlvs.n);
+}
+
+static struct pend *start_entry(const struct start_arg *a)
+{
+	const struct run_said *s = a->said;
+	struct entry_env *env = calloc((size_t)s->n_env + 1, sizeof(*env));
+	size_t n = strlen(s->name) + s->argv.n + s->cwd.n + s->user.n +
+		   s->policy.n + LIMIT_HOST + a->tlvs.n;
+	struct pend *p;
+
+	for (unsigned i = 0; i < s->n_env; i++)
+		n += s->env[i].name.n;
+	p = pend_new(ENTRY_RUN_START, n);
+	if (!p || !env) {
+		pend_free(p);
+		free(env);
+		return NULL;
+	}
+	p->arrays = env;
+	fill_start(p, a, env);
+	return p;
+}
+
+static int start_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	struct start_arg *a = arg;
+	struct pend *p = start_entry(a);
+
+	if (!p)
+		return -ENOMEM;
+	p->e.core.wall_ns = core_now(c);
+	a->r->started_ns = p->e.core.wall_ns;
+	leafcell_drop(a->r->start);
+	a->r->start = leafcell_hold(p->cell);
+	return core_submit(c, tx, p, NULL, a->r->wrapper);
+}
+
+/* Would it be an entry?  Asked before anything is changed. */
+static int check(const struct start_arg *a, struct errmsg *em)
+{
+	struct buf bytes = BUF_INIT;
+	struct pend *p = start_entry(a);
+	int rc = p ? entry_body_encode(&bytes, &p->e.body) : -ENOMEM;
+
+	if (rc == 0 && bytes.n + ENTRY_CLEAR_HEAD > LIMIT_ENTRY)
+		rc = -ERR_LIMIT;
+	pend_free(p);
+	buf_release(&bytes);
+	if (rc == -ERR_FORMAT)
+		rc = -ERR_USAGE;
+	return rc < 0 ? errmsg_set(em, rc, "what is said of the run: %s",
+				   err_text(rc)) :
+			0;
+}
+
+/* Its path as we see it: the wrapper makes it below its own. */
+static void cgroup_path(struct buf *out, const struct actor *wrapper,
+			const uint8_t *id)
+{
+	char text[2 * LIMIT_PATH];
+	char hex[RUN_ID_HEX + 1];
+	const char *own =
+		wrapper && wrapper->tgid ?
+			actor_proc_cgroup(wrapper->tgid, text, sizeof(text)) :
+			NULL;
+
+	if (!own || strlen(own) > LIMIT_PATH / 2)
+		return;
+	digest_hex_bytes(hex, id, RUN_ID_SIZE);
+	buf_addf(out, "%s/" RUN_CGROUP_PREFIX "%s",
+		 strcmp(own, "/") == 0 ? "" : own, hex);
+}
+
+static int enter_table(struct core *c, const struct start_arg *a,
+		       struct errmsg *em)
+{
+	const struct actor *w = a->r->wrapper;
+	const struct run_table_new n = {
+		.id = a->said->id,
+		.uid = a->cr->uid,
+		.wrapper = w ? w->tgid : 0,
+		.wrapper_start = w ? w->start_time : 0,
+		.cgroup = a->cgroup.n ? a->cgroup.p : NULL,
+	};
+	int rc = run_table_add(c->runs, &n);
+
+	if (rc == -EEXIST)
+		return errmsg_set(em, rc, "a run of this id is known already");
+	if (rc == -ENFILE)
+		return errmsg_set(em, rc, "%d runs are going on: no more",
+				  RUN_TABLE_OPEN_MAX);
+	return rc;
+}
+
+int run_start(struct core *c, const struct cred *cr, struct run_going **out,
+	      const struct run_said *said, struct errmsg *em)
+{
+	struct buf autocall(buf_release) path = BUF_INIT;
+	struct run_going *r = calloc(1, sizeof(*r));
+	struct start_arg a = { .said = said, .r = r, .cr = cr };
+	int rc = r ? core_may_change(c, false) : -ENOMEM;
+
+	if (rc < 0)
+		goto fail;
+	memcpy(r->id, said->id, sizeof(r->id));
+	r->wrapper = core_actor(c, cr);
+	if (said->own_cgroup)
+		cgroup_path(&path, r->wrapper, said->id);
+	a.cgroup = (struct entry_str){ (char *)path.p, path.n };
+	a.host = c->actors ? actor_host(c->actors) : "";
+	entry_run_start_put(&a.tlvs, a.cgroup, said->env_left);
+	rc = path.bad || a.tlvs.bad ? -ENOMEM : 0;
+	if (rc == 0 && !run_name_ok(said->name))
+		rc = errmsg_set(em, -ERR_USAGE,
+				"a run's name is 1 to %d of A-Z a-z 0-9 . _ -, "
+				"the first a letter or a digit",
+				RUN_NAME_MAX);
+	if (rc == 0)
+		rc = check(&a, em);
+	if (rc == 0)
+		rc = enter_table(c, &a, em);
+	if (rc < 0)
+		goto fail;
+	rc = core_op(c, start_op, &a);
+	if (rc < 0) {
+		run_table_end(c->runs, r->id, false);
+		goto fail;
+	}
+	buf_release(&a.tlvs);
+	*out = r;
+	return 0;
+fail:
+	buf_release(&a.tlvs);
+	if (r)
+		going_free(c, r);
+	return errmsg_set(em, rc, "%s", err_text(rc));
+}
+
+/* --- end --- */
+
+struct end_arg {
+	struct run_going *r;
+	const struct run_ended *e;
+	uint64_t processes;
+};
+
+static int end_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	const struct end_arg *a = arg;
+	struct entry_run_end *b;
+	struct pend *p;
+	int rc;
+
+	if (c->closing)
+		return -EROFS;
+	rc = trail_end_run(c, tx, a->r->id);
+	if (rc < 0)
+		return rc;
+	p = pend_new(ENTRY_RUN_END, 0);
+	if (!p)
+		return -ENOMEM;
+	b = &p->e.body.run_end;
+	memcpy(b->run, a->r->id, sizeof(b->run));
+	b->how = (uint8_t)a->e->how;
+	b->status = a->e->status;
+	b->started_ns = a->r->started_ns;
+	b->processes = a->processes;
+	p->subject = leafcell_hold(a->r->start);
+	return core_submit(c, tx, p, NULL,
+			   a->e->how == RUN_END_LOST ? NULL : a->r->wrapper);
+}
+
+int run_end(struct core *c, struct run_going *r, const struct run_ended *e,
+	    uint64_t *out_processes)
+{
+	struct end_arg a = { .r = r, .e = e };
+	int rc;
+
+	a.processes = run_table_processes(c->runs, r->id);
+	rc = core_op(c, end_op, &a);
+	run_table_end(c->runs, r->id, e->left || e->how == RUN_END_LOST);
+	if (out_processes)
+		*out_processes = a.processes;
+	going_free(c, r);
+	return rc < 0 ? rc : 0;
+}

@@ -1,0 +1,63 @@
+/*
+ * run.h - a declared run from its start to its end: RUN_START, RUN_END, and
+ * what its processes opened, written down at the latest when it ends.
+ *
+ * Threads: thread-safe; a struct run_going has one owner.
+ */
+#ifndef FS_RUN_H
+#define FS_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "fs/run/run_table.h"
+#include "ledger/entry.h"
+
+struct core;
+struct cred;
+struct errmsg;
+
+/* What is said of a run when it starts; all of it is borrowed. */
+struct run_said {
+	uint8_t id[RUN_ID_SIZE]; /* made by the wrapper, at random */
+	const char *name;	 /* see run_name_ok */
+	struct entry_str argv;	 /* ledger/argv.h form */
+	struct entry_str cwd, user, policy;
+	const struct entry_env *env; /* names strictly ascending */
+	uint16_t n_env;
+	uint32_t env_left;
+	bool own_cgroup; /* below the wrapper's, named after the id */
+};
+
+/* A run that has not ended; opaque. */
+struct run_going;
+
+/* 1 to 64 of [A-Za-z0-9._-], the first a letter or a digit. */
+enum { RUN_NAME_MAX = 64 };
+bool run_name_ok(const char *name);
+
+/*
+ * Enters RUN_START; from here on the wrapper's (cr's) children belong to it.
+ * -EEXIST: the id is known; -ENFILE; -ERR_USAGE, -ERR_LIMIT: what is said.
+ */
+int must_use run_start(struct core *c, const struct cred *cr,
+		       struct run_going **out, const struct run_said *said,
+		       struct errmsg *em);
+
+enum run_end_how { RUN_END_EXIT = 1, RUN_END_SIGNAL = 2, RUN_END_LOST = 3 };
+struct run_ended {
+	enum run_end_how how;
+	uint32_t status; /* exit status or signal number */
+	bool left;	 /* processes of it may go on */
+};
+
+/*
+ * Writes down what its processes opened and enters RUN_END; frees r in every
+ * case.  How many processes of it used the volume in *out_processes (may be
+ * NULL).
+ */
+int must_use run_end(struct core *c, struct run_going *r,
+		     const struct run_ended *e, uint64_t *out_processes);
+
+#endif

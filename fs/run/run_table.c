@@ -1,0 +1,214 @@
+/*
+ * run_table.c - see run_table.h.
+ *
+ * A list, newest first: looked through once per process image, and short
+ * where nobody starts runs by the thousand.
+ *
+ * Invariants: (1) an id is in it once.  (2) n_open and n count what the
+ * list holds; marks is the number of runs that are not OVER.
+ */
+#include "fs/run/run_table.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/thread.h"
+
+enum run_state { RUN_OPEN, RUN_LEFT, RUN_OVER };
+
+struct run {
+	struct run *next;
+	uint8_t id[RUN_ID_SIZE];
+	enum run_state state;
+	uint32_t uid, wrapper;
+	uint64_t wrapper_start;
+	uint64_t processes;
+	size_t cgroup_n; /* 0: none */
+	char cgroup[];
+};
+
+struct run_table {
+	struct mutex mu;
+	struct run *first;	   /* guarded by mu */
+	unsigned n_open;	   /* guarded by mu */
+	_Atomic unsigned n, marks; /* changed under mu */
+};
+
+static struct run *find_locked(struct run_table *t, const uint8_t *id)
+	requires_capability(&t->mu)
+{
+	struct run *r = t->first;
+
+	while (r && memcmp(r->id, id, RUN_ID_SIZE) != 0)
+		r = r->next;
+	return r;
+}
+
+int run_table_open(struct run_table **out)
+{
+	struct run_table *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	mutex_init(&t->mu);
+	*out = t;
+	return 0;
+}
+
+void run_table_close(struct run_table *t)
+{
+	struct run *next;
+
+	if (!t)
+		return;
+	for (struct run *r = t->first; r; r = next) {
+		next = r->next;
+		free(r);
+	}
+	mutex_destroy(&t->mu);
+	free(t);
+}
+
+static void forget_locked(struct run_table *t, struct run **at)
+	requires_capability(&t->mu)
+{
+	struct run *r = *at;
+
+	assert(r->state != RUN_OPEN);
+	if (r->state == RUN_LEFT)
+		atomic_fetch_sub(&t->marks, 1);
+	*at = r->next;
+	atomic_fetch_sub(&t->n, 1);
+	free(r);
+}
+
+/* The oldest that is OVER goes, or else the oldest LEFT one. */
+static void make_room_locked(struct run_table *t) requires_capability(&t->mu)
+{
+	struct run **over = NULL, **left = NULL;
+
+	for (struct run **at = &t->first; *at; at = &(*at)->next) {
+		if ((*at)->state == RUN_OVER)
+			over = at;
+		else if ((*at)->state == RUN_LEFT)
+			left = at;
+	}
+	assert(over || left); /* RUN_TABLE_OPEN_MAX is less */
+	forget_locked(t, over ? over : left);
+}
+
+int run_table_add(struct run_table *t, const struct run_table_new *n)
+{
+	size_t len = n->cgroup ? strlen(n->cgroup) : 0;
+	struct run *r = calloc(1, sizeof(*r) + len + 1);
+	int rc = r ? 0 : -ENOMEM;
+
+	if (rc < 0)
+		return rc;
+	memcpy(r->id, n->id, RUN_ID_SIZE);
+	r->uid = n->uid;
+	r->wrapper = n->wrapper;
+	r->wrapper_start = n->wrapper_start;
+	r->cgroup_n = len;
+	if (len > 0)
+		memcpy(r->cgroup, n->cgroup, len);
+	mutex_lock(&t->mu);
+	if (find_locked(t, n->id))
+		rc = -EEXIST;
+	else if (t->n_open == RUN_TABLE_OPEN_MAX)
+		rc = -ENFILE;
+	if (rc == 0) {
+		if (atomic_load(&t->n) == RUN_TABLE_MAX)
+			make_room_locked(t);
+		r->next = t->first;
+		t->first = take(r);
+		atomic_fetch_add(&t->n, 1);
+		t->n_open++;
+		atomic_fetch_add(&t->marks, 1);
+	}
+	mutex_unlock(&t->mu);
+	free(r);
+	return rc;
+}
+
+void run_table_end(struct run_table *t, const uint8_t *id, bool left)
+{
+	mutex_lock(&t->mu);
+	struct run *r = find_locked(t, id);
+	if (r && r->state == RUN_OPEN) {
+		r->state = left ? RUN_LEFT : RUN_OVER;
+		t->n_open--;
+		if (!left)
+			atomic_fetch_sub(&t->marks, 1);
+	}
+	mutex_unlock(&t->mu);
+}
+
+bool run_table_in_cgroup(struct run_table *t, const uint8_t *id,
+			 const char *path, size_t n)
+{
+	mutex_lock(&t->mu);
+	const struct run *r = find_locked(t, id);
+	bool yes = r && r->cgroup_n == n && n > 0 &&
+		   memcmp(r->cgroup, path, n) == 0;
+	mutex_unlock(&t->mu);
+	return yes;
+}
+
+bool run_table_of_wrapper(struct run_table *t, uint8_t out[RUN_ID_SIZE],
+			  uint32_t pid, uint64_t start)
+{
+	struct run *r = NULL;
+
+	if (pid == 0 || !run_table_marks(t))
+		return false;
+	mutex_lock(&t->mu);
+	for (r = t->first; r; r = r->next)
+		if (r->state == RUN_OPEN && r->wrapper == pid &&
+		    r->wrapper_start == start)
+			break;
+	if (r)
+		memcpy(out, r->id, RUN_ID_SIZE);
+	mutex_unlock(&t->mu);
+	return r != NULL;
+}
+
+bool run_table_any(const struct run_table *t)
+{
+	return atomic_load_explicit(&t->n, memory_order_relaxed) > 0;
+}
+
+bool run_table_marks(const struct run_table *t)
+{
+	return atomic_load_explicit(&t->marks, memory_order_relaxed) > 0;
+}
+
+bool run_table_marked(struct run_table *t, const uint8_t *id, uint32_t uid)
+{
+	mutex_lock(&t->mu);
+	const struct run *r = find_locked(t, id);
+	bool yes = r && r->state != RUN_OVER && r->uid == uid;
+	mutex_unlock(&t->mu);
+	return yes;
+}
+
+void run_table_count(struct run_table *t, const uint8_t *id)
+{
+	mutex_lock(&t->mu);
+	struct run *r = find_locked(t, id);
+	if (r)
+		r->processes++;
+	mutex_unlock(&t->mu);
+}
+
+uint64_t run_table_processes(struct run_table *t, const uint8_t *id)
+{
+	mutex_lock(&t->mu);
+	const struct run *r = find_locked(t, id);
+	uint64_t n = r ? r->processes : 0;
+	mutex_unlock(&t->mu);
+	return n;
+}

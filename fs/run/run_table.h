@@ -1,0 +1,68 @@
+/*
+ * run_table.h - the runs that processes may belong to while a volume is
+ * mounted: those `vouch run` declared.  Only what attribution needs.
+ *
+ *   OPEN -> OVER   its processes are gone
+ *        -> LEFT   it ended, or its wrapper died, and processes may go on;
+ *                  what they do still belongs to it
+ *
+ * Bounded: RUN_TABLE_OPEN_MAX open runs; of the others the oldest are
+ * forgotten first.
+ *
+ * Threads: thread-safe; its lock is a leaf.
+ */
+#ifndef FS_RUN_TABLE_H
+#define FS_RUN_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+
+struct run_table;
+
+enum {
+	RUN_ID_SIZE = 16,
+	RUN_ID_HEX = 2 * RUN_ID_SIZE,
+	RUN_TABLE_OPEN_MAX = 1024,
+	RUN_TABLE_MAX = 4096,
+};
+/* What a run's cgroup is called, and the marker in the environment. */
+#define RUN_CGROUP_PREFIX "vouch-run-"
+#define RUN_MARKER "VOUCH_RUN"
+
+struct run_table_new {
+	const uint8_t *id; /* RUN_ID_SIZE */
+	uint32_t uid;
+	uint32_t wrapper; /* `vouch run` itself; 0: not visible */
+	uint64_t wrapper_start;
+	const char *cgroup; /* as /proc/PID/cgroup says; NULL: none */
+};
+
+int must_use run_table_open(struct run_table **out);
+void run_table_close(struct run_table *t); /* NULL ok */
+
+/* -EEXIST: the id was there before; -ENFILE: too many are open. */
+int must_use run_table_add(struct run_table *t, const struct run_table_new *n);
+/* left: processes of it may go on. */
+void run_table_end(struct run_table *t, const uint8_t *id, bool left);
+
+/* Is the cgroup at path[0..n-1] this run's? */
+bool run_table_in_cgroup(struct run_table *t, const uint8_t *id,
+			 const char *path, size_t n);
+/* The open run whose wrapper that process is. */
+bool run_table_of_wrapper(struct run_table *t, uint8_t out[RUN_ID_SIZE],
+			  uint32_t pid, uint64_t start);
+/* Is there any at all?  Cheap, as the next. */
+bool run_table_any(const struct run_table *t);
+/* May a marker be believed at all? */
+bool run_table_marks(const struct run_table *t);
+/* Is it a run of that user which is open or LEFT? */
+bool run_table_marked(struct run_table *t, const uint8_t *id, uint32_t uid);
+
+/* One more process of the run was seen; how many were. */
+void run_table_count(struct run_table *t, const uint8_t *id);
+uint64_t run_table_processes(struct run_table *t, const uint8_t *id);
+
+#endif
