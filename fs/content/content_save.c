@@ -182,7 +182,7 @@ static void row_saved_locked(struct content *c, const struct extent_row *r)
 		}
 		if (part.off + part.len > end)
 			part.len = end - part.off;
-		part.flags &= (uint8_t) ~(EXTENT_UNSAVED | EXTENT_CUT);
+		part.flags &= (uint8_t) ~(EXTENT_UNSAVED | EXTENT_WHOLE);
 		extents_set(&c->top->ext, &part);
 	}
 }

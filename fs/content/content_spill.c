@@ -132,7 +132,7 @@ static int set_part(struct content *c, const struct extent *e, uint64_t lo,
 	part.len = hi - lo;
 	part.at = e->kind == EXTENT_HOLE ? 0 : (uint32_t)(lo - e->off);
 	if (!same)
-		part.flags &= (uint8_t)~EXTENT_CUT;
+		part.flags &= (uint8_t)~EXTENT_WHOLE;
 	extents_set(&c->top->ext, &part);
 	return 0;
 }
@@ -537,6 +537,8 @@ static int store_region(struct content *c, struct scratch *sc, struct spill *s,
 		/* the region's end is no reason to cut there */
 		if (!cut.hole && at < w.end && block_up(at) <= w.end)
 			e.flags |= EXTENT_CUT;
+		else if (!cut.hole && at == w.end)
+			e.flags |= EXTENT_LAST;
 		rc = cut.hole ? 0 : store_one(&w, sc, &e, put);
 		if (rc == 0)
 			rc = done_add(s, &e);

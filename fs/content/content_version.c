@@ -9,7 +9,8 @@
  *             the last cut before that change are taken over whole.
  *   cutting   pos is a cut of the new file.  The next piece is, in this
  *             order: back in step; a hole that is known without reading; a
- *             CUT extent of the overlay; whatever the chunker says.
+ *             CUT extent of the overlay, or a LAST one where the file ends;
+ *             whatever the chunker says.
  *
  * Why that is canonical: a cut depends on the bytes from where its chunk
  * starts to the end of the 4096-block that it ends in, and on whether the run
@@ -216,19 +217,39 @@ static int take_zeros(struct walk *w)
 	return rc < 0 ? rc : 1;
 }
 
-/* A chunk that was cut here while it was written. */
+/* The chunk at off that a chunker would cut of the file just so; or NULL. */
+static const struct extent *whole_chunk(const struct view *v, uint64_t off)
+{
+	const struct extent *e = extents_seek(&v->top->ext, off);
+
+	if (!e || e->off != off || e->kind != EXTENT_CHUNK)
+		return NULL;
+	if (!(e->flags & EXTENT_CUT) &&
+	    (!(e->flags & EXTENT_LAST) || off + e->len != v->size))
+		return NULL;
+	assert(e->at == 0 && e->len <= CHUNKER_MAX);
+	return e;
+}
+
+/* What was reported is in the frame of an entry before ours. */
+static int note_staged(struct walk *w, const struct extent *e)
+{
+	if (!(e->flags & EXTENT_STAGED) || !(e->flags & EXTENT_UNSAVED))
+		return 0;
+	return content_sink_note(&w->sink, &e->id);
+}
+
+/* A chunk that was cut here while it was written or saved. */
 static int take_cut(struct walk *w)
 {
-	const struct extent *e = extents_seek(&w->view.top->ext, w->pos);
+	const struct extent *e = whole_chunk(&w->view, w->pos);
 	int rc = 0;
 
-	if (!e || e->off != w->pos || e->kind != EXTENT_CHUNK ||
-	    !(e->flags & EXTENT_CUT))
+	if (!e)
 		return 0;
-	assert(e->at == 0 && e->len <= CHUNKER_MAX);
-	/* what was reported is in the frame of an entry before ours */
-	if ((e->flags & EXTENT_STAGED) && (e->flags & EXTENT_UNSAVED))
-		rc = content_sink_note(&w->sink, &e->id);
+	if (!(e->flags & EXTENT_CUT))
+		w->last = w->pos;
+	rc = note_staged(w, e);
 	if (rc == 0)
 		rc = put_ref(w, e->len, &e->id);
 	return rc < 0 ? rc : 1;
@@ -307,6 +328,21 @@ static int build(struct walk *w, struct digest *root)
 
 /* --- the short ways --- */
 
+/* A file that a save made one chunk, and nothing changed since. */
+static int one_saved(struct walk *w, struct digest *root)
+{
+	const struct view *v = &w->view;
+	const struct extent *e = whole_chunk(v, 0);
+	int rc = 0;
+
+	if (!e || e->len != v->size)
+		return 0;
+	rc = note_staged(w, e);
+	*root = e->id;
+	w->data = content_zero_tail(0, v->size, &e->id) ? 0 : v->size;
+	return rc < 0 ? rc : 1;
+}
+
 /* A small file in one buffer that is one chunk: its hash is the root. */
 static int one_chunk(struct walk *w, struct digest *root)
 {
@@ -351,7 +387,9 @@ static int make_tree(struct walk *w, struct digest *root)
 		w->data = w->base_data;
 		return 0;
 	}
-	rc = one_chunk(w, root);
+	rc = one_saved(w, root);
+	if (rc == 0)
+		rc = one_chunk(w, root);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	rc = content_reader_open(&w->reader, w->content->pool, &v->root,

@@ -288,7 +288,7 @@ static void trim(struct extents *m, struct extent *e, uint64_t lo, uint64_t hi)
 	e->off = lo;
 	e->len = hi - lo;
 	if (gone > 0)
-		e->flags &= (uint8_t)~EXTENT_CUT;
+		e->flags &= (uint8_t)~EXTENT_WHOLE;
 }
 
 void extents_cut(struct extents *m, uint64_t lo, uint64_t hi)
@@ -307,7 +307,7 @@ void extents_cut(struct extents *m, uint64_t lo, uint64_t hi)
 			right.at += (uint32_t)(hi - e->off);
 		right.len = end_of(e) - hi;
 		right.off = hi;
-		right.flags &= (uint8_t)~EXTENT_CUT;
+		right.flags &= (uint8_t)~EXTENT_WHOLE;
 		trim(m, e, e->off, lo);
 		p.i++;
 		insert(m, p, &right);
@@ -343,7 +343,7 @@ void extents_cut(struct extents *m, uint64_t lo, uint64_t hi)
 static bool joins(const struct extent *a, const struct extent *b)
 {
 	if (end_of(a) != b->off || a->kind != b->kind || a->flags != b->flags ||
-	    (a->flags & EXTENT_CUT))
+	    (a->flags & EXTENT_WHOLE))
 		return false;
 	if (a->kind == EXTENT_HOLE)
 		return true;
@@ -437,7 +437,7 @@ void extents_check(const struct extents *m)
 			}
 			assert((e->flags & ~l->flags) == 0);
 			/* a cut is whole */
-			assert(!(e->flags & EXTENT_CUT) || e->at == 0);
+			assert(!(e->flags & EXTENT_WHOLE) || e->at == 0);
 			data += e->kind == EXTENT_HOLE ? 0 : e->len;
 			end = end_of(e);
 			n++;

@@ -35,6 +35,9 @@ enum extent_flags {
 	 */
 	EXTENT_CUT = 2,
 	EXTENT_STAGED = 4, /* the chunk may be staged only, not flushed */
+	/* A whole chunk that such a chunker cuts if the file ends behind it. */
+	EXTENT_LAST = 8,
+	EXTENT_WHOLE = EXTENT_CUT | EXTENT_LAST,
 };
 
 struct extent {
