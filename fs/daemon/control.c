@@ -116,23 +116,29 @@ static int send_all(int fd, const void *p, size_t n)
 	return 0;
 }
 
+void control_reply(struct buf *out, int rc, const struct buf *members,
+		   const struct errmsg *em)
+{
+	if (rc < 0) {
+		const char *words = errmsg_text(em, rc);
+		buf_addf(out, "{\"ok\":false,\"code\":%d,\"error\":", rc);
+		text_json_string(out, words, strlen(words));
+	} else {
+		buf_adds(out, "{\"ok\":true");
+		if (members->n > 0) {
+			buf_addc(out, ',');
+			buf_add(out, members->p, members->n);
+		}
+	}
+	buf_adds(out, "}\n");
+}
+
 static int reply(int fd, int rc, const struct buf *members,
 		 const struct errmsg *em)
 {
 	struct buf line = BUF_INIT;
 
-	if (rc < 0) {
-		const char *words = errmsg_text(em, rc);
-		buf_addf(&line, "{\"ok\":false,\"code\":%d,\"error\":", rc);
-		text_json_string(&line, words, strlen(words));
-	} else {
-		buf_adds(&line, "{\"ok\":true");
-		if (members->n > 0) {
-			buf_addc(&line, ',');
-			buf_add(&line, members->p, members->n);
-		}
-	}
-	buf_adds(&line, "}\n");
+	control_reply(&line, rc, members, em);
 	int sent = line.bad ? -ENOMEM : send_all(fd, line.p, line.n);
 	buf_release(&line);
 	return sent;

@@ -49,6 +49,10 @@ void control_quiesce(struct control *c);
 /* Tells those that wait how the unmount went, and frees.  NULL ok. */
 void control_close(struct control *c, int rc, const struct errmsg *em);
 
+/* Appends the line that answers a request; members may be what half-worked. */
+void control_reply(struct buf *out, int rc, const struct buf *members,
+		   const struct errmsg *em);
+
 /* Appends `"key":"value"` to members, with a comma before when needed. */
 void control_add_str(struct buf *out, const char *key, const char *value);
 void control_add_u64(struct buf *out, const char *key, unsigned long long v);

@@ -28,6 +28,7 @@ struct mount {
 	struct vio_file *lock;
 	struct core *core;
 	struct control *control;
+	struct run_channel *runs;
 	struct vdir vdir;
 	bool wired;
 	uint64_t container, hybrid;

@@ -2,7 +2,7 @@
  * mount_serve.c - one mounted volume from open to close.
  *
  *   core ─► control socket ─► wiring ─► virtual names' places ─► session
- *     ─► mount ─► serve ... unmounted or stopped ─► quiesce ─► unwire ─► core
+ *     ─► mount ─► run channel ─► serve ... unmounted or stopped ─► quiesce ─► unwire ─► core
  *     closed ─► those who wait are told
  *
  * The way back is the same in each case: an unmount, SIGTERM, SIGINT, the
@@ -37,6 +37,7 @@
 #include "fs/upkeep/gc.h"
 #include "fs/daemon/guard_place.h"
 #include "fs/daemon/mount_impl.h"
+#include "fs/daemon/run_channel.h"
 #include "ledger/ledger.h"
 
 enum { READ_AHEAD_KB = 2048 };
@@ -391,6 +392,18 @@ static void close_session(struct mount *m)
 	fuse_ll_close(ll);
 }
 
+static int open_runs(struct mount *m, struct errmsg *em)
+{
+	const struct run_channel_options o = {
+		.core = m->core,
+		.store = m->store,
+		.dir = m->dir,
+		.anybody = m->opt.allow_other,
+	};
+
+	return run_channel_open(&m->runs, &o, em);
+}
+
 /* What can fail in order; whatever was reached is undone by mount_serve. */
 static int serve(struct mount *m, struct errmsg *em)
 {
@@ -404,6 +417,8 @@ static int serve(struct mount *m, struct errmsg *em)
 		rc = wire(m, em);
 	if (rc == 0)
 		rc = open_session(m, em);
+	if (rc == 0 && !m->opt.read_only)
+		rc = open_runs(m, em);
 	if (rc < 0)
 		return rc;
 	mount_verbs_register(m);
@@ -426,6 +441,7 @@ int mount_serve(struct mount *m, struct errmsg *em)
 	if (m->control)
 		control_quiesce(m->control);
 	close_session(m);
+	run_channel_close(take(m->runs)); /* what goes on has ended as lost */
 	if (m->wired)
 		m->wiring->close(m->wiring->ctx, &m->vdir);
 	int closed = m->core ? core_finish(m->core, &close_em) : 0;

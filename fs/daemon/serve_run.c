@@ -1,0 +1,220 @@
+/*
+ * serve_run.c - see serve_run.h.
+ *
+ *   NEW -> run-start -> GOING -> run-end, or closed -> DONE
+ */
+#include "fs/daemon/serve_run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "fs/core/core.h"
+#include "fs/daemon/control.h"
+#include "fs/run/run.h"
+#include "fs/run/run_of.h"
+
+enum { ENV_MAX = 1024 };
+
+struct serve_run {
+	struct core *core;
+	struct cred peer;
+	struct run_going *going; /* GOING */
+	bool used;		 /* no longer NEW */
+};
+
+int serve_run_open(struct serve_run **out, struct core *core,
+		   const struct cred *peer)
+{
+	struct serve_run *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->core = core;
+	s->peer = *peer;
+	*out = s;
+	return 0;
+}
+
+void serve_run_close(struct serve_run *s)
+{
+	const struct run_ended lost = { .how = RUN_END_LOST };
+
+	if (!s)
+		return;
+	if (s->going) {
+		int rc = run_end(s->core, take(s->going), &lost, NULL);
+
+		log_event(rc < 0 ? LOG_ERROR : LOG_WARN, "run_lost",
+			  "wrapper=%u uid=%u error=\"%s\"", s->peer.pid,
+			  s->peer.uid, rc < 0 ? err_text(rc) : "");
+	}
+	free(s);
+}
+
+/* A member's bytes, from hex, appended to all; what is not there is empty. */
+static int get_bytes(struct buf *all, size_t *out_n, const struct json *request,
+		     const char *key, struct errmsg *em)
+{
+	const char *hex = json_get_str(request, key);
+	size_t before = all->n;
+	int rc = hex ? text_hex_decode(all, hex, strlen(hex)) : 0;
+
+	*out_n = all->n - before;
+	if (rc == 0 && *out_n > 0 && memchr(all->p + before, 0, *out_n))
+		rc = -ERR_FORMAT;
+	return rc < 0 ? errmsg_set(em, -ERR_USAGE, "run-start: %s is no hex",
+				   key) :
+			0;
+}
+
+/* The names' bytes follow each other in all; v gets lengths and digests. */
+static int get_env(struct buf *all, struct entry_env *v, uint16_t *out_n,
+		   const struct json *request, struct errmsg *em)
+{
+	const struct json *env = json_get(request, "env");
+	int rc = 0;
+
+	for (const struct json *m = env ? env->first : NULL; m && rc == 0;
+	     m = m->next) {
+		struct entry_env *e = &v[*out_n];
+		const char *sha = json_str(m);
+		size_t before = all->n;
+
+		if (*out_n == ENV_MAX)
+			return errmsg_set(em, -ERR_LIMIT,
+					  "run-start: too large an "
+					  "environment");
+		rc = m->key ? text_hex_decode(all, m->key, strlen(m->key)) :
+			      -ERR_FORMAT;
+		if (rc == 0)
+			rc = sha ? digest_from_hex(&e->value, sha,
+						   strlen(sha)) :
+				   -ERR_FORMAT;
+		e->name.n = all->n - before;
+		if (rc == 0 &&
+		    (e->name.n == 0 || memchr(all->p + before, 0, e->name.n)))
+			rc = -ERR_FORMAT;
+		++*out_n;
+	}
+	return rc < 0 ? errmsg_set(em, -ERR_USAGE,
+				   "run-start: env is no list of names and "
+				   "digests") :
+			0;
+}
+
+struct said {
+	struct run_said s;
+	struct buf all; /* what its strings point to */
+	struct entry_env env[ENV_MAX];
+};
+
+static void point(struct entry_str *out, const struct buf *all, size_t *at)
+{
+	out->p = (const char *)all->p + *at;
+	*at += out->n;
+}
+
+static int get_said(struct said *x, const struct json *request,
+		    struct errmsg *em)
+{
+	const char *id = json_get_str(request, "run");
+	uint64_t left = 0;
+	size_t at = 0;
+	int rc = 0;
+
+	if (!id || strlen(id) != RUN_ID_HEX || !run_of_hex(x->s.id, id))
+		return errmsg_set(em, -ERR_USAGE, "run-start: no id");
+	x->s.name = json_get_str(request, "name");
+	if (!x->s.name)
+		return errmsg_set(em, -ERR_USAGE, "run-start: no name");
+	x->s.own_cgroup = json_get_bool(request, "cgroup", false);
+	(void)!json_get_u64(request, "env_left", &left);
+	x->s.env_left = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+	rc = get_bytes(&x->all, &x->s.argv.n, request, "argv", em);
+	if (rc == 0)
+		rc = get_bytes(&x->all, &x->s.cwd.n, request, "cwd", em);
+	if (rc == 0)
+		rc = get_bytes(&x->all, &x->s.user.n, request, "user", em);
+	if (rc == 0)
+		rc = get_bytes(&x->all, &x->s.policy.n, request, "policy", em);
+	if (rc == 0)
+		rc = get_env(&x->all, x->env, &x->s.n_env, request, em);
+	if (rc == 0 && x->all.bad)
+		rc = -ENOMEM;
+	if (rc < 0)
+		return rc;
+	point(&x->s.argv, &x->all, &at);
+	point(&x->s.cwd, &x->all, &at);
+	point(&x->s.user, &x->all, &at);
+	point(&x->s.policy, &x->all, &at);
+	for (unsigned i = 0; i < x->s.n_env; i++)
+		point(&x->env[i].name, &x->all, &at);
+	x->s.env = x->env;
+	return 0;
+}
+
+static int verb_start(struct serve_run *s, const struct json *request,
+		      struct errmsg *em)
+{
+	struct said *x = NULL;
+	int rc;
+
+	if (s->used)
+		return errmsg_set(em, -ERR_USAGE,
+				  "a connection is for one run");
+	x = calloc(1, sizeof(*x));
+	if (!x)
+		return -ENOMEM;
+	rc = get_said(x, request, em);
+	if (rc == 0)
+		rc = run_start(s->core, &s->peer, &s->going, &x->s, em);
+	s->used = rc == 0;
+	buf_release(&x->all);
+	free(x);
+	return rc;
+}
+
+static int verb_end(struct serve_run *s, const struct json *request,
+		    struct buf *out, struct errmsg *em)
+{
+	const char *how = json_get_str(request, "how");
+	struct run_ended e = { .how = RUN_END_EXIT };
+	uint64_t status = 0, processes = 0;
+	int rc;
+
+	if (!s->going)
+		return errmsg_set(em, -ERR_USAGE, "no run is going on here");
+	if (!how || !json_get_u64(request, "status", &status) ||
+	    status > UINT32_MAX)
+		return errmsg_set(em, -ERR_USAGE, "run-end: no status");
+	if (strcmp(how, "signal") == 0)
+		e.how = RUN_END_SIGNAL;
+	else if (strcmp(how, "exit") != 0)
+		return errmsg_set(em, -ERR_USAGE, "run-end: how is wrong");
+	e.status = (uint32_t)status;
+	e.left = json_get_bool(request, "left", false);
+	rc = run_end(s->core, take(s->going), &e, &processes);
+	if (rc < 0)
+		return errmsg_set(em, rc, "the end of the run: %s",
+				  err_text(rc));
+	control_add_u64(out, "processes", processes);
+	return 0;
+}
+
+int serve_run_ask(struct serve_run *s, const struct json *request,
+		  struct buf *out, struct errmsg *em)
+{
+	const char *verb = json_get_str(request, "verb");
+
+	if (verb && strcmp(verb, "run-start") == 0)
+		return verb_start(s, request, em);
+	if (verb && strcmp(verb, "run-end") == 0)
+		return verb_end(s, request, out, em);
+	return errmsg_set(em, -ERR_USAGE, "unknown verb");
+}

@@ -1,0 +1,35 @@
+/*
+ * serve_run.h - the verbs of one connection to the run channel
+ * (run_channel.h), on which `vouch run` declares one run:
+ *
+ *   run-start {run, name, argv, cwd, user, policy?, cgroup?, env, env_left?}
+ *             run: 32 hex digits; argv (ledger/argv.h form), cwd and user in
+ *             hex; env: {"NAME in hex": "SHA-256 of the value"}, ascending
+ *   run-end   {how: "exit" | "signal", status, left?} -> processes
+ *
+ * A run belongs to the user who connected, as the kernel says.  When the
+ * connection goes without run-end, it has ended as lost.
+ *
+ * Threads: a connection is used by one thread at a time.
+ */
+#ifndef FS_SERVE_RUN_H
+#define FS_SERVE_RUN_H
+
+#include "base/auto.h"
+
+struct buf;
+struct core;
+struct cred;
+struct errmsg;
+struct json;
+struct serve_run;
+
+int must_use serve_run_open(struct serve_run **out, struct core *core,
+			    const struct cred *peer);
+/* Ends as lost what did not end; NULL is a no-op. */
+void serve_run_close(struct serve_run *s);
+/* Answers one request: members as for control.h. */
+int must_use serve_run_ask(struct serve_run *s, const struct json *request,
+			   struct buf *out, struct errmsg *em);
+
+#endif
