@@ -15,7 +15,7 @@
 
 #define TYPE "fuse.vouchfs"
 
-enum { FIELD_ROOT = 3, FIELD_DIR = 4, FIELDS_MAX = 64 };
+enum { FIELD_DEVICE = 2, FIELD_ROOT = 3, FIELD_DIR = 4, FIELDS_MAX = 64 };
 
 /* Undoes \ooo in place. */
 static void unescape(char *s)
@@ -35,8 +35,7 @@ static void unescape(char *s)
 	*o = '\0';
 }
 
-static int add(struct mounts *m, const char *source, const char *dir,
-	       const char *root)
+static int add(struct mounts *m, const struct mounts_one *found)
 {
 	struct mounts_one *v = reallocarray(m->v, m->n + 1, sizeof(*v));
 
@@ -44,13 +43,28 @@ static int add(struct mounts *m, const char *source, const char *dir,
 		return -ENOMEM;
 	m->v = v;
 	v += m->n++;
-	*v = (struct mounts_one){ strdup(source), strdup(dir), strdup(root) };
-	if (!v->store || !v->dir || !v->root)
+	*v = *found;
+	v->store = strdup(found->store);
+	v->dir = strdup(found->dir);
+	v->root = strdup(found->root);
+	v->device = strdup(found->device);
+	if (!v->store || !v->dir || !v->root || !v->device)
 		return -ENOMEM;
 	unescape(v->store);
 	unescape(v->dir);
 	unescape(v->root);
 	return 0;
+}
+
+/* Of the superblock's options, "ro" or "rw" first: user_id= and that. */
+static void options_parse(struct mounts_one *out, const char *options)
+{
+	const char *uid = strstr(options, "user_id=");
+
+	out->read_only = strncmp(options, "ro", 2) == 0 &&
+			 (options[2] == ',' || options[2] == '\0');
+	if (uid)
+		out->uid = (uint32_t)strtoul(uid + 8, NULL, 10);
 }
 
 /* One line, which is taken apart. */
@@ -68,7 +82,15 @@ static int line_parse(struct mounts *m, char *line)
 	if (dash <= FIELD_DIR || dash + 2 >= n ||
 	    strcmp(fields[dash + 1], TYPE) != 0)
 		return 0;
-	return add(m, fields[dash + 2], fields[FIELD_DIR], fields[FIELD_ROOT]);
+	struct mounts_one one = {
+		.store = fields[dash + 2],
+		.dir = fields[FIELD_DIR],
+		.root = fields[FIELD_ROOT],
+		.device = fields[FIELD_DEVICE],
+	};
+	if (dash + 3 < n)
+		options_parse(&one, fields[dash + 3]);
+	return add(m, &one);
 }
 
 int mounts_parse(struct mounts *out, const char *text)
@@ -106,6 +128,7 @@ void mounts_release(struct mounts *m)
 		free(m->v[i].store);
 		free(m->v[i].dir);
 		free(m->v[i].root);
+		free(m->v[i].device);
 	}
 	free(m->v);
 	*m = (struct mounts){ NULL, 0 };

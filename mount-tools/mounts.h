@@ -6,14 +6,19 @@
 #ifndef MOUNT_TOOLS_MOUNTS_H
 #define MOUNT_TOOLS_MOUNTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/auto.h"
 
 struct mounts_one {
 	char *store; /* the mount's source */
 	char *dir;
-	char *root; /* "/", else a bind mount of a part */
+	char *root;   /* "/", else a bind mount of a part */
+	char *device; /* "0:45" */
+	uint32_t uid; /* whose daemon it is */
+	bool read_only;
 };
 
 struct mounts {

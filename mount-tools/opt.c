@@ -122,12 +122,15 @@ struct tables {
 	struct option longs[OPTS_MAX + 2];
 };
 
-static void make_tables(struct tables *t, const struct opt *options)
+static void make_tables(struct tables *t, const struct opt *options,
+			bool in_order)
 {
 	size_t n = 0, longs = 0;
 	int i = 0;
 
 	*t = (struct tables){ 0 };
+	if (in_order)
+		t->letters[n++] = '+';
 	t->letters[n++] = ':';
 	t->letters[n++] = 'h';
 	for (const struct opt *o = options; o->kind != OPT_NONE; o++, i++) {
@@ -199,14 +202,14 @@ static int count_misuse(const char *verb, int n, int least, int most)
 	return OPT_GO;
 }
 
-int opt_parse(const struct opt *options, int *argc, char ***argv, int least,
-	      int most)
+static int parse(const struct opt *options, int *argc, char ***argv,
+		 bool in_order)
 {
 	const char *verb = (*argv)[0];
 	struct tables t;
 	int c;
 
-	make_tables(&t, options);
+	make_tables(&t, options, in_order);
 	optind = 0; /* glibc: start anew */
 	opterr = 0;
 	while ((c = getopt_long(*argc, *argv, t.letters, t.longs, NULL)) >= 0) {
@@ -228,5 +231,24 @@ int opt_parse(const struct opt *options, int *argc, char ***argv, int least,
 	}
 	*argc -= optind;
 	*argv += optind;
-	return count_misuse(verb, *argc, least, most);
+	return OPT_GO;
+}
+
+int opt_parse(const struct opt *options, int *argc, char ***argv, int least,
+	      int most)
+{
+	const char *verb = (*argv)[0];
+	int status = parse(options, argc, argv, false);
+
+	return status == OPT_GO ? count_misuse(verb, *argc, least, most) :
+				  status;
+}
+
+int opt_parse_command(const struct opt *options, int *argc, char ***argv)
+{
+	const char *verb = (*argv)[0];
+	int status = parse(options, argc, argv, true);
+
+	return status == OPT_GO ? count_misuse(verb, *argc, 1, OPT_ANY) :
+				  status;
 }

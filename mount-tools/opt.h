@@ -66,6 +66,11 @@ struct opt {
  */
 int opt_parse(const struct opt *options, int *argc, char ***argv, int least,
 	      int most);
+/*
+ * The same where a command with options of its own follows: the first
+ * argument that is no option, or what comes after --, ends ours.
+ */
+int opt_parse_command(const struct opt *options, int *argc, char ***argv);
 /* Says what is wrong and the verb's usage line on stderr; returns 2. */
 int opt_misuse(const char *verb, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -77,6 +77,10 @@ static const struct vouch_verb verbs[] = {
 	  "retain remove STORE|DIR PATTERN\n"
 	  "retain list STORE|DIR [--format=text|json]",
 	  "tell how long old versions are kept" },
+	{ "run", cmd_run,
+	  "run [--name=NAME] [--in=DIR]... [-q] [--no-cgroup] "
+	  "[--format=text|json] [--] CMD [ARG...]",
+	  "run a program, and know afterwards what it did" },
 	{ "scrub", cmd_scrub, "scrub STORE|DIR [--format=text|json]",
 	  "read everything and repair it from the replicas" },
 	{ "show", cmd_show,

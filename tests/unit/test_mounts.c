@@ -8,7 +8,7 @@ static const char text[] =
 	"22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
 	"30 22 0:40 / /mnt/a rw,nosuid - fuse.vouchfs /data/vol rw,user_id=0\n"
 	"31 22 0:41 / /mnt/b\\040c\\134 rw shared:2 master:3 - fuse.vouchfs "
-	"/data/v\\0401\\011 rw\n"
+	"/data/v\\0401\\011 ro,user_id=1000,group_id=1000\n"
 	"32 22 0:42 / /mnt/sshfs rw - fuse.sshfs host:/ rw\n"
 	"33 30 0:41 /sub /mnt/a/inner rw - fuse.vouchfs /data/v2 rw\n"
 	"34 22 0:43 / /short - fuse.vouchfs\n"
@@ -24,6 +24,12 @@ Test(mounts, only_ours_are_listed_and_escapes_undone)
 	cr_assert_str_eq(m.v[1].dir, "/mnt/b c\\");
 	cr_assert_str_eq(m.v[1].store, "/data/v 1\t");
 	cr_assert_str_eq(m.v[2].root, "/sub");
+	cr_assert_str_eq(m.v[0].device, "0:40");
+	cr_assert_eq(m.v[0].uid, 0);
+	cr_assert(!m.v[0].read_only);
+	cr_assert_eq(m.v[1].uid, 1000);
+	cr_assert(m.v[1].read_only);
+	cr_assert(!m.v[2].read_only);
 	mounts_release(&m);
 }
 

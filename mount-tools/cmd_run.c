@@ -1,0 +1,397 @@
+/*
+ * cmd_run.c - `vouch run -- CMD...`: runs a program as if it had been started
+ * directly, and declares it as a run to the volumes it works in.
+ *
+ *   id, cgroup ─► child, which waits ─► every daemon knows the run ─► child
+ *     goes ... ends ─► every daemon knows how ─► we end in the same way
+ *
+ * The connections stay open meanwhile: when we are killed, they break, and
+ * the run has ended as lost.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "fs/daemon/control.h"
+#include "fs/run/run.h"
+#include "mount-tools/mounts.h"
+#include "mount-tools/opt.h"
+#include "mount-tools/print.h"
+#include "mount-tools/run_cgroup.h"
+#include "mount-tools/run_child.h"
+#include "mount-tools/run_client.h"
+#include "mount-tools/run_said.h"
+#include "mount-tools/vouch.h"
+
+enum { VOLUMES_MAX = OPT_TEXTS_MAX, LINGER_MS = 100 };
+/* As env(1), timeout(1) and shells have them. */
+enum { EXIT_OURS = 125, EXIT_NOT_RUN = 126, EXIT_NOT_FOUND = 127 };
+
+struct cmd {
+	const char *name;
+	struct opt_texts in;
+	bool quiet, no_cgroup;
+	enum opt_format format;
+	char id[RUN_ID_HEX + 1];
+	char own_name[RUN_NAME_MAX + 1];
+	struct run_cgroup cgroup;
+	int cgroup_rc; /* why there is none */
+	struct run_client volumes[VOLUMES_MAX];
+	unsigned n;
+	struct run_child child;
+	uint64_t processes; /* most that a volume has seen */
+	bool left;
+	unsigned n_left; /* 0: not counted */
+	int status;	 /* waitpid's */
+	bool not_told;	 /* a daemon does not know of the end */
+};
+
+/* --- volumes ------------------------------------------------------------------ */
+
+static bool have(const struct cmd *x, const char *dir)
+{
+	for (unsigned i = 0; i < x->n; i++)
+		if (strcmp(x->volumes[i].dir, dir) == 0)
+			return true;
+	return false;
+}
+
+static int add_volume(struct cmd *x, const struct mounts_one *m,
+		      struct errmsg *em)
+{
+	int rc;
+
+	if (have(x, m->dir) || x->n == VOLUMES_MAX)
+		return 0;
+	rc = run_client_open(&x->volumes[x->n], m, em);
+	if (rc == 0)
+		x->n++;
+	return rc;
+}
+
+static int add_named(struct cmd *x, const struct mounts *m, struct errmsg *em)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < x->in.n && rc == 0; i++) {
+		autofree char *path = realpath(x->in.v[i], NULL);
+		const struct mounts_one *one =
+			path ? mounts_over(m, path) : NULL;
+
+		if (!path)
+			rc = errmsg_set(em, -errno, "%s: %s", x->in.v[i],
+					err_text(-errno));
+		else if (!one)
+			rc = errmsg_set(em, -ENOENT,
+					"%s is not inside a vouchfs mount",
+					x->in.v[i]);
+		else
+			rc = add_volume(x, one, em);
+	}
+	return rc;
+}
+
+/* Where we are; else all that this user mounted and that answer. */
+static int add_found(struct cmd *x, const struct mounts *m, struct errmsg *em)
+{
+	autofree char *cwd = getcwd(NULL, 0);
+	const struct mounts_one *one = cwd ? mounts_over(m, cwd) : NULL;
+
+	if (one)
+		return add_volume(x, one, em);
+	for (size_t i = 0; i < m->n; i++)
+		if (m->v[i].uid == getuid() && !m->v[i].read_only) {
+			struct errmsg own = ERRMSG_INIT;
+			int rc = add_volume(x, &m->v[i], &own);
+
+			if (rc == -ENOMEM)
+				return rc;
+		}
+	if (x->n == 0)
+		return errmsg_set(em, -ERR_USAGE,
+				  "run: no volume of yours is mounted here; "
+				  "--in=DIR says which one CMD works in");
+	return 0;
+}
+
+static int open_volumes(struct cmd *x, struct errmsg *em)
+{
+	struct mounts m;
+	int rc = mounts_read(&m);
+
+	if (rc == 0)
+		rc = x->in.n ? add_named(x, &m, em) : add_found(x, &m, em);
+	mounts_release(&m);
+	return rc;
+}
+
+/* --- start --------------------------------------------------------------------- */
+
+/* The environment with our marker first. */
+static char **marked(char *marker, size_t cap, const char *id)
+{
+	size_t n = 0, at = 0;
+	char **v;
+
+	while (environ[n])
+		n++;
+	v = calloc(n + 2, sizeof(*v));
+	if (!v)
+		return NULL;
+	snprintf(marker, cap, RUN_MARKER "=%s", id);
+	v[at++] = marker;
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(environ[i], RUN_MARKER "=", sizeof(RUN_MARKER)) !=
+		    0)
+			v[at++] = environ[i];
+	return v;
+}
+
+static int make_child(struct cmd *x, char **argv)
+{
+	char marker[sizeof(RUN_MARKER) + 1 + RUN_ID_HEX + 1];
+	autofree char **envp = marked(marker, sizeof(marker), x->id);
+	int rc = envp ? run_child_make(&x->child, argv, envp, &x->cgroup) :
+			-ENOMEM;
+
+	if (rc == 0 && x->cgroup.dir >= 0 && !x->child.in_cgroup) {
+		run_cgroup_remove(&x->cgroup);
+		x->cgroup_rc = -EOPNOTSUPP;
+	}
+	return rc;
+}
+
+static int declare(struct cmd *x, char **argv, struct errmsg *em)
+{
+	struct buf autocall(buf_release) members = BUF_INIT;
+	int rc = run_said_members(&members, x->id, x->name, argv, environ,
+				  x->cgroup.dir >= 0);
+
+	for (unsigned i = 0; i < x->n && rc == 0; i++)
+		rc = run_client_ask(&x->volumes[i], NULL, (char *)members.p,
+				    em);
+	return rc;
+}
+
+static int start(struct cmd *x, char **argv, struct errmsg *em)
+{
+	uint8_t id[RUN_ID_SIZE];
+	int rc = 0;
+
+	if (getrandom(id, sizeof(id), 0) != (ssize_t)sizeof(id))
+		return errmsg_set(em, -EIO, "no random bytes");
+	digest_hex_bytes(x->id, id, sizeof(id));
+	x->cgroup_rc = -ECANCELED;
+	if (!x->no_cgroup)
+		x->cgroup_rc = run_cgroup_make(&x->cgroup, x->id);
+	rc = make_child(x, argv);
+	if (rc == 0)
+		rc = declare(x, argv, em);
+	if (rc < 0)
+		run_child_cancel(&x->child);
+	return rc;
+}
+
+/* --- end ----------------------------------------------------------------------- */
+
+static void end_one(struct cmd *x, struct run_client *c)
+{
+	struct buf autocall(buf_release) b = BUF_INIT;
+	struct json_doc *answer = NULL;
+	struct errmsg em = ERRMSG_INIT;
+	uint64_t processes = 0;
+	bool by_signal = WIFSIGNALED(x->status);
+	int rc;
+
+	buf_addf(&b,
+		 "\"verb\":\"run-end\",\"how\":\"%s\",\"status\":%d,"
+		 "\"left\":%s",
+		 by_signal ? "signal" : "exit",
+		 by_signal ? WTERMSIG(x->status) : WEXITSTATUS(x->status),
+		 x->left ? "true" : "false");
+	rc = b.bad ? -ENOMEM : run_client_ask(c, &answer, (char *)b.p, &em);
+	if (rc == 0 &&
+	    json_get_u64(json_root(answer), "processes", &processes) &&
+	    processes > x->processes)
+		x->processes = processes;
+	json_free(answer);
+	if (rc < 0) {
+		x->not_told = true;
+		if (!x->quiet)
+			fprintf(stderr,
+				"vouch run: the end of the run is not entered, "
+				"it counts as lost: %s\n",
+				errmsg_text(&em, rc));
+	}
+}
+
+static void end(struct cmd *x)
+{
+	x->n_left = run_cgroup_left(&x->cgroup, LINGER_MS);
+	x->left =
+		x->cgroup.dir >= 0 ? x->n_left > 0 : run_child_left(LINGER_MS);
+	for (unsigned i = 0; i < x->n; i++)
+		end_one(x, &x->volumes[i]);
+}
+
+/* --- what is said of it ----------------------------------------------------------- */
+
+static void say_json(const struct cmd *x)
+{
+	struct buf autocall(buf_release) b = BUF_INIT;
+	bool by_signal = WIFSIGNALED(x->status);
+
+	control_add_str(&b, "run", x->id);
+	control_add_str(&b, "name", x->name);
+	control_add_str(&b, "how", by_signal ? "signal" : "exit");
+	control_add_u64(&b, "status",
+			(unsigned)(by_signal ? WTERMSIG(x->status) :
+					       WEXITSTATUS(x->status)));
+	control_add_u64(&b, "processes", x->processes);
+	control_add_str(&b, "kept_apart_by",
+			x->cgroup.dir >= 0 ? "cgroup" : "ancestry");
+	if (x->cgroup.dir < 0)
+		control_add_str(&b, "no_cgroup", err_text(x->cgroup_rc));
+	control_add_bool(&b, "left", x->left);
+	control_add_bool(&b, "entered", !x->not_told);
+	if (!b.bad)
+		fprintf(stderr, "{%s}\n", (char *)b.p);
+}
+
+static void say_text(const struct cmd *x)
+{
+	struct buf autocall(buf_release) b = BUF_INIT;
+
+	buf_addf(&b, "vouch run: %s (%s): ", x->name, x->id);
+	if (WIFSIGNALED(x->status))
+		buf_addf(&b, "%s", strsignal(WTERMSIG(x->status)));
+	else
+		buf_addf(&b, "exit status %d", WEXITSTATUS(x->status));
+	buf_adds(&b, ", ");
+	buf_addf(&b, "%llu process%s", (unsigned long long)x->processes,
+		 x->processes == 1 ? "" : "es");
+	buf_adds(&b, " used the volume\n");
+	if (x->cgroup.dir < 0)
+		buf_addf(&b,
+			 "  without a cgroup of its own (%s): processes are "
+			 "told by ancestry and a marker\n",
+			 err_text(x->cgroup_rc));
+	if (x->left && x->n_left)
+		buf_addf(&b,
+			 "  %u process%s of it still run%s: what they change "
+			 "belongs to it, too\n",
+			 x->n_left, x->n_left == 1 ? "" : "es",
+			 x->n_left == 1 ? "s" : "");
+	else if (x->left)
+		buf_adds(&b, "  processes of it still run: what they change "
+			     "belongs to it, too\n");
+	if (!b.bad)
+		fputs((char *)b.p, stderr);
+}
+
+static void say(const struct cmd *x)
+{
+	if (x->quiet)
+		return;
+	if (x->format == OPT_AS_JSON)
+		say_json(x);
+	else if (isatty(STDERR_FILENO))
+		say_text(x);
+}
+
+/* --- all of it ----------------------------------------------------------------------- */
+
+static void release(struct cmd *x)
+{
+	for (unsigned i = 0; i < x->n; i++)
+		run_client_close(&x->volumes[i]);
+	x->n = 0;
+	run_cgroup_remove(&x->cgroup);
+}
+
+/* The child could not be started: it ended as a shell says it did. */
+static int not_started(struct cmd *x, const char *command, int rc)
+{
+	int code = rc == -ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUN;
+	char shown[512];
+
+	log_escape(shown, sizeof(shown), command, strlen(command));
+	fprintf(stderr, "vouch run: %s: %s\n", shown, err_text(rc));
+	x->status = code << 8;
+	for (unsigned i = 0; i < x->n; i++)
+		end_one(x, &x->volumes[i]);
+	release(x);
+	return code;
+}
+
+static int run(struct cmd *x, char **argv)
+{
+	struct errmsg em = ERRMSG_INIT;
+	int rc = open_volumes(x, &em);
+
+	if (rc == 0)
+		rc = start(x, argv, &em);
+	if (rc < 0) {
+		release(x);
+		if (rc == -ERR_USAGE)
+			return opt_misuse("run", "%s", errmsg_text(&em, rc));
+		(void)opt_fail("run", rc, &em);
+		return EXIT_OURS;
+	}
+	rc = run_child_go(&x->child);
+	if (rc < 0)
+		return not_started(x, argv[0], rc);
+	x->status = run_child_wait(&x->child);
+	end(x);
+	say(x);
+	release(x);
+	run_child_end_as(x->status);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct cmd x = {
+		.format = OPT_AS_TEXT,
+		.cgroup = { .parent = -1, .dir = -1 },
+		.child = { .go = -1, .failed = -1 },
+	};
+	const struct opt options[] = {
+		{ 'n', "name", OPT_TEXT, &x.name, "NAME",
+		  "what the run is called (CMD)" },
+		{ 0, "in", OPT_EACH, &x.in, "DIR",
+		  "a mount that CMD works in; again for more (where you are, "
+		  "else all of yours)" },
+		{ 'q', "quiet", OPT_FLAG, &x.quiet, NULL, "say nothing" },
+		{ 0, "no-cgroup", OPT_FLAG, &x.no_cgroup, NULL,
+		  "do not make a cgroup for it" },
+		{ 0, "format", OPT_FORMAT_OF, &x.format, "text|json",
+		  "how to say on stderr what became of it (text, to a "
+		  "terminal alone)" },
+		OPT_END,
+	};
+	int status = opt_parse_command(options, &argc, &argv);
+
+	if (status != OPT_GO)
+		return status;
+	if (!x.name) {
+		run_said_name(x.own_name, sizeof(x.own_name), argv[0]);
+		x.name = x.own_name;
+	}
+	if (!run_name_ok(x.name))
+		return opt_misuse("run",
+				  "run: a name is 1 to %d of A-Z a-z 0-9 . _ "
+				  "-, the first a letter or a digit",
+				  RUN_NAME_MAX);
+	return run(&x, argv);
+}

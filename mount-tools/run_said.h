@@ -1,0 +1,22 @@
+/*
+ * run_said.h - what `vouch run` tells the daemons of a run, as the request of
+ * fs/daemon/serve_run.h.  Values of the environment are never told, only
+ * their digests.  One thread.
+ */
+#ifndef MOUNT_TOOLS_RUN_SAID_H
+#define MOUNT_TOOLS_RUN_SAID_H
+
+#include <stdbool.h>
+
+#include "base/auto.h"
+
+struct buf;
+
+/* The members of run-start; name and id are as the caller checked them. */
+int must_use run_said_members(struct buf *out, const char *id_hex,
+			      const char *name, char **argv, char **envp,
+			      bool own_cgroup);
+/* A run's name made of a command: its last component, made fit. */
+void run_said_name(char *out, size_t cap, const char *command);
+
+#endif
