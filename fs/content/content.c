@@ -1,7 +1,8 @@
 /*
  * content.c - the bytes of one open or dirty file: its life, its state, and
  * what excludes what.  The rest is in content_write.c (changes), _read.c,
- * _holes.c, _spill.c (buffers to chunks), _save.c, _version.c, _clone.c, _view.c.
+ * _holes.c, _spill.c and _scatter.c (buffers to chunks), _save.c, _version.c,
+ * _clone.c, _view.c.
  *
  * A content is a stack: `top` takes writes; `low` exists from the moment
  * content_version freezes it until content_versioned makes the new tree the

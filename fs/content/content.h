@@ -5,7 +5,7 @@
  * (written since, already chunks), and buffered bytes (written, not yet
  * chunks).  Sequential bytes are cut, hashed, compressed and stored by worker
  * threads while they stream; scattered small writes wait in the buffer until
- * content_save.  content_version re-cuts the touched neighbourhood only and
+ * there are 2 MiB of them, or content_save.  content_version re-cuts the touched neighbourhood only and
  * gives the canonical tree (DESIGN 4, invariant 10).
  *
  * It knows nothing of inodes, names, entries or the kernel: core.c decides

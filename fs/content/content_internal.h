@@ -245,6 +245,8 @@ struct content {
 	uint64_t run_start, run_end; /* another run, may become the stream */
 	uint64_t seq;		     /* changes that were not the stream's */
 	uint64_t over;		     /* writes over what was there */
+	uint64_t scattered;	     /* bytes that were not the stream's */
+	bool scattering;	     /* a batch of those is at work */
 
 	/* plain digest; off: it comes later, when somebody asks or all rests */
 	bool sha_on;
@@ -296,6 +298,9 @@ int must_use content_bulk_flush(struct content *c);
 
 void content_spill_work(struct work *k);
 /* True when the stream has enough for a batch. */
+bool content_stream_due_locked(const struct content *c)
+	requires_capability(&c->mu);
+/* True when there is work for the workers. */
 bool content_spill_due_locked(const struct content *c)
 	requires_capability(&c->mu);
 
@@ -327,13 +332,19 @@ struct spill {
 	uint64_t seq, over;
 };
 
+enum spill_what {
+	SPILL_UNSAVED,	 /* whatever no save has reported */
+	SPILL_BUFFERS,	 /* of that, what is in buffers */
+	SPILL_SCATTERED, /* of that, what nobody else will take by itself */
+};
+
 /*
- * Takes the unsaved extents of [from, to) (mem: buffers only), until max
- * bytes of buffers are among them.
+ * Takes the unsaved extents of [from, to), until max bytes of buffers are
+ * among them.
  */
 int must_use content_spill_take_locked(struct content *c, struct spill *s,
-				       uint64_t from, uint64_t to, bool mem,
-				       uint64_t max)
+				       uint64_t from, uint64_t to,
+				       enum spill_what what, uint64_t max)
 	requires_capability(&c->mu);
 /* Makes chunks of the buffers among pieces [i, j) and adds them to done. */
 int must_use content_spill_store(struct content *c, struct scratch *sc,
@@ -352,6 +363,15 @@ bool content_sha_keeps_up_locked(struct content *c) requires_capability(&c->mu);
 /* Hashes file number `no` up to `to`.  Entered, or cutting. */
 int must_use content_sha_to(struct content *c, uint64_t no, struct window *w,
 			    uint64_t to);
+
+/* --- scattered writes: content_scatter.c --- */
+
+/* True when there are enough of them for a batch. */
+bool content_scatter_due_locked(const struct content *c)
+	requires_capability(&c->mu);
+/* One batch, if there is *out_any; lets go of the lock meanwhile. */
+int must_use content_scatter_locked(struct content *c, struct scratch *sc,
+				    bool *out_any) requires_capability(&c->mu);
 
 /* --- making room: content_press.c --- */
 

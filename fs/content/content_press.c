@@ -29,8 +29,8 @@ static int press_content(struct content *c, struct scratch *sc)
 		struct spill s = { .piece = NULL };
 
 		mutex_lock(&c->mu);
-		rc = content_spill_take_locked(c, &s, from, ~0ULL, true,
-					       PRESS_BYTES);
+		rc = content_spill_take_locked(c, &s, from, ~0ULL,
+					       SPILL_BUFFERS, PRESS_BYTES);
 		mutex_unlock(&c->mu);
 		if (rc == 0 && s.n_piece > 0) {
 			from = s.piece[s.n_piece - 1].off +

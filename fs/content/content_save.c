@@ -236,7 +236,8 @@ static int take_locked(struct content *c, struct taken *t)
 	int rc = 0;
 
 	t->size = end_locked(c, &t->asked);
-	rc = content_spill_take_locked(c, &t->s, 0, t->size, false, ~0ULL);
+	rc = content_spill_take_locked(c, &t->s, 0, t->size, SPILL_UNSAVED,
+				       ~0ULL);
 	t->saved_size = c->saved_size;
 	t->root = c->root;
 	t->root_size = c->root_size;
@@ -249,6 +250,7 @@ static int take_locked(struct content *c, struct taken *t)
 		return rc;
 	}
 	/* from here on, only what comes later */
+	c->scattered = 0;
 	c->unsaved = c->size > t->size;
 	c->unsaved_ns = c->unsaved ? t->asked.ns : 0;
 	return 0;

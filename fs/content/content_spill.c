@@ -225,11 +225,17 @@ int content_spill_put(struct put *p, const struct chunk *k, uint8_t *out_flags)
 	return content_bulk_put(p->content, k);
 }
 
-bool content_spill_due_locked(const struct content *c)
+bool content_stream_due_locked(const struct content *c)
 	requires_capability(&c->mu)
 {
 	return c->streaming && !c->busy && !c->cutting && !c->closing &&
 	       c->stream_end - c->stream_cut >= CONTENT_BACKLOG;
+}
+
+bool content_spill_due_locked(const struct content *c)
+	requires_capability(&c->mu)
+{
+	return content_stream_due_locked(c) || content_scatter_due_locked(c);
 }
 
 /* Takes the next bytes of the stream; then this thread is `cutting`. */
@@ -358,7 +364,7 @@ static int batch_locked(struct content *c, struct scratch *sc, uint64_t end,
 
 	mutex_lock(&c->mu);
 	cut_done_locked(c, &b, rc);
-	due = content_spill_due_locked(c);
+	due = content_stream_due_locked(c);
 	mutex_unlock(&c->mu);
 	if (due)
 		workers_push(c->pool->workers, &c->work);
@@ -395,19 +401,26 @@ void content_spill_work(struct work *k)
 	struct scratch *sc = NULL;
 	unsigned section = 0;
 	bool cut = false;
+	bool any = false;
+	bool more = false;
 	int rc = content_pool_scratch(c->pool, &sc);
 
 	if (rc < 0)
 		return;		      /* the bytes stay where they are */
 	section = lease_enter(lease); /* from the put to the extent */
 	mutex_lock(&c->mu);
-	if (content_spill_due_locked(c)) {
+	if (content_stream_due_locked(c)) {
 		rc = batch_locked(c, sc, ~0ULL, true, &put, &cut);
-		mutex_unlock(&c->mu);
-		tell(c->pool, rc);
-	} else {
-		mutex_unlock(&c->mu);
+		any = true;
+	} else if (content_scatter_due_locked(c)) {
+		rc = content_scatter_locked(c, sc, &any);
+		more = content_scatter_due_locked(c);
 	}
+	mutex_unlock(&c->mu);
+	if (more)
+		workers_push(c->pool->workers, &c->work);
+	if (any)
+		tell(c->pool, rc);
 	lease_leave(lease, section);
 	content_pool_unscratch(c->pool, sc);
 }
@@ -425,7 +438,7 @@ void content_spill_drain(struct content *c, struct scratch *sc)
 	while (rc == 0 && cut && c->streaming && c->stream_no == no &&
 	       !c->busy && !c->closing &&
 	       end >= c->stream_cut + CONTENT_BACKLOG) {
-		if (content_spill_due_locked(c))
+		if (content_stream_due_locked(c))
 			rc = batch_locked(c, sc, ~0ULL, false, &put, &cut);
 		else
 			cond_wait(&c->cond, &c->mu); /* another one cuts */
@@ -466,31 +479,47 @@ static int spill_room(struct spill *s)
 	return 0;
 }
 
+/* Is it the stream's, or of a run that may become it, or being taken now? */
+static bool others_take(const struct content *c, const struct extent *e)
+	requires_capability(&c->mu)
+{
+	uint64_t end = e->off + e->len;
+
+	return e->buf->pins > 0 ||
+	       (c->streaming && e->off < c->stream_end &&
+		end > c->stream_cut) ||
+	       (e->off < c->run_end && end > c->run_start);
+}
+
 int content_spill_take_locked(struct content *c, struct spill *s, uint64_t from,
-			      uint64_t to, bool mem, uint64_t max)
+			      uint64_t to, enum spill_what what, uint64_t max)
 	requires_capability(&c->mu)
 {
 	struct view view = { .top = c->top, .size = c->size };
+	uint8_t flag = what == SPILL_UNSAVED ? EXTENT_UNSAVED : EXTENT_BUFFERED;
 	const struct extent *e = NULL;
 	uint64_t bytes = 0;
+	int rc = 0;
 
 	s->seq = c->seq;
 	s->over = c->over;
 	for (; bytes < max &&
-	       (e = extents_seek_flag(&c->top->ext, from, EXTENT_UNSAVED)) &&
-	       e->off < to;
+	       (e = extents_seek_flag(&c->top->ext, from, flag)) && e->off < to;
 	     from = e->off + e->len) {
-		if (mem && e->kind != EXTENT_MEM)
+		if (what == SPILL_SCATTERED && others_take(c, e))
 			continue;
-		if (spill_room(s) < 0)
-			return -ENOMEM;
-		content_view_piece(&view, &s->piece[s->n_piece], e->off,
+		rc = spill_room(s);
+		if (rc < 0)
+			break;
+		content_view_piece(&view, &s->piece[s->n_piece++], e->off,
 				   least(e->off + e->len, to));
-		pin(&s->piece[s->n_piece++]);
 		if (e->kind == EXTENT_MEM)
 			bytes += e->len;
 	}
-	return 0;
+	/* only now: a pin that was there before is somebody else's */
+	for (size_t i = 0; i < s->n_piece; i++)
+		pin(&s->piece[i]);
+	return rc;
 }
 
 static int done_add(struct spill *s, const struct extent *e)

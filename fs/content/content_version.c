@@ -459,6 +459,7 @@ static int freeze_locked(struct content *c, struct walk *w)
 	w->base_data = c->base_data;
 	w->stream_no = c->stream_no;
 	c->touched = false;
+	c->scattered = 0;
 	c->gen++;
 	dirty_put(c->tail);
 	c->tail = NULL;

@@ -33,6 +33,9 @@ enum {
 	LOST_MAX = DIRTY_STREAM / 4 /* of the last buffer, for less than that */
 };
 
+/* So much was written here and there: buffers as for a run, not one each. */
+enum { SCATTER_MANY = 64 << 10 };
+
 static uint64_t least(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -69,18 +72,19 @@ static void stream_note(struct content *c, uint64_t off, size_t n)
 	requires_capability(&c->mu)
 {
 	uint64_t end = off + n;
+	bool goes_on = c->streaming && off == c->stream_end;
 
-	if (off < c->size) {
+	if (off < c->size)
 		c->over++;
+	if (off < c->size || !goes_on)
 		content_uncut_locked(c->top, off);
-	}
-	if (c->streaming && off == c->stream_end) {
+	if (goes_on) {
 		c->stream_end = end;
 		return;
 	}
 	/* not the stream's: cuts near it and batches at work are in doubt */
 	c->seq++;
-	content_uncut_locked(c->top, off);
+	c->scattered += n;
 	if (!c->streaming) {
 		stream_start(c, off, end);
 		return;
@@ -115,6 +119,8 @@ static size_t cap_for(const struct content *c, uint64_t off, size_t need)
 		run = c->stream_end - c->stream_start;
 	else if (off == c->run_end)
 		run = c->run_end - c->run_start;
+	else if (c->scattered >= SCATTER_MANY)
+		run = c->scattered;
 	if (run == 0 && off < c->size)
 		cap = (need + 511) & ~(size_t)511;
 	else
@@ -155,7 +161,7 @@ static void write_tail(struct content *c, const uint8_t *p, size_t n,
 		.buf = b,
 		.at = b->used,
 		.kind = EXTENT_MEM,
-		.flags = EXTENT_UNSAVED,
+		.flags = EXTENT_UNSAVED | EXTENT_BUFFERED,
 	};
 
 	assert(n > 0 && b->used + n <= b->cap);

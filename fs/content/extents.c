@@ -66,6 +66,7 @@ void extents_release(struct extents *m)
 		free(l);
 	}
 	free(m->leaf);
+	free(m->begin);
 	free_spares(m);
 	*m = (struct extents){ .leaf = NULL };
 }
@@ -97,10 +98,14 @@ int extents_prepare(struct extents *m)
 	if (m->n_leaf + SPARES > m->cap_leaf) {
 		size_t cap = m->cap_leaf ? m->cap_leaf * 2 : SPARES;
 		struct extents_leaf **v = realloc(m->leaf, cap * sizeof(*v));
+		uint64_t *begin = NULL;
 
-		if (!v)
+		if (v)
+			m->leaf = v;
+		begin = v ? realloc(m->begin, cap * sizeof(*begin)) : NULL;
+		if (!begin)
 			return -ENOMEM;
-		m->leaf = v;
+		m->begin = begin;
 		m->cap_leaf = cap;
 	}
 	for (; spares < want; spares++)
@@ -109,10 +114,15 @@ int extents_prepare(struct extents *m)
 	return 0;
 }
 
+static bool ends_behind(const struct extents_leaf *l, uint64_t off)
+{
+	return end_of(&l->v[l->n - 1]) > off;
+}
+
 /* Place of the first extent that ends behind off. */
 static struct place find(const struct extents *m, uint64_t off)
 {
-	struct place p = { .leaf = m->n_leaf };
+	struct place p = { .leaf = 0 };
 	size_t lo = 0;
 	size_t hi = m->n_leaf;
 	const struct extents_leaf *l = NULL;
@@ -120,17 +130,20 @@ static struct place find(const struct extents *m, uint64_t off)
 	uint32_t b = 0;
 
 	/* most look for the end: the last leaf first */
-	if (hi > 1 && m->leaf[hi - 1]->v[0].off <= off)
+	if (hi > 1 && m->begin[hi - 1] <= off)
 		lo = hi - 1;
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		l = m->leaf[mid];
-		if (end_of(&l->v[l->n - 1]) <= off)
+		if (m->begin[mid] <= off)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
+	/* the first that begins behind off, unless the one before has it */
+	if (lo > 0 && ends_behind(m->leaf[lo - 1], off))
+		lo--;
+	p.leaf = lo;
 	if (lo == m->n_leaf)
 		return p;
 	l = m->leaf[lo];
@@ -143,7 +156,6 @@ static struct place find(const struct extents *m, uint64_t off)
 		else
 			b = mid;
 	}
-	p.leaf = lo;
 	p.i = a;
 	return p;
 }
@@ -186,11 +198,19 @@ uint64_t extents_end(const struct extents *m)
 	return end_of(&l->v[l->n - 1]);
 }
 
+static void note_begin(struct extents *m, size_t leaf)
+{
+	m->begin[leaf] = m->leaf[leaf]->v[0].off;
+}
+
+/* The caller notes where it begins. */
 static void leaf_insert(struct extents *m, size_t where, struct extents_leaf *l)
 {
 	assert(m->n_leaf < m->cap_leaf);
 	memmove(m->leaf + where + 1, m->leaf + where,
 		(m->n_leaf - where) * sizeof(*m->leaf));
+	memmove(m->begin + where + 1, m->begin + where,
+		(m->n_leaf - where) * sizeof(*m->begin));
 	m->leaf[where] = l;
 	m->n_leaf++;
 }
@@ -220,6 +240,8 @@ static void split_leaf(struct extents *m, struct place *p)
 	l->flags = old->flags;
 	old->n = keep;
 	leaf_insert(m, p->leaf + 1, l);
+	if (l->n > 0) /* else what is inserted there says it */
+		note_begin(m, p->leaf + 1);
 	if (p->i > keep || (p->i == keep && keep == EXTENTS_LEAF)) {
 		p->leaf++;
 		p->i -= keep;
@@ -243,6 +265,7 @@ static void insert(struct extents *m, struct place p, const struct extent *e)
 	l = m->leaf[p.leaf];
 	memmove(l->v + p.i + 1, l->v + p.i, (l->n - p.i) * sizeof(l->v[0]));
 	l->v[p.i] = *e;
+	note_begin(m, p.leaf);
 	l->flags |= e->flags;
 	l->n++;
 	m->n++;
@@ -262,8 +285,10 @@ static void erase(struct extents *m, size_t leaf, uint32_t i, uint32_t j)
 	memmove(l->v + i, l->v + j, (l->n - j) * sizeof(l->v[0]));
 	l->n -= j - i;
 	m->n -= j - i;
-	if (l->n > 0)
+	if (l->n > 0) {
+		note_begin(m, leaf);
 		return;
+	}
 	if (m->spare) {
 		free(l);
 	} else { /* the insert that follows may need one */
@@ -273,6 +298,8 @@ static void erase(struct extents *m, size_t leaf, uint32_t i, uint32_t j)
 	m->n_leaf--;
 	memmove(m->leaf + leaf, m->leaf + leaf + 1,
 		(m->n_leaf - leaf) * sizeof(*m->leaf));
+	memmove(m->begin + leaf, m->begin + leaf + 1,
+		(m->n_leaf - leaf) * sizeof(*m->begin));
 }
 
 /* Drops bytes from the front or the end of an extent. */
@@ -329,6 +356,7 @@ void extents_cut(struct extents *m, uint64_t lo, uint64_t hi)
 		if (j < l->n) {
 			if (l->v[j].off < hi)
 				trim(m, &l->v[j], hi, end_of(&l->v[j]));
+			note_begin(m, p.leaf);
 			if (j > p.i)
 				erase(m, p.leaf, p.i, j);
 			return;
@@ -390,6 +418,7 @@ void extents_set(struct extents *m, const struct extent *e)
 	}
 	if (right && joins(e, right)) {
 		right->off = e->off;
+		note_begin(m, p.leaf);
 		right->len += e->len;
 		right->at = e->at;
 		count(m, e, e->len);
@@ -424,6 +453,8 @@ void extents_check(const struct extents *m)
 
 		/* no leaf is empty */
 		assert(l->n > 0 && l->n <= EXTENTS_LEAF);
+		/* and each is found where it begins */
+		assert(m->begin[i] == l->v[0].off);
 		for (uint32_t k = 0; k < l->n; k++) {
 			const struct extent *e = &l->v[k];
 
@@ -435,6 +466,9 @@ void extents_check(const struct extents *m)
 				assert(e->at + e->len <= e->buf->cap);
 				mem += e->len;
 			}
+			/* and it alone is found as such */
+			assert((e->kind == EXTENT_MEM) ==
+			       ((e->flags & EXTENT_BUFFERED) != 0));
 			assert((e->flags & ~l->flags) == 0);
 			/* a cut is whole */
 			assert(!(e->flags & EXTENT_WHOLE) || e->at == 0);

@@ -4,7 +4,8 @@
  * a dirty buffer.
  *
  * A sorted two-level array: leaves of at most EXTENTS_LEAF extents and an
- * array of leaves.  An extent costs about 64 bytes.  Setting a range replaces
+ * array of leaves, with another one of where they begin, so that a search looks
+ * into one leaf.  An extent costs about 72 bytes.  Setting a range replaces
  * what was there; what is left of a cut extent keeps its bytes but is no
  * canonical cut any more.
  *
@@ -38,6 +39,8 @@ enum extent_flags {
 	/* A whole chunk that such a chunker cuts if the file ends behind it. */
 	EXTENT_LAST = 8,
 	EXTENT_WHOLE = EXTENT_CUT | EXTENT_LAST,
+	EXTENT_BUFFERED =
+		16, /* the kind is EXTENT_MEM: to find those quickly */
 };
 
 struct extent {
@@ -54,6 +57,7 @@ struct extents_leaf;
 
 struct extents {
 	struct extents_leaf **leaf;
+	uint64_t *begin; /* of each leaf: the offset of its first extent */
 	size_t n_leaf, cap_leaf;
 	struct extents_leaf *spare; /* for extents_set, which cannot fail */
 	uint64_t n;		    /* extents */
