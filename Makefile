@@ -120,6 +120,7 @@ replay.asan = $(replay.release)
 $(fuzzers): $(replay.$(VARIANT))
 $(units): TEST_LIBS = $(shell pkg-config --libs criterion)
 $(units) $(call objects,$(wildcard tests/unit/*.c)): | build/deps/check.ok
+$(B)/tests/sweep/sweep_seq $(B)/tests/sweep/sweep_seq_fault: TEST_LIBS = -Wl,--wrap=sqlite3_open_v2,--wrap=sqlite3_close
 $(B)/tests/sweep/alloc_%: TEST_LIBS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 ifeq ($(VARIANT),fuzz)
 $(fuzzers): TEST_LIBS = -fsanitize=fuzzer

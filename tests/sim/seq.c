@@ -80,8 +80,39 @@ static const struct op ops[] = {
 	{ "sync", SYNC, NULL, NULL, 0, 0 },
 	{ "write A/foo, O_SYNC", O_SYNC_WRITE, "A/foo", NULL, 2000, 700 },
 	{ "a second", SECOND, NULL, NULL, 0, 0 },
+	{ "create A/bar", CREATE, "A/bar", NULL, 0, 0 },
 };
 enum { N_OPS = sizeof(ops) / sizeof(ops[0]) };
+_Static_assert((int)N_OPS <= (int)SEQ_OPS_MAX, "room in an alphabet");
+
+static const char *const small[] = {
+	"create A/bar",
+	"put A/bar",
+	"append A/foo",
+	"write A/foo, a page",
+	"truncate A/foo",
+	"rename A/bar A/foo",
+	"link A/foo A/bar",
+	"unlink A/foo",
+	"mkdir A/C",
+	"rmdir A/C",
+	"fsync A/foo",
+	"fsync A",
+	"sync",
+};
+
+unsigned seq_alphabet(const char *name, unsigned out[SEQ_OPS_MAX])
+{
+	unsigned few = sizeof(small) / sizeof(small[0]);
+	bool all = strcmp(name, "all") == 0;
+	unsigned n = all			? (unsigned)N_OPS :
+		     strcmp(name, "small") == 0 ? few :
+						  0;
+
+	for (unsigned i = 0; i < n; i++)
+		out[i] = all ? i : seq_named(small[i]);
+	return n;
+}
 
 unsigned seq_count(void)
 {

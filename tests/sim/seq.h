@@ -26,6 +26,7 @@ struct core;
 struct handle;
 
 enum { SEQ_MOMENTS = 48, SEQ_FILES = 64, SEQ_WORDS = 24, SEQ_OPEN = 8 };
+enum { SEQ_OPS_MAX = 64 };
 
 /* How far the work was when a cut was made. */
 struct seq_floor {
@@ -59,6 +60,12 @@ struct seq {
 	void *ctx;
 };
 
+/*
+ * Operations to make sequences of: "all", or "small": each kind that changes
+ * or syncs names or bytes once, on as few names as still collide.  Their
+ * number, 0 for no such alphabet.
+ */
+unsigned seq_alphabet(const char *name, unsigned out[SEQ_OPS_MAX]);
 /* The number of operations, and what number i is in words. */
 unsigned seq_count(void);
 const char *seq_text(unsigned op);

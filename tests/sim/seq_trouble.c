@@ -68,6 +68,8 @@ static void work(struct run *r, const unsigned *ops, unsigned n)
 	for (unsigned i = 0; i < n && !r->s.wrong; i++)
 		if (seq_possible(&r->s, ops[i]))
 			(void)seq_run(&r->s, ops[i]);
+		else
+			r->t->meant = false;
 	/* what failed has not happened and will not */
 	r->s.floor.done = r->s.past.n;
 }
@@ -148,6 +150,7 @@ bool seq_trouble_run(struct seq_world *w, struct seq_trouble *t,
 	bool ok;
 
 	t->struck = t->stuck = false;
+	t->meant = true;
 	w->words[0] = '\0';
 	seq_world_take(w, &r.v, &r.s);
 	r.s.hold = t->n % 3 == 1;

@@ -26,6 +26,7 @@ struct seq_trouble {
 	bool (*end)(struct seq_trouble *t, struct vol *v);
 	bool soft;	      /* it must not turn the volume read-only */
 	bool struck;	      /* out */
+	bool meant;	      /* out: no operation was left out as impossible */
 	bool stuck;	      /* out: the volume turned read-only */
 	enum seq_phase phase; /* out: how far it came */
 	uint64_t n;	      /* the implementation's own */
@@ -34,7 +35,7 @@ struct seq_trouble {
 	bool forever;
 };
 
-/* False with words in w; ops must be meaningful one after the other. */
+/* False with words in w. */
 bool seq_trouble_run(struct seq_world *w, struct seq_trouble *t,
 		     const unsigned *ops, unsigned n_ops, bool deep);
 

@@ -56,24 +56,54 @@ struct seq_index *seq_index_read(const char *dir)
 	return x;
 }
 
+/* The wal-index anew; a connection that is kept has it mapped. */
+static void forget_shm(const char *dir)
+{
+	static const uint8_t zeros[4096];
+	char path[PATH_MAX + 32];
+	struct stat st;
+	int fd;
+
+	path_of(path, dir, "index.db-shm");
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) < 0)
+		abort();
+	for (off_t at = 0; at < st.st_size; at += (off_t)sizeof(zeros))
+		if (pwrite(fd, zeros, sizeof(zeros), at) < 0)
+			abort();
+	close(fd);
+}
+
+/* In place, for connections that are kept (db_pool.h). */
+static void put_file(const char *path, const void *p, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd < 0 || write(fd, n ? p : "", n) != (ssize_t)n)
+		abort();
+	close(fd);
+}
+
 void seq_index_write(const struct seq_index *x, const char *dir)
 {
 	char path[PATH_MAX + 32];
 
-	path_of(path, dir, "index.db-shm");
-	unlink(path);
+	if (x && x->p[0]) {
+		forget_shm(dir);
+		for (unsigned i = 0; i < SEQ_INDEX_FILES; i++) {
+			path_of(path, dir, files[i]);
+			put_file(path, x->p[i], x->n[i]);
+		}
+		return;
+	}
 	for (unsigned i = 0; i < SEQ_INDEX_FILES; i++) {
-		int fd;
-
 		path_of(path, dir, files[i]);
 		unlink(path);
-		if (!x || !x->p[i])
-			continue;
-		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-		if (fd < 0 || write(fd, x->p[i], x->n[i]) != (ssize_t)x->n[i])
-			abort();
-		close(fd);
 	}
+	path_of(path, dir, "index.db-shm");
+	unlink(path);
 }
 
 void seq_index_drop(struct seq_index *x)
@@ -86,6 +116,20 @@ void seq_index_drop(struct seq_index *x)
 }
 
 /* --- the start --- */
+
+static struct seq_index *empty_index(const char *dir)
+{
+	struct vio_sim *leaves = vio_sim_new(NULL);
+	struct idx_options o = { .vio = vio_sim_vio(leaves), .dir = dir };
+	struct idx *x = NULL;
+
+	seq_index_write(NULL, dir);
+	if (idx_open(&x, &o, NULL) < 0)
+		abort();
+	idx_close(x);
+	vio_sim_free(leaves);
+	return seq_index_read(dir);
+}
 
 void seq_world_init(struct seq_world *w)
 {
@@ -101,11 +145,13 @@ void seq_world_init(struct seq_world *w)
 	vio_sim_sync_all(w->v.sim);
 	vio_sim_sync_all(w->v.guard);
 	w->index = seq_index_read(w->v.tmp.path);
+	w->empty = empty_index(w->v.tmp.path);
 }
 
 void seq_world_release(struct seq_world *w)
 {
 	seq_index_drop(w->index);
+	seq_index_drop(w->empty);
 	seq_release(&w->start);
 	vol_release(&w->v);
 }

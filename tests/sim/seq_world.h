@@ -25,13 +25,8 @@ struct seq_world {
 	struct vol v; /* sim and guard are the start; core is NULL */
 	struct seq start;
 	struct seq_index *index;
-	char words[300]; /* of what failed last */
-};
-
-enum seq_index_is {
-	SEQ_INDEX_START, /* as it was before the sequence */
-	SEQ_INDEX_NOW,	 /* as it was at the cut */
-	SEQ_INDEX_NONE,
+	struct seq_index *empty; /* with the tables, and nothing in them */
+	char words[300];	 /* of what failed last */
 };
 
 void seq_world_init(struct seq_world *w);

@@ -14,8 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 struct sim_page {
 	atomic_uint refs;
+	_Atomic uint64_t hash; /* 0: to be computed */
 	uint8_t b[SIM_PAGE];
 };
 
@@ -82,8 +86,10 @@ static struct sim_page *page_own(struct sim_image *img, size_t i)
 
 	grow(img, i + 1);
 	old = img->page[i];
-	if (old != NULL && atomic_load(&old->refs) == 1)
+	if (old != NULL && atomic_load(&old->refs) == 1) {
+		atomic_store(&old->hash, 0);
 		return old;
+	}
 	if (old != NULL) {
 		pg = need(malloc(sizeof(*pg)));
 		memcpy(pg->b, old->b, SIM_PAGE);
@@ -92,6 +98,7 @@ static struct sim_page *page_own(struct sim_image *img, size_t i)
 		pg = need(calloc(1, sizeof(*pg)));
 	}
 	atomic_init(&pg->refs, 1);
+	atomic_init(&pg->hash, 0);
 	img->page[i] = pg;
 	return pg;
 }
@@ -184,6 +191,24 @@ bool sim_image_has_page(const struct sim_image *img, uint64_t i)
 const uint8_t *sim_image_page(const struct sim_image *img, uint64_t i)
 {
 	return sim_image_has_page(img, i) ? img->page[i]->b : NULL;
+}
+
+uint64_t sim_image_page_hash(const struct sim_image *img, uint64_t i)
+{
+	static const uint8_t zeros[SIM_PAGE];
+	struct sim_page *pg = i < img->npages ? img->page[i] : NULL;
+	uint64_t h;
+
+	if (pg == NULL)
+		return SIM_PAGE_ZERO;
+	h = atomic_load(&pg->hash);
+	if (h == 0) {
+		h = memcmp(pg->b, zeros, SIM_PAGE) == 0 ?
+			    SIM_PAGE_ZERO :
+			    XXH3_64bits(pg->b, SIM_PAGE) | 2;
+		atomic_store(&pg->hash, h);
+	}
+	return h;
 }
 
 uint64_t sim_image_pages(const struct sim_image *img)

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SIM_PAGE = 4096 };
+enum { SIM_PAGE = 4096, SIM_PAGE_ZERO = 1 };
 
 struct sim_page;
 
@@ -35,6 +35,8 @@ void sim_image_share(struct sim_image *to, const struct sim_image *from,
 bool sim_image_has_page(const struct sim_image *img, uint64_t i);
 /* The bytes of page i, zeros beyond the end; NULL: a hole. */
 const uint8_t *sim_image_page(const struct sim_image *img, uint64_t i);
+/* Of page i's bytes; kept with the page.  SIM_PAGE_ZERO: zeros, or a hole. */
+uint64_t sim_image_page_hash(const struct sim_image *img, uint64_t i);
 uint64_t sim_image_pages(const struct sim_image *img);
 
 #endif

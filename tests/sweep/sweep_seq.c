@@ -14,13 +14,21 @@
  * the same.  And a part of the recoveries is cut in turn, at every change that
  * they make, and recovered once more.
  *
+ * Where all sequences are swept, a sequence is not cut before its last
+ * operation: those are the cuts of the sequence without it, which has its turn
+ * or had it.
+ *
  * What has failed once is in kept[], and runs first.
  * timeout: 600
  *
+ *	ALPHABET=small	of the few operations of seq_alphabet() (all)
  *	DEPTH=n		operations at most (2; the full sweep: 3)
  *	EVERY=n		each n-th of the sequences of two and more (61)
- *	ALL_WAYS=1	each in every way of sweep_one(), not in one by turns
+ *	ALL_WAYS=1	each in every way of sweep_one(), not in one by turns;
+ *			2: the longest by turns
  *	PART=k/n	the k-th of n parts of all this (1/1)
+ *	FROM=n		from the n-th sequence on, as said by a run that ended
+ *			before the end
  *	DEEP=n		each n-th disk deeply (16)
  *	AGAIN=n		each n-th recovery is cut itself (256)
  *	SECONDS_MAX=n	end after so long, and say so
@@ -32,6 +40,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "tests/sim/db_pool.h"
 #include "tests/sim/seq_world.h"
 #include "tests/sim/sim_fate.h"
 
@@ -71,6 +80,8 @@ struct sweep {
 	bool closing;
 	struct cuts first, second; /* of the work, of a recovery */
 	unsigned ops[LENGTH_MAX], n_ops, way;
+	bool whole;	  /* shorter sequences are swept, too */
+	bool seen_before; /* so are the cuts that would be taken now */
 	uint64_t deep, again;
 	uint64_t *seen;
 	uint64_t n_seen;
@@ -121,7 +132,7 @@ static void on_work(void *ctx, enum vio_sim_class class, const char *path)
 
 	(void)ctx;
 	(void)path;
-	if (!(class & VIO_SIM_CHANGE))
+	if (!(class & VIO_SIM_CHANGE) || sw.seen_before)
 		return;
 	c = new_cut(&sw.first);
 	c->sim = vio_sim_clone(sw.v.sim);
@@ -183,12 +194,29 @@ static void on_recovery(void *ctx, enum vio_sim_class class, const char *path)
 
 static void combine(const struct cut *c);
 
+/*
+ * By turns: as it was at the cut (NULL: gone, too), before the sequence, made
+ * anew and empty; now and then there is none, which takes long.
+ */
+static const struct seq_index *index_of(const struct cut *c, uint64_t h)
+{
+	switch (h % 8) {
+	case 0:
+		return h / 8 % 8 ? sw.w.empty : NULL;
+	case 1:
+	case 2:
+	case 3:
+	case 4:
+		return c->index;
+	default:
+		return sw.w.index;
+	}
+}
+
 static bool check(const struct cut *c, struct vio_sim *sim,
 		  struct vio_sim *guard, uint64_t h)
 {
-	const struct seq_index *x = h % 8 == 0 ? NULL :
-				    h % 8 < 5  ? c->index :
-						 sw.w.index;
+	const struct seq_index *x = index_of(c, h);
 	bool deep = h / 8 % sw.deep == 0;
 	bool again = sw.second.n == 0 && h / 8 % sw.again == 1;
 	struct again a = { sim, guard, c };
@@ -228,9 +256,10 @@ static void recover(const struct cut *c, const uint8_t *fate, size_t names,
 	sw.disks++;
 	if (see(h * 31 + seq_allowed(&sw.s, &c->floor)) &&
 	    !check(c, sim, guard, h)) {
-		fprintf(stderr, "sweep_seq: cut %td of %u (%td of %u): fates",
-			c - sw.first.v, sw.first.n, c - sw.second.v,
-			sw.second.n);
+		fprintf(stderr, "sweep_seq: cut %td of %u%s: fates",
+			sw.second.n ? c - sw.second.v : c - sw.first.v,
+			sw.second.n ? sw.second.n : sw.first.n,
+			sw.second.n ? " of a recovery" : "");
 		for (size_t i = 0; i < n; i++)
 			fprintf(stderr, " %u", fate[i]);
 		fprintf(stderr, ", names %zu, %zu, index %llu\n", names,
@@ -323,6 +352,7 @@ static bool run_ops(void)
 	for (unsigned i = 0; i < sw.n_ops; i++) {
 		if (!seq_possible(&sw.s, sw.ops[i]))
 			return false;
+		sw.seen_before = sw.whole && i + 1 < sw.n_ops;
 		if (seq_run(&sw.s, sw.ops[i]) < 0 && !sw.s.wrong)
 			die("an error, and nothing was wrong below");
 		if (sw.s.wrong)
@@ -379,6 +409,7 @@ static bool sweep_one(unsigned way)
 		start();
 	sw.closing = false;
 	meant = run_ops();
+	sw.seen_before = false;
 	if (meant) {
 		wind_down();
 		watch(NULL);
@@ -430,7 +461,8 @@ static double seconds(void)
 }
 
 struct plan {
-	uint64_t depth, every, ways, part, parts, limit;
+	unsigned letters[SEQ_OPS_MAX], n_letters;
+	uint64_t depth, every, all_ways, part, parts, limit, from;
 	double start;
 	uint64_t at; /* sequences considered */
 	bool cut_short;
@@ -439,20 +471,21 @@ struct plan {
 /* Sequence number `code` of this length; false when time is over. */
 static bool sweep_code(struct plan *p, unsigned length, uint64_t code)
 {
+	bool turns = !p->all_ways || (p->all_ways == 2 && length == p->depth);
 	uint64_t x = code;
 
 	if (length > 1 && code % p->every != 0)
 		return true;
-	if (p->at++ % p->parts != p->part - 1)
+	if (p->at++ % p->parts != p->part - 1 || p->at <= p->from)
 		return true;
 	if (p->limit && seconds() - p->start > (double)p->limit) {
 		p->cut_short = true;
 		return false;
 	}
 	sw.n_ops = length;
-	for (unsigned i = length; i-- > 0; x /= seq_count())
-		sw.ops[i] = (unsigned)(x % seq_count());
-	for (unsigned i = 0; i < p->ways; i++)
+	for (unsigned i = length; i-- > 0; x /= p->n_letters)
+		sw.ops[i] = p->letters[x % p->n_letters];
+	for (unsigned i = 0; i < (turns ? 1 : WAYS); i++)
 		if (!sweep_one((unsigned)(p->at + i) % WAYS))
 			break;
 	return true;
@@ -462,11 +495,12 @@ static void sweep_all(struct plan *p)
 {
 	uint64_t codes = 1;
 
+	sw.whole = p->all_ways && p->every == 1;
 	for (unsigned length = 0; length <= p->depth; length++) {
 		for (uint64_t code = 0; code < codes; code++)
 			if (!sweep_code(p, length, code))
 				return;
-		codes *= seq_count();
+		codes *= p->n_letters;
 	}
 }
 
@@ -474,19 +508,39 @@ static void plan_read(struct plan *p)
 {
 	const char *slow = getenv("SLOWNESS"); /* sanitizers: fewer */
 	const char *part = getenv("PART");
+	const char *alphabet = getenv("ALPHABET");
 	char *end = NULL;
 
+	p->n_letters = seq_alphabet(alphabet ? alphabet : "all", p->letters);
 	p->depth = number("DEPTH", 2);
 	p->every = number("EVERY", slow && strcmp(slow, "1") ? 397 : 61);
-	p->ways = number("ALL_WAYS", 0) ? WAYS : 1;
+	p->all_ways = number("ALL_WAYS", 0);
+	p->from = number("FROM", 0);
 	p->limit = number("SECONDS_MAX", 0);
 	p->part = part ? strtoull(part, &end, 10) : 1;
 	p->parts = end && *end == '/' ? strtoull(end + 1, NULL, 10) : 1;
-	if (p->depth > LENGTH_MAX || !p->every || !p->part || !p->parts) {
-		fprintf(stderr, "DEPTH, EVERY or PART is out of range\n");
+	if (p->depth > LENGTH_MAX || !p->every || !p->part || !p->parts ||
+	    !p->n_letters) {
+		fprintf(stderr,
+			"DEPTH, EVERY, PART or ALPHABET is out of range\n");
 		exit(2);
 	}
 	p->start = seconds();
+}
+
+static void tell(const struct plan *p)
+{
+	printf("sweep_seq: %llu sequences, %llu cuts, %llu disks, "
+	       "%llu of them new and recovered (%llu deeply, %llu cut again), "
+	       "%llu syncs",
+	       (unsigned long long)sw.sequences, (unsigned long long)sw.cuts,
+	       (unsigned long long)sw.disks, (unsigned long long)sw.recoveries,
+	       (unsigned long long)sw.deeply, (unsigned long long)sw.twice,
+	       (unsigned long long)sw.acked);
+	if (p->cut_short)
+		printf("; time was over before the end, FROM=%llu goes on",
+		       (unsigned long long)p->at - 1);
+	printf("\n");
 }
 
 int main(void)
@@ -495,6 +549,7 @@ int main(void)
 	struct plan p = { 0 };
 
 	log_set_level(0); /* a cut disk is no news here */
+	db_pool_begin();
 	sw.seen = calloc(SEEN, sizeof(*sw.seen));
 	if (!sw.seen)
 		abort();
@@ -508,14 +563,8 @@ int main(void)
 		sweep_text(one);
 	else
 		sweep_all(&p);
-	printf("sweep_seq: %llu sequences, %llu cuts, %llu disks, "
-	       "%llu of them new and recovered (%llu deeply, %llu cut again), "
-	       "%llu syncs%s\n",
-	       (unsigned long long)sw.sequences, (unsigned long long)sw.cuts,
-	       (unsigned long long)sw.disks, (unsigned long long)sw.recoveries,
-	       (unsigned long long)sw.deeply, (unsigned long long)sw.twice,
-	       (unsigned long long)sw.acked,
-	       p.cut_short ? "; time was over before the end" : "");
+	tell(&p);
+	db_pool_end();
 	seq_world_release(&sw.w);
 	free(sw.seen);
 	if (!sw.cuts || !sw.acked || !sw.deeply) {

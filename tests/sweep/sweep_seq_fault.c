@@ -9,9 +9,12 @@
  * What has failed once is in kept[], and runs first.
  * timeout: 600
  *
- *	EVERY=n		each n-th sequence of one and two operations (401)
- *	SECONDS_MAX=n	end after so long, and say so
+ *	ALPHABET=small	of the few operations of seq_alphabet() (all)
+ *	EVERY=n		each n-th sequence of one and two operations (211)
  *	PART=k/n	the k-th of n parts of all this (1/1)
+ *	FROM=n		from the n-th sequence on, as said by a run that ended
+ *			before the end
+ *	SECONDS_MAX=n	end after so long, and say so
  *	SEQ="a; b; c"	this sequence alone; with FAULT=n MODE=m this fault
  */
 #include <errno.h>
@@ -21,6 +24,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "tests/sim/db_pool.h"
 #include "tests/sim/seq_trouble.h"
 
 enum { LENGTH_MAX = 3 };
@@ -126,49 +130,124 @@ static void sweep_text(const char *text)
 	all_faults(ops, n, text);
 }
 
-static void sweep_code(unsigned code)
+/* --- all of them --- */
+
+struct plan {
+	unsigned letters[SEQ_OPS_MAX], n_letters;
+	uint64_t every, part, parts, from, limit, at;
+	bool cut_short;
+	time_t start;
+};
+
+static void nothing(struct seq_trouble *t, struct vol *v)
 {
-	unsigned ops[2] = { code / seq_count(), code % seq_count() };
+	(void)t;
+	(void)v;
+}
+
+static bool never(struct seq_trouble *t, struct vol *v)
+{
+	(void)t;
+	(void)v;
+	return false;
+}
+
+/* Can these be done one after the other?  Goes well, too, without a fault. */
+static bool meant(const unsigned *ops, unsigned n, const char *text)
+{
+	struct seq_trouble t = { .begin = nothing, .end = never, .n = 2 };
+
+	if (!seq_trouble_run(&w, &t, ops, n, true)) {
+		fprintf(stderr, "sweep_seq_fault: %s [no fault]: %s\n", text,
+			w.words);
+		exit(1);
+	}
+	return t.meant;
+}
+
+/* Number `code` of one or two operations; false when time is over. */
+static bool sweep_code(struct plan *p, unsigned n, uint64_t code)
+{
+	unsigned ops[2] = { p->letters[code % p->n_letters],
+			    p->letters[code % p->n_letters] };
 	char text[128];
 
-	/* operations that cannot be are left out when it runs */
-	snprintf(text, sizeof(text), "%s; %s", seq_text(ops[0]),
-		 seq_text(ops[1]));
-	all_faults(ops, 2, text);
+	if (n == 2)
+		ops[0] = p->letters[code / p->n_letters];
+	if (p->at++ % p->every != 0 || p->at <= p->from ||
+	    (p->at - 1) / p->every % p->parts != p->part - 1)
+		return true;
+	if (p->limit && time(NULL) - p->start > (time_t)p->limit) {
+		p->cut_short = true;
+		return false;
+	}
+	snprintf(text, sizeof(text), "%s%s%s", seq_text(ops[0]),
+		 n == 2 ? "; " : "", n == 2 ? seq_text(ops[1]) : "");
+	if (meant(ops, n, text))
+		all_faults(ops, n, text);
+	return true;
+}
+
+static void sweep_all(struct plan *p)
+{
+	uint64_t codes = p->n_letters;
+
+	for (unsigned n = 1; n <= 2; n++, codes *= codes)
+		for (uint64_t code = 0; code < codes; code++)
+			if (!sweep_code(p, n, code))
+				return;
+}
+
+static uint64_t number(const char *name, uint64_t otherwise)
+{
+	const char *s = getenv(name);
+
+	return s ? strtoull(s, NULL, 10) : otherwise;
+}
+
+static void plan_read(struct plan *p)
+{
+	const char *slow = getenv("SLOWNESS"), *part = getenv("PART");
+	const char *alphabet = getenv("ALPHABET");
+	char *end = NULL;
+
+	p->n_letters = seq_alphabet(alphabet ? alphabet : "all", p->letters);
+	p->every = number("EVERY", slow && strcmp(slow, "1") ? 601 : 211);
+	p->from = number("FROM", 0);
+	p->limit = number("SECONDS_MAX", 0);
+	p->part = part ? strtoull(part, &end, 10) : 1;
+	p->parts = end && *end == '/' ? strtoull(end + 1, NULL, 10) : 1;
+	if (!p->n_letters || !p->every || !p->part || !p->parts) {
+		fprintf(stderr, "ALPHABET, EVERY or PART is out of range\n");
+		exit(2);
+	}
+	p->start = time(NULL);
 }
 
 int main(void)
 {
-	const char *one = getenv("SEQ"), *slow = getenv("SLOWNESS");
-	const char *part = getenv("PART"), *every = getenv("EVERY");
-	const char *max = getenv("SECONDS_MAX");
-	time_t start = time(NULL);
-	unsigned step = every ? (unsigned)strtoul(every, NULL, 10) :
-			slow && strcmp(slow, "1") ? 1201 :
-						    401;
-	unsigned k = part ? (unsigned)strtoul(part, NULL, 10) : 1;
-	unsigned parts =
-		part && strchr(part, '/') ?
-			(unsigned)strtoul(strchr(part, '/') + 1, NULL, 10) :
-			1;
+	const char *one = getenv("SEQ");
+	struct plan p = { 0 };
 
 	log_set_level(0); /* a failing disk is no news here */
+	db_pool_begin();
+	plan_read(&p);
 	seq_world_init(&w);
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]) && !one; i++)
 		sweep_text(kept[i]);
 	if (one)
 		sweep_text(one);
-	for (unsigned c = 7; c < seq_count() * seq_count() && !one; c++)
-		if (max && time(NULL) - start > strtol(max, NULL, 10)) {
-			printf("sweep_seq_fault: time was over before the "
-			       "end\n");
-			break;
-		} else if (c % step == 7 % step && c / step % parts == k - 1)
-			sweep_code(c);
+	else
+		sweep_all(&p);
 	printf("sweep_seq_fault: %llu sequences, %llu faults: %llu mounts "
-	       "failed, %llu times read-only\n",
+	       "failed, %llu times read-only",
 	       (unsigned long long)sequences, (unsigned long long)faults,
 	       (unsigned long long)mounts_failed, (unsigned long long)sticks);
+	if (p.cut_short)
+		printf("; time was over before the end, FROM=%llu goes on",
+		       (unsigned long long)p.at - 1);
+	printf("\n");
+	db_pool_end();
 	seq_world_release(&w);
 	if (!one && (!sticks || !mounts_failed)) {
 		fprintf(stderr, "sweep_seq_fault: nothing went wrong\n");
