@@ -1,7 +1,8 @@
 /*
  * fsx.c - random operations on two files, each beside an oracle in memory.
  *
- *	fsx [-l BYTES] [-s COMMAND] [-r COMMAND -R EVERY] [-d] DIR SEED OPS
+ *	fsx [-p PROCESSES] [-l BYTES] [-s COMMAND] [-r COMMAND -R EVERY] [-d]
+ *		DIR SEED OPS
  *
  * Reads, writes, appends, truncates, maps, holes, zeroed and reserved ranges,
  * copies within a file and to the other one, direct I/O, data and holes by
@@ -15,11 +16,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "tests/mount/fsx.h"
 
@@ -27,6 +32,7 @@ enum {
 	FILES = 2,
 	PAGE = 4096,
 	LOG = 48,
+	PROCESSES_MAX = 64,
 	KEEP = FALLOC_FL_KEEP_SIZE,
 	PUNCH = FALLOC_FL_PUNCH_HOLE | KEEP,
 	ZERO = FALLOC_FL_ZERO_RANGE,
@@ -60,6 +66,8 @@ static uint64_t count, seed, max = 768 << 10;
 static uint8_t *buf; /* max bytes and a page, aligned */
 static const char *sync_command, *remount_command;
 static bool may_drop;
+static unsigned processes = 1, process;
+static pthread_barrier_t *meeting;
 
 static struct line *now(void)
 {
@@ -88,8 +96,9 @@ bad(const char *format, ...)
 	va_start(ap, format);
 	vprintf(format, ap);
 	va_end(ap);
-	printf(" (%s)\nfsx: SEED=%" PRIu64 " failed at operation %" PRIu64 "\n",
-	       strerror(err), seed, count);
+	printf(" (%s)\nfsx: SEED=%" PRIu64
+	       ", process %u of %u, failed at operation %" PRIu64 "\n",
+	       strerror(err), seed, process, processes, count);
 	exit(1);
 }
 
@@ -589,12 +598,15 @@ static struct op *choose(void)
 	return o;
 }
 
+/* All have closed theirs, one does it, all go on. */
 static void remount(void)
 {
 	for (unsigned i = 0; i < FILES; i++)
 		close_file(&files[i]);
-	if (!command_run(remount_command))
+	pthread_barrier_wait(meeting);
+	if (process == 0 && !command_run(remount_command))
 		bad("%s", remount_command);
+	pthread_barrier_wait(meeting);
 	for (unsigned i = 0; i < FILES; i++) {
 		open_file(&files[i]);
 		check_all(&files[i]);
@@ -607,8 +619,8 @@ static void set_up(const char *dir)
 	for (unsigned i = 0; i < FILES; i++) {
 		struct file *f = &files[i];
 
-		snprintf(f->path, sizeof(f->path), "%s/fsx.%" PRIu64 ".%u", dir,
-			 seed, i);
+		snprintf(f->path, sizeof(f->path), "%s/fsx.%" PRIu64 ".%u.%u",
+			 dir, seed, process, i);
 		unlink(f->path);
 		f->want = calloc(1, max + PAGE);
 		if (!f->want || !buf)
@@ -619,7 +631,9 @@ static void set_up(const char *dir)
 
 static void tell(uint64_t n)
 {
-	printf("fsx: SEED=%" PRIu64 ": %" PRIu64 " operations:", seed, n);
+	printf("fsx: SEED=%" PRIu64 ", process %u of %u: %" PRIu64
+	       " operations:",
+	       seed, process, processes, n);
 	for (unsigned i = 0; i < OPS; i++)
 		printf(" %s %" PRIu64, ops[i].name, ops[i].done);
 	for (unsigned i = 0; i < OPS; i++)
@@ -628,40 +642,10 @@ static void tell(uint64_t n)
 	printf("\n");
 }
 
-int main(int argc, char **argv)
+static void work(const char *dir, uint64_t n, uint64_t every)
 {
-	uint64_t every = 0;
-	uint64_t n = 0;
-	int c = 0;
-
-	while ((c = getopt(argc, argv, "l:s:r:R:d")) != -1) {
-		switch (c) {
-		case 'l':
-			max = strtoull(optarg, NULL, 10) / PAGE * PAGE;
-			break;
-		case 's':
-			sync_command = optarg;
-			break;
-		case 'r':
-			remount_command = optarg;
-			break;
-		case 'R':
-			every = strtoull(optarg, NULL, 10);
-			break;
-		case 'd':
-			may_drop = true;
-			break;
-		default:
-			return 2;
-		}
-	}
-	if (argc - optind != 3 || max == 0)
-		return 2;
-	seed = strtoull(argv[optind + 1], NULL, 10);
-	n = strtoull(argv[optind + 2], NULL, 10);
-	chance.state = seed;
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	set_up(argv[optind]);
+	chance.state = seed + process * UINT64_C(1000003);
+	set_up(dir);
 	for (count = 0; count < n; count++) {
 		struct file *f = &files[below(FILES)];
 		struct op *o = choose();
@@ -681,5 +665,85 @@ int main(int argc, char **argv)
 		close_file(&files[i]);
 	}
 	tell(n);
-	return 0;
+}
+
+static void meet(void)
+{
+	pthread_barrierattr_t attr;
+
+	meeting = mmap(NULL, sizeof(*meeting), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (meeting == MAP_FAILED)
+		bad("memory");
+	pthread_barrierattr_init(&attr);
+	pthread_barrierattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_barrier_init(meeting, &attr, processes);
+}
+
+/* One that fails leaves the others where they meet: it is the end of all. */
+static bool work_together(const char *dir, uint64_t n, uint64_t every)
+{
+	pid_t pids[PROCESSES_MAX];
+	bool good = true;
+	int status = 0;
+
+	for (process = 0; process < processes; process++) {
+		pids[process] = fork();
+		if (pids[process] < 0)
+			bad("fork");
+		if (pids[process] == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			work(dir, n, every);
+			exit(0);
+		}
+	}
+	while (good && wait(&status) > 0)
+		good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	if (WIFSIGNALED(status))
+		printf("fsx: SEED=%" PRIu64 ": %s\n", seed,
+		       strsignal(WTERMSIG(status)));
+	for (unsigned i = 0; i < processes && !good; i++)
+		kill(pids[i], SIGKILL); /* waited for: none, or ours */
+	return good;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t every = 0;
+	int c = 0;
+
+	while ((c = getopt(argc, argv, "p:l:s:r:R:d")) != -1) {
+		switch (c) {
+		case 'p':
+			processes = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'l':
+			max = strtoull(optarg, NULL, 10) / PAGE * PAGE;
+			break;
+		case 's':
+			sync_command = optarg;
+			break;
+		case 'r':
+			remount_command = optarg;
+			break;
+		case 'R':
+			every = strtoull(optarg, NULL, 10);
+			break;
+		case 'd':
+			may_drop = true;
+			break;
+		default:
+			return 2;
+		}
+	}
+	if (argc - optind != 3 || max == 0 || processes == 0 ||
+	    processes > PROCESSES_MAX)
+		return 2;
+	seed = strtoull(argv[optind + 1], NULL, 10);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	meet();
+	return work_together(argv[optind], strtoull(argv[optind + 2], NULL, 10),
+			     every) ?
+		       0 :
+		       1;
 }
