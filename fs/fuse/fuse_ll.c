@@ -1,7 +1,7 @@
 /*
  * fuse_ll.c - the session: workers, invalidations, replies.
  *
- * Each worker reads one request, looks at it for flags that libfuse does not
+ * Each worker, when it is its turn (poller.h), reads one request, looks at it for flags that libfuse does not
  * hand on, and lets libfuse call the operation, which answers before it
  * returns, but for fsync: that is answered by whoever made it durable.
  *
@@ -172,6 +172,7 @@ static void worker(void *arg)
 {
 	struct fuse_ll_worker *w = arg;
 	struct fuse_ll *l = w->l;
+	unsigned me = (unsigned)(w - l->workers);
 	struct fuse_buf buf = { 0 };
 	bool ours = false;
 	sigset_t kick;
@@ -181,17 +182,21 @@ static void worker(void *arg)
 	sigaddset(&kick, SIGUSR2);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 	is_worker = true;
-	while (!fuse_session_exited(l->se)) {
+	while (poller_wait(&l->poller, me) && !fuse_session_exited(l->se)) {
 		buffer_ready(l, &buf, &ours);
 		n = fuse_session_receive_buf(l->se, &buf);
 		if (n == -EINTR || n == -EAGAIN)
 			continue;
 		if (n <= 0)
 			break;
+		poller_got(&l->poller, me,
+			   fuse_ll_raw_kind(buf.mem, (size_t)n));
 		fuse_ll_raw_count(w->requests, buf.mem, (size_t)n);
 		request_kills = fuse_ll_raw_kill(buf.mem, (size_t)n);
 		fuse_session_process_buf(l->se, &buf);
+		poller_done(&l->poller, me);
 	}
+	poller_leave(&l->poller, me);
 	buffer_gone(l, &buf, ours);
 	worker_end(l, n < 0 && n != -EINTR && n != -EAGAIN ? n : 0);
 }
@@ -378,6 +383,7 @@ static void wait_for_workers(struct fuse_ll *l)
 			continue;
 		}
 		fuse_session_exit(l->se);
+		poller_stop(&l->poller);
 		for (unsigned i = 0; i < l->n_workers; i++)
 			if (l->workers[i].thread.running)
 				pthread_kill(l->workers[i].thread.id, SIGUSR2);
@@ -396,6 +402,8 @@ int fuse_ll_run(struct fuse_ll *l)
 	int rc = 0;
 
 	sigaction(SIGUSR2, &sa, NULL); /* no SA_RESTART: read(2) shall end */
+	poller_init(&l->poller, fuse_session_fd(l->se), n, thread_cores(n));
+	l->has_poller = true;
 	rc = thread_start(&l->forgetter, "fuse-forget", forgetter, l);
 	for (unsigned i = 0; rc == 0 && i < n; i++) {
 		mutex_lock(&l->mu);
@@ -444,6 +452,8 @@ void fuse_ll_close(struct fuse_ll *l)
 	if (l->se)
 		fuse_session_destroy(l->se);
 	fuse_ll_virt_release(l);
+	if (l->has_poller)
+		poller_release(&l->poller);
 	free(l->stale);
 	cond_destroy(&l->changed);
 	mutex_destroy(&l->mu);

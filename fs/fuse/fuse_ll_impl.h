@@ -14,6 +14,7 @@
 #include "base/thread.h"
 #include "fs/core/core.h"
 #include "fs/fuse/fuse_ll.h"
+#include "fs/fuse/poller.h"
 #include "fs/fuse/vdir.h"
 
 enum { FUSE_LL_IO_MAX = 1 << 20 };
@@ -46,6 +47,8 @@ struct fuse_ll {
 
 	struct fuse_ll_worker workers[64];
 	unsigned n_workers;
+	struct poller poller; /* which of them reads */
+	bool has_poller;
 	struct mutex mu;
 	struct cond changed;
 	unsigned running; /* guarded by mu: workers not gone yet */
@@ -93,6 +96,8 @@ bool fuse_ll_raw_kill(const void *p, size_t n);
 /* Adds a raw request to the counts of its worker; 0: kinds without a name. */
 void fuse_ll_raw_count(_Atomic uint64_t counts[FUSE_LL_OPCODES], const void *p,
 		       size_t n);
+/* Its kind; 0: too short. */
+unsigned fuse_ll_raw_kind(const void *p, size_t n);
 
 /* --- fuse_ll_caps.c --- */
 

@@ -50,17 +50,24 @@ bool fuse_ll_raw_kill(const void *p, size_t n)
 	}
 }
 
+unsigned fuse_ll_raw_kind(const void *p, size_t n)
+{
+	struct fuse_in_header h;
+
+	if (n < sizeof(h))
+		return 0;
+	memcpy(&h, p, sizeof(h));
+	return h.opcode;
+}
+
 void fuse_ll_raw_count(_Atomic uint64_t counts[FUSE_LL_OPCODES], const void *p,
 		       size_t n)
 {
-	struct fuse_in_header h;
-	_Atomic uint64_t *c = &counts[0];
+	unsigned kind = fuse_ll_raw_kind(p, n);
+	_Atomic uint64_t *c = &counts[fuse_ll_raw_name(kind) ? kind : 0];
 
-	if (n < sizeof(h))
+	if (n < sizeof(struct fuse_in_header))
 		return;
-	memcpy(&h, p, sizeof(h));
-	if (fuse_ll_raw_name(h.opcode))
-		c = &counts[h.opcode];
 	/* One writer: a load and a store, which others may read meanwhile. */
 	atomic_store_explicit(c,
 			      atomic_load_explicit(c, memory_order_relaxed) + 1,

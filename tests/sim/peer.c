@@ -1,6 +1,7 @@
 /*
- * peer.c - see peer.h.  The loop is fs/fuse/fuse_ll.c's: each worker reads one
- * request and answers it, into a buffer of its own.
+ * peer.c - see peer.h.  The loop is fs/fuse/fuse_ll.c's: each worker, when
+ * it is its turn (fs/fuse/poller.h), reads one request and answers it, into a
+ * buffer of its own.
  */
 #include "tests/sim/peer.h"
 
@@ -21,6 +22,8 @@ struct worker {
 	pthread_t id;
 	struct fuse_session *se;
 	_Atomic uint64_t *requests;
+	struct poller *poller;
+	unsigned me;
 };
 
 static double timeout_s;
@@ -56,15 +59,19 @@ static void *work(void *arg)
 	struct fuse_buf buf = { 0 };
 	int n;
 
-	while (!fuse_session_exited(w->se)) {
+	while (poller_wait(w->poller, w->me) && !fuse_session_exited(w->se)) {
 		n = fuse_session_receive_buf(w->se, &buf);
 		if (n == -EINTR || n == -EAGAIN)
 			continue;
 		if (n <= 0)
 			break;
+		poller_got(w->poller, w->me,
+			   fuse_ll_raw_kind(buf.mem, (size_t)n));
 		fuse_ll_raw_count(w->requests, buf.mem, (size_t)n);
 		fuse_session_process_buf(w->se, &buf);
+		poller_done(w->poller, w->me);
 	}
+	poller_leave(w->poller, w->me);
 	free(buf.mem);
 	free(scratch);
 	return NULL;
@@ -99,11 +106,16 @@ static int run(struct fuse_session *se, const char *counts, unsigned threads)
 {
 	_Atomic uint64_t *requests = map_counts(counts, threads);
 	struct worker w[MOUNT_THREADS_MAX];
+	struct poller poller;
 
+	poller_init(&poller, fuse_session_fd(se), threads,
+		    thread_cores(threads));
 	for (unsigned i = 0; i < threads; i++) {
 		w[i] = (struct worker){
 			.se = se,
 			.requests = requests + (size_t)i * FUSE_LL_OPCODES,
+			.poller = &poller,
+			.me = i,
 		};
 		if (pthread_create(&w[i].id, NULL, work, &w[i])) {
 			perror("pthread_create");
@@ -112,6 +124,7 @@ static int run(struct fuse_session *se, const char *counts, unsigned threads)
 	}
 	for (unsigned i = 0; i < threads; i++)
 		pthread_join(w[i].id, NULL);
+	poller_release(&poller);
 	return 0;
 }
 
