@@ -3,9 +3,10 @@
 # whole, and the random tests with new seeds for as long as there is time; only
 # the parts whose name contains WORD.
 #
-# MINUTES=n is the time of each part (60): a sweep that would take longer says
-# so, and is taken up by PART=k/n.  SEED=n is the first seed (by date if not
-# given, so that each night has its own).  What failed is kept, with its seed, in
+# MINUTES=n is the time of each of the eleven parts (60): a sweep that would take
+# longer says so, and goes on there the next time, until it was whole.  A random
+# test that has begun ends.  SEED=n is the first seed (by date if not given, so
+# that each night has its own).  What failed is kept, with its seed, in
 # BUILD/nightly.  The last line is the count.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -36,25 +37,34 @@ one() {
 	cat "$kept/$name.out"
 }
 
-# sweep TEST [VARIABLE=VALUE...]: the whole of it, in parts side by side
+# sweep TEST [VARIABLE=VALUE...]: the whole of it, in parts side by side, from
+# where the last run ended
 sweep() {
-	local test=$1 k pids=()
+	local test=$1 k pids=() name=${1##*/} out from
 	shift
 	chosen "$test" || return 0
+	[[ "$*" != *ALPHABET=small* ]] || name+=.small
 	for k in $(seq "$parts"); do
+		out=$kept/$name.$k-of-$parts
+		from=$(sed -n 's/.*time was over.*\(FROM=[0-9/]*\) .*/\1/p' \
+			"$out.out" 2>/dev/null)
 		env PART="$k/$parts" SECONDS_MAX=$((minutes * 60)) "$@" \
-			timeout -k 10 $OVERTIME "$build/tests/$test" \
-			>"$kept/${test##*/}.$k.out" 2>&1 &
+			${from:+"$from"} timeout -k 10 $OVERTIME \
+			"$build/tests/$test" >"$out.new" 2>&1 &
 		pids+=($!)
 	done
 	for k in $(seq "$parts"); do
+		out=$kept/$name.$k-of-$parts
 		if wait "${pids[k - 1]}"; then
 			passed=$((passed + 1))
+			mv "$out.new" "$out.out"
+			cat "$out.out"
 		else
 			failed=$((failed + 1))
 			echo "FAIL $test, part $k of $parts: $*"
+			mv "$out.new" "$out.failed"
+			cat "$out.failed"
 		fi
-		cat "$kept/${test##*/}.$k.out"
 	done
 }
 
@@ -73,18 +83,16 @@ seeds() {
 	echo "$test: $n runs from SEED=$seed"
 }
 
-sweep sweep/sweep_seq DEPTH=3 EVERY=1 ALL_WAYS=1 DEEP=8 AGAIN=64
-sweep sweep/sweep_seq_fault EVERY=1
-if chosen sweep/alloc_core; then
-	one alloc_core "$build/tests/sweep/alloc_core" STEP=1
-	tail -n 1 "$build/log/sweep-alloc_core.log"
-fi
+sweep sweep/sweep_seq ALPHABET=small DEPTH=3 EVERY=1 ALL_WAYS=1
+sweep sweep/sweep_seq DEPTH=3 EVERY=1 ALL_WAYS=2 DEEP=32 AGAIN=1024
+sweep sweep/sweep_seq_fault ALPHABET=small EVERY=1
+sweep sweep/alloc_core STEP=1
 seeds sweep/sweep_core 3 STRIDE=5
 seeds sweep/sweep_ledger 1
 seeds unit/test_core 1
 seeds unit/test_content_model 1
 seeds mount/model_kernel.sh 1
-seeds mount/fsx.sh 4 SEEDS=4 OPS=1000000 ROUNDS=400
+seeds mount/fsx.sh 1 OPS=20000 REMOUNT=4000 PROCESSES=3 ROUNDS=50
 if chosen mount/crash_kill.sh; then
 	echo mount/crash_kill.sh
 	one crash_kill tests/mount/crash_kill.sh MINUTES="$minutes" \

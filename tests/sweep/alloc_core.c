@@ -8,12 +8,17 @@
  * What has failed once is in kept[], and runs whole and first.
  * timeout: 600
  *
- *	STEP=n		each n-th allocation (7, from another one each time)
+ *	STEP=n		each n-th allocation (17, from another one each time)
+ *	PART=k/n	the k-th of n parts of all this (1/1)
+ *	FROM=i/n	from allocation n of run i on, as said by a run that
+ *			ended before the end
+ *	SECONDS_MAX=n	end after so long, and say so
  *	SEQ="a; b; c"	this sequence alone; with FAULT=n FOREVER=0 this one
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "tests/sim/alloc.h"
@@ -89,33 +94,82 @@ static bool fault(const char *text, bool forever, uint64_t nth)
 	return t.struck;
 }
 
+/* --- all of them --- */
+
+struct plan {
+	uint64_t step, part, parts, from, from_n;
+	time_t end; /* 0: none */
+};
+
+/* "k/n" */
+static void pair(const char *name, uint64_t *k, uint64_t *n)
+{
+	const char *s = getenv(name);
+	char *end = NULL;
+
+	if (!s)
+		return;
+	*k = strtoull(s, &end, 10);
+	*n = *end == '/' ? strtoull(end + 1, NULL, 10) : 1;
+}
+
+static void plan_read(struct plan *p)
+{
+	const char *slow = getenv("SLOWNESS"), *s = getenv("STEP");
+	const char *max = getenv("SECONDS_MAX");
+
+	p->step = s			    ? strtoull(s, NULL, 10) :
+		  slow && strcmp(slow, "1") ? 61 :
+					      17;
+	p->part = p->parts = 1;
+	pair("PART", &p->part, &p->parts);
+	pair("FROM", &p->from, &p->from_n);
+	p->end = max ? time(NULL) + strtol(max, NULL, 10) : 0;
+	if (!p->step || !p->part || !p->parts) {
+		fprintf(stderr, "STEP or PART is out of range\n");
+		exit(2);
+	}
+}
+
+/* Run i: one sequence, each one failing or each and all after it. */
+static bool sweep(const struct plan *p, const char *text, unsigned i)
+{
+	uint64_t step = p->step * p->parts;
+	uint64_t n = 1 + (i * 7 + (p->part - 1) * p->step) % step;
+
+	if (i == p->from && p->from_n)
+		n = p->from_n;
+	for (; !p->end || time(NULL) < p->end; n += step)
+		if (!fault(text, i % 2, n))
+			return true;
+	printf("alloc_core: time was over before the end, FROM=%u/%llu goes "
+	       "on\n",
+	       i, (unsigned long long)n);
+	return false;
+}
+
 int main(void)
 {
 	const char *one = getenv("SEQ"), *nth = getenv("FAULT");
-	const char *slow = getenv("SLOWNESS"), *s = getenv("STEP");
-	uint64_t step = s			  ? strtoull(s, NULL, 10) :
-			slow && strcmp(slow, "1") ? 61 :
-						    17;
+	struct plan p = { 0 };
 
 	log_set_level(0);
+	plan_read(&p);
 	seq_world_init(&w);
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]) && !one; i++)
 		(void)fault(sequences[kept[i].sequence], kept[i].forever,
 			    kept[i].nth);
-	for (unsigned i = 0; i < 2 * (one ? 1 : SEQUENCES) && !nth; i++) {
-		const char *text = one ? one : sequences[i / 2];
-		uint64_t n = 1 + i * 7 % step;
-
-		while (fault(text, i % 2, n))
-			n += step;
-	}
+	for (unsigned i = (unsigned)p.from;
+	     i < 2 * (one ? 1 : SEQUENCES) && !nth; i++)
+		if (!sweep(&p, one ? one : sequences[i / 2], i))
+			break;
 	if (one && nth)
 		(void)fault(one, getenv("FOREVER") && *getenv("FOREVER") == '1',
 			    strtoull(nth, NULL, 10));
 	printf("alloc_core: %llu allocations failed, %llu of them in a mount\n",
 	       (unsigned long long)faults, (unsigned long long)mounts_failed);
 	seq_world_release(&w);
-	if (!one && (!mounts_failed || faults - mounts_failed < 30)) {
+	if (!one && !p.from && (!mounts_failed || faults < 30)) {
 		fprintf(stderr, "alloc_core: too few to be true\n");
 		return 1;
 	}
