@@ -41,6 +41,7 @@ static const struct {
 	{ "history", NODE_HISTORY_DIR, S_IFDIR, 1, NULL },
 	{ "lineage", NODE_LINEAGE_DIR, S_IFDIR, 1, NULL },
 	{ "proof", NODE_PROOF_DIR, S_IFDIR, 1, NULL },
+	{ "runs", NODE_RUNS, S_IFDIR, 0, NULL },
 	{ "at", NODE_AT_ROOT, S_IFDIR, 0, NULL },
 };
 enum { TOP_N = sizeof(top) / sizeof(top[0]) };
@@ -110,6 +111,9 @@ static const char readme[] =
 	"  lineage/PATH.json     from what it was made, by what, and what was\n"
 	"                        made from it; PATH.dot draws that\n"
 	"  proof/PATH.tlog-proof take it home: proves the newest version\n"
+	"  runs/RUN/...          what one run did: summary.json, "
+	"changes.jsonl,\n"
+	"                        opened.jsonl\n"
 	"  at/WHEN/...           the whole tree as it was: WHEN is the name "
 	"of a\n"
 	"                        snapshot, a log position (812 or 812.3), or "

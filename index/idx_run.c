@@ -174,13 +174,18 @@ int idx_run_end(struct idx *x, const struct entry *e, uint64_t no)
 	return rc;
 }
 
-/* "/usr/bin/make" -> "make" */
+/* "/usr/bin/make" -> "make", and when it is gone by then, too. */
 static void base_name(struct new_run *v, const struct entry_str *exe)
 {
-	const char *slash = exe->n ? memrchr(exe->p, '/', exe->n) : NULL;
+	static const char gone[] = " (deleted)";
+	size_t n = exe->n, m = sizeof(gone) - 1;
+	const char *slash;
 
+	if (n > m && !memcmp(exe->p + n - m, gone, m))
+		n -= m;
+	slash = n ? memrchr(exe->p, '/', n) : NULL;
 	v->name = slash ? slash + 1 : exe->p;
-	v->n_name = slash ? (size_t)(exe->p + exe->n - v->name) : exe->n;
+	v->n_name = slash ? (size_t)(exe->p + n - v->name) : n;
 }
 
 int idx_run_actor(struct idx *x, const struct entry *e, uint64_t no,

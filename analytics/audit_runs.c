@@ -1,0 +1,276 @@
+/*
+ * audit_runs.c - /audit/runs: a directory for each run, NAME.NUMBER, with what
+ * it did (run_report.h).
+ *
+ * Who may see the whole ledger sees all runs; anybody else his own.  Names of
+ * other people's runs are not shown to him.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "analytics/provider_internal.h"
+#include "analytics/run_report.h"
+#include "base/err.h"
+#include "index/idx.h"
+#include "index/idx_runs.h"
+
+enum { PAGE = 128, STAT_ENTRIES = 64, COOKIES = 3 };
+
+typedef int report_fn(struct core *c, struct idx_reader *r,
+		      const struct idx_run *run, struct spool *out);
+
+static const struct {
+	const char *name;
+	report_fn *report;
+} documents[] = {
+	{ "summary.json", run_report_summary },
+	{ "changes.jsonl", run_report_changes },
+	{ "opened.jsonl", run_report_opened },
+};
+enum { DOCUMENTS = sizeof(documents) / sizeof(documents[0]) };
+
+static bool may_see(struct provider *p, const struct cred *cr,
+		    const struct idx_run *run)
+{
+	return cr->uid == run->uid || provider_whole(p, cr) == 0;
+}
+
+/* --- the list --- */
+
+static int find_run(struct provider *p, const char *name, struct idx_run *out)
+{
+	struct idx_reader *r = NULL;
+	char word[RUN_WORD_MAX];
+	int rc = core_reader_take(p->core, &r);
+
+	if (rc >= 0)
+		rc = idx_run_find(r, out, name);
+	core_reader_give(p->core, r);
+	if (rc <= 0)
+		return rc < 0 ? rc : -ENOENT;
+	idx_run_word(word, out);
+	return strcmp(word, name) != 0 ? -ENOENT : 0;
+}
+
+static int runs_lookup(struct provider *p, const struct cred *cr,
+		       struct node *dir, const char *name, struct node_key *out,
+		       char store[KEY_STRING])
+{
+	struct idx_run run;
+	int rc = find_run(p, name, &run);
+
+	(void)dir, (void)store;
+	if (rc == -ENOENT) { /* it may have begun a moment ago */
+		rc = provider_settle(p);
+		rc = rc < 0 ? rc : find_run(p, name, &run);
+	}
+	if (rc < 0 || !may_see(p, cr, &run))
+		return rc < 0 ? rc : -ENOENT;
+	out->kind = NODE_RUN;
+	out->a = run.no;
+	out->b = run.uid;
+	return 0;
+}
+
+static int runs_opendir(struct provider *p, const struct cred *cr,
+			struct vdir_list *l)
+{
+	(void)cr, (void)l;
+	return provider_settle(p);
+}
+
+struct listed {
+	struct idx_run v[PAGE];
+	unsigned n;
+};
+
+static int add_run(void *ctx, const struct idx_run *v)
+{
+	struct listed *l = ctx;
+
+	l->v[l->n++] = *v;
+	return 0;
+}
+
+static int runs_page(struct provider *p, uint64_t before, struct listed *out)
+{
+	struct idx_reader *r = NULL;
+	int rc = core_reader_take(p->core, &r);
+
+	out->n = 0;
+	if (rc >= 0)
+		rc = idx_runs(r, before, PAGE, add_run, out);
+	core_reader_give(p->core, r);
+	return rc;
+}
+
+/* Newest first; a cookie is the run's number. */
+static int runs_readdir(struct provider *p, struct vdir_list *l, uint64_t off,
+			vdir_fill_fn *fill, void *ctx)
+{
+	autofree struct listed *g = calloc(1, sizeof(*g));
+	uint64_t before = off <= 2 ? IDX_NOW : off - COOKIES;
+	char word[RUN_WORD_MAX];
+	int rc;
+
+	if (!g)
+		return -ENOMEM;
+	do {
+		rc = runs_page(p, before, g);
+		for (unsigned i = 0; rc >= 0 && i < g->n; i++) {
+			struct node_key k = { .kind = NODE_RUN,
+					      .a = g->v[i].no,
+					      .b = g->v[i].uid };
+
+			before = g->v[i].no;
+			idx_run_word(word, &g->v[i]);
+			if (may_see(p, &l->cr, &g->v[i]) &&
+			    provider_fill(fill, ctx, word, S_IFDIR, &k,
+					  before + COOKIES))
+				return 0;
+		}
+	} while (rc >= 0 && g->n == PAGE);
+	return rc < 0 ? rc : 0;
+}
+
+static int runs_attr(struct provider *p, struct node *n, struct stat *out,
+		     uint32_t *ttl)
+{
+	provider_open_attr(p, n, out, true);
+	*ttl = 1000;
+	return 0;
+}
+
+const struct view audit_runs_view = {
+	.lookup = runs_lookup,
+	.attr = runs_attr,
+	.opendir = runs_opendir,
+	.readdir = runs_readdir,
+};
+
+/* --- one run --- */
+
+static void document_key(struct node_key *out, const struct node *dir,
+			 unsigned i)
+{
+	*out = (struct node_key){ .kind = NODE_RUN_SUMMARY,
+				  .a = dir->key.a,
+				  .b = dir->key.b };
+	out->kind = (uint16_t)(NODE_RUN_SUMMARY + i);
+}
+
+static int run_lookup(struct provider *p, const struct cred *cr,
+		      struct node *dir, const char *name, struct node_key *out,
+		      char store[KEY_STRING])
+{
+	(void)p, (void)cr, (void)store;
+	for (unsigned i = 0; i < DOCUMENTS; i++)
+		if (!strcmp(documents[i].name, name)) {
+			document_key(out, dir, i);
+			return 0;
+		}
+	return -ENOENT;
+}
+
+static int run_readdir(struct provider *p, struct vdir_list *l, uint64_t off,
+		       vdir_fill_fn *fill, void *ctx)
+{
+	struct node_key k;
+
+	(void)p;
+	for (unsigned i = (unsigned)off - 2; i < DOCUMENTS; i++) {
+		document_key(&k, l->node, i);
+		if (provider_fill(fill, ctx, documents[i].name, S_IFREG, &k,
+				  i + COOKIES))
+			return 0;
+	}
+	return 0;
+}
+
+/* The run's user owns it; who sees the whole ledger may look, too. */
+static int run_attr(struct provider *p, struct node *n, struct stat *out,
+		    uint32_t *ttl)
+{
+	provider_open_attr(p, n, out, n->key.kind == NODE_RUN);
+	out->st_uid = (uint32_t)n->key.b;
+	*ttl = n->key.kind == NODE_RUN ? 1000 : 0;
+	return 0;
+}
+
+const struct view audit_run_view = {
+	.lookup = run_lookup,
+	.attr = run_attr,
+	.readdir = run_readdir,
+};
+
+/* --- a document --- */
+
+static int render(struct provider *p, const struct cred *cr, struct node *n,
+		  struct spool *out)
+{
+	struct idx_reader *r = NULL;
+	struct idx_run run;
+	int rc = core_reader_take(p->core, &r);
+
+	if (rc >= 0)
+		rc = idx_run(r, &run, n->key.a);
+	if (rc == 0)
+		rc = -ESTALE;
+	if (rc > 0 && !may_see(p, cr, &run))
+		rc = -EACCES;
+	if (rc > 0)
+		rc = documents[n->key.kind - NODE_RUN_SUMMARY].report(
+			p->core, r, &run, out);
+	core_reader_give(p->core, r);
+	return rc < 0 ? rc : 0;
+}
+
+/* A short run is rendered for stat(2), so that tar(1) sees a size. */
+static bool is_short(struct provider *p, const struct node *n)
+{
+	uint64_t first = 0, last = 0;
+	struct idx_reader *r = NULL;
+	struct idx_run run;
+	int rc = core_reader_take(p->core, &r);
+
+	if (rc >= 0)
+		rc = idx_run(r, &run, n->key.a);
+	if (rc > 0)
+		rc = idx_run_span(r, &run, &first, &last);
+	core_reader_give(p->core, r);
+	return rc >= 0 && last - first < STAT_ENTRIES;
+}
+
+static void document_measure(struct provider *p, const struct cred *cr,
+			     struct node *n)
+{
+	struct spool s;
+	uint64_t size;
+
+	node_lock(&p->nodes);
+	size = n->size;
+	node_unlock(&p->nodes);
+	if (size || !is_short(p, n))
+		return;
+	spool_init(&s, core_store_dir(p->core), 0);
+	if (render(p, cr, n, &s) >= 0 && spool_end(&s) >= 0)
+		node_publish(&p->nodes, n, s.size, provider_now(p), 0);
+	spool_release(&s);
+}
+
+static int document_open(struct provider *p, const struct cred *cr,
+			 struct vdir_file *f, struct vdir_opened *how)
+{
+	int rc = provider_settle(p);
+
+	how->direct_io = true;
+	if (rc >= 0)
+		rc = render(p, cr, f->node, &f->body);
+	return rc < 0 ? rc : provider_rendered(p, f, 0);
+}
+
+const struct view audit_run_document_view = {
+	.attr = run_attr,
+	.measure = document_measure,
+	.open = document_open,
+};

@@ -1,0 +1,490 @@
+/*
+ * run_report.c - see run_report.h.
+ */
+#include "analytics/run_report.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analytics/line.h"
+#include "analytics/spool.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "index/idx.h"
+#include "index/idx_query.h"
+#include "index/idx_runs.h"
+#include "ledger/argv.h"
+#include "ledger/entry.h"
+#include "ledger/entry_run.h"
+
+enum { PAGE = 256, PROGRAMS = 32, INODES_MAX = 1 << 20 };
+enum { HOWS = ENTRY_RUN_GROUP + 1 };
+
+/* --- its entries, a page at a time --- */
+
+struct page {
+	struct idx_entry v[PAGE];
+	unsigned n;
+};
+
+static int add_entry(void *ctx, const struct idx_entry *e)
+{
+	struct page *g = ctx;
+
+	g->v[g->n++] = *e;
+	return 0;
+}
+
+struct walk {
+	struct core *core;
+	struct idx_reader *r;
+	struct spool *out;
+	struct buf line, stored;
+	int (*fn)(struct walk *w, const struct idx_entry *e);
+	void *ctx;
+};
+
+static int walk(struct walk *w, const struct idx_run *run)
+{
+	autofree struct page *g = calloc(1, sizeof(*g));
+	uint64_t from = 0;
+	int rc = g ? 0 : -ENOMEM;
+
+	while (rc >= 0) {
+		g->n = 0;
+		rc = idx_run_entries(w->r, run, from, IDX_NOW, PAGE, add_entry,
+				     g);
+		for (unsigned i = 0; rc >= 0 && i < g->n; i++)
+			rc = w->fn(w, &g->v[i]);
+		if (rc < 0 || g->n < PAGE)
+			break;
+		from = g->v[PAGE - 1].no + 1;
+	}
+	buf_release(&w->line);
+	buf_release(&w->stored);
+	return rc < 0 ? rc : 0;
+}
+
+/* --- changes.jsonl --- */
+
+static bool is_change(const struct idx_entry *e)
+{
+	switch (e->kind) {
+	case ENTRY_CREATE:
+	case ENTRY_LINK:
+	case ENTRY_UNLINK:
+	case ENTRY_RENAME:
+	case ENTRY_SETATTR:
+	case ENTRY_SETXATTR:
+	case ENTRY_RMXATTR:
+	case ENTRY_VERSION:
+	case ENTRY_RESTORE:
+	case ENTRY_CLONE:
+	case ENTRY_SNAPSHOT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int change_line(struct walk *w, const struct idx_entry *e)
+{
+	int rc;
+
+	if (!is_change(e))
+		return 0;
+	rc = line_history(w->core, w->r, &w->line, e, e->inode);
+	spool_buf(w->out, &w->line);
+	return rc;
+}
+
+int run_report_changes(struct core *c, struct idx_reader *r,
+		       const struct idx_run *run, struct spool *out)
+{
+	struct walk w = { .core = c, .r = r, .out = out, .fn = change_line };
+
+	return walk(&w, run);
+}
+
+/* --- opened.jsonl --- */
+
+struct opened {
+	struct walk *w;
+	const struct idx_entry *by;
+};
+
+static int opened_line(void *ctx, const struct idx_read_item *item)
+{
+	static const char *const strengths[] = { "guessed", "by ancestry",
+						 "by handle", "exact" };
+	const struct opened *o = ctx;
+	struct buf *b = &o->w->line, path = BUF_INIT;
+	bool gone = false;
+	int rc =
+		item->ino ? idx_path_last(o->w->r, &path, item->ino, &gone) : 0;
+
+	buf_addc(b, '{');
+	if (rc > 0) {
+		line_text(b, "path", path.p, path.n);
+		buf_addf(b, ",\"gone\":%s,", gone ? "true" : "false");
+	}
+	buf_release(&path);
+	if (item->ino)
+		buf_addf(b, "\"inode\":%llu,\"version\":%llu,",
+			 (unsigned long long)item->ino,
+			 (unsigned long long)item->version);
+	if (item->target_no) {
+		buf_adds(b, "\"opened\":");
+		line_no(b, item->target_no);
+		buf_addc(b, ',');
+	}
+	buf_addf(b, "\"strength\":\"%s\",\"entry\":",
+		 item->strength < 4 ? strengths[item->strength] : "guessed");
+	line_no(b, o->by->no);
+	if (rc >= 0) {
+		buf_adds(b, ",\"by\":");
+		rc = line_actor(o->w->r, b, o->by->actor_no);
+	}
+	buf_adds(b, "}\n");
+	spool_buf(o->w->out, b);
+	return rc < 0 ? rc : 0;
+}
+
+static int opened_lines(struct walk *w, const struct idx_entry *e)
+{
+	struct opened o = { .w = w, .by = e };
+
+	return e->kind == ENTRY_READS ?
+		       idx_read_items(w->r, e->no, opened_line, &o) :
+		       0;
+}
+
+int run_report_opened(struct core *c, struct idx_reader *r,
+		      const struct idx_run *run, struct spool *out)
+{
+	struct walk w = { .core = c, .r = r, .out = out, .fn = opened_lines };
+
+	return walk(&w, run);
+}
+
+/* --- summary.json --- */
+
+struct counts {
+	uint64_t files, dirs, others; /* created */
+	uint64_t removed, renamed, linked, attributes, versions, bytes;
+	uint64_t opened, restored;
+	uint64_t strengths[4]; /* of the versions */
+	uint64_t *inodes;      /* touched; sorted only at the end */
+	size_t n, cap;
+};
+
+static int touch(struct counts *c, uint64_t ino)
+{
+	if (!ino || (c->n && c->inodes[c->n - 1] == ino) || c->n == INODES_MAX)
+		return 0;
+	if (c->n == c->cap) {
+		size_t cap = c->cap ? 2 * c->cap : 256;
+		uint64_t *v = realloc(c->inodes, cap * sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		c->inodes = v;
+		c->cap = cap;
+	}
+	c->inodes[c->n++] = ino;
+	return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static uint64_t distinct(struct counts *c)
+{
+	uint64_t n = 0;
+
+	if (c->n)
+		qsort(c->inodes, c->n, sizeof(*c->inodes), by_number);
+	for (size_t i = 0; i < c->n; i++)
+		n += !i || c->inodes[i] != c->inodes[i - 1];
+	return n;
+}
+
+static int count_create(struct walk *w, struct counts *c,
+			const struct idx_entry *e)
+{
+	struct entry entry;
+	int rc = line_load(w->core, &w->stored, &entry, e->no);
+
+	if (rc < 0 || entry.body.opaque) {
+		c->others += rc >= 0;
+		return rc;
+	}
+	switch (entry.body.create.dtype) {
+	case DT_REG:
+		c->files++;
+		break;
+	case DT_DIR:
+		c->dirs++;
+		break;
+	default:
+		c->others++;
+	}
+	return 0;
+}
+
+static int count_version(struct walk *w, struct counts *c,
+			 const struct idx_entry *e)
+{
+	struct idx_version v;
+	int rc = idx_version(w->r, &v, e->inode, e->version);
+
+	if (rc <= 0)
+		return rc;
+	c->versions++;
+	c->bytes += v.size;
+	c->strengths[v.attribution & 3]++;
+	return 0;
+}
+
+static int count_opened(void *ctx, const struct idx_read_item *item)
+{
+	(void)item;
+	++*(uint64_t *)ctx;
+	return 0;
+}
+
+static int count(struct walk *w, const struct idx_entry *e)
+{
+	struct counts *c = w->ctx;
+
+	if (e->rejected)
+		return 0;
+	if (e->kind == ENTRY_READS)
+		return idx_read_items(w->r, e->no, count_opened, &c->opened);
+	if (!is_change(e))
+		return 0;
+	if (touch(c, e->inode) < 0)
+		return -ENOMEM;
+	switch (e->kind) {
+	case ENTRY_CREATE:
+		return count_create(w, c, e);
+	case ENTRY_VERSION:
+		return count_version(w, c, e);
+	case ENTRY_UNLINK:
+		c->removed++;
+		return 0;
+	case ENTRY_RENAME:
+		c->renamed++;
+		return 0;
+	case ENTRY_LINK:
+		c->linked++;
+		return 0;
+	case ENTRY_RESTORE:
+		c->restored++;
+		return 0;
+	case ENTRY_SNAPSHOT:
+	case ENTRY_CLONE:
+		return 0;
+	default:
+		c->attributes++;
+		return 0;
+	}
+}
+
+static void put_counts(struct buf *out, struct counts *c)
+{
+	buf_addf(
+		out,
+		" \"changed\": {\"inodes\": %llu, \"files_made\": %llu, "
+		"\"directories_made\": %llu, \"others_made\": %llu, "
+		"\"removed\": %llu, \"renamed\": %llu, \"linked\": %llu, "
+		"\"attributes\": %llu, \"versions\": %llu, \"bytes\": %llu},\n",
+		(unsigned long long)distinct(c), (unsigned long long)c->files,
+		(unsigned long long)c->dirs, (unsigned long long)c->others,
+		(unsigned long long)c->removed, (unsigned long long)c->renamed,
+		(unsigned long long)c->linked,
+		(unsigned long long)c->attributes,
+		(unsigned long long)c->versions, (unsigned long long)c->bytes);
+	buf_addf(out,
+		 " \"attribution\": {\"exact\": %llu, \"by handle\": %llu, "
+		 "\"by ancestry\": %llu, \"guessed\": %llu},\n"
+		 " \"opened\": %llu,\n",
+		 (unsigned long long)c->strengths[ENTRY_EXACT],
+		 (unsigned long long)c->strengths[ENTRY_HANDLE],
+		 (unsigned long long)c->strengths[1],
+		 (unsigned long long)c->strengths[ENTRY_GUESSED],
+		 (unsigned long long)c->opened);
+}
+
+/* The run's processes that are in the log. */
+struct programs {
+	struct core *core;
+	struct idx_reader *r;
+	struct buf list, stored;
+	uint64_t n, how[HOWS];
+	uint64_t last;
+};
+
+static int one_program(void *ctx, uint64_t no)
+{
+	struct programs *p = ctx;
+	struct entry e;
+	int rc = line_load(p->core, &p->stored, &e, no);
+
+	if (rc < 0)
+		return rc;
+	if (!e.body.opaque)
+		p->how[entry_run_how(&e.body)]++;
+	p->last = no;
+	if (p->n++ >= PROGRAMS)
+		return 0;
+	buf_adds(&p->list, p->n > 1 ? ",\n  " : "\n  ");
+	rc = line_actor(p->r, &p->list, no);
+	return rc < 0 ? rc : 0;
+}
+
+static int put_programs(struct core *c, struct idx_reader *r,
+			const struct idx_run *run, struct buf *out)
+{
+	struct programs p = { .core = c, .r = r };
+	unsigned n = 0;
+	int rc;
+
+	do
+		rc = idx_run_actors(r, run, p.last, PAGE, one_program, &p);
+	while (rc == PAGE);
+	buf_adds(out, " \"membership\": {");
+	for (unsigned i = 1; i < HOWS; i++)
+		if (p.how[i])
+			buf_addf(out, "%s\"%s\": %llu", n++ ? ", " : "",
+				 entry_run_how_word(i),
+				 (unsigned long long)p.how[i]);
+	buf_addf(out, "},\n \"programs\": %llu,\n \"programs_first\": [",
+		 (unsigned long long)p.n);
+	if (p.list.bad)
+		rc = -ENOMEM;
+	else
+		buf_add(out, p.list.p, p.list.n);
+	buf_adds(out, p.n ? "\n ],\n" : "],\n");
+	buf_release(&p.list);
+	buf_release(&p.stored);
+	return rc < 0 ? rc : 0;
+}
+
+/* What the RUN_START says, beyond what the index has. */
+static int put_start(struct core *c, const struct idx_run *run, struct buf *out)
+{
+	static const uint8_t none[20];
+	const struct entry_run_start *b;
+	struct buf stored = BUF_INIT;
+	struct entry e;
+	int rc = run->implicit ? 0 : line_load(c, &stored, &e, run->no);
+
+	if (rc < 0 || run->implicit || e.body.opaque) {
+		buf_release(&stored);
+		return rc;
+	}
+	b = &e.body.run_start;
+	buf_adds(out, " \"argv\": ");
+	argv_json(out, b->argv.p, b->argv.n);
+	buf_adds(out, ",\n ");
+	line_text(out, "cwd", b->cwd.p, b->cwd.n);
+	buf_adds(out, ",\n ");
+	line_text(out, "user", b->user.p, b->user.n);
+	buf_adds(out, ",\n ");
+	line_text(out, "host", b->host.p, b->host.n);
+	buf_addf(out, ",\n \"environment_variables\": %u,\n", b->n);
+	if (b->policy.n) {
+		buf_addc(out, ' ');
+		line_text(out, "policy", b->policy.p, b->policy.n);
+		buf_adds(out, ",\n");
+	}
+	if (memcmp(b->git, none, sizeof(none)) != 0) {
+		buf_adds(out, " \"git\": {\"commit\": \"");
+		text_hex(out, b->git, sizeof(b->git));
+		buf_addf(out, "\", \"dirty\": %s},\n",
+			 b->dirty ? "true" : "false");
+	}
+	buf_release(&stored);
+	return 0;
+}
+
+static void put_end(struct buf *out, const struct idx_run *run)
+{
+	static const char *const hows[] = { "exit", "signal", "lost" };
+
+	buf_adds(out, " \"started\": ");
+	line_time(out, run->started_ns);
+	if (run->implicit) {
+		buf_adds(out, ",\n \"state\": \"implicit\",\n");
+		return;
+	}
+	if (!run->end_no) {
+		buf_adds(out, ",\n \"state\": \"running\",\n");
+		return;
+	}
+	buf_adds(out, ",\n \"ended\": ");
+	line_time(out, run->ended_ns);
+	buf_addf(out,
+		 ",\n \"state\": \"ended\",\n"
+		 " \"end\": {\"how\": \"%s\", \"status\": %u, "
+		 "\"processes\": %llu},\n",
+		 run->how >= 1 && run->how <= 3 ? hows[run->how - 1] : "?",
+		 run->status, (unsigned long long)run->processes);
+}
+
+static int put_head(struct idx_reader *r, struct buf *out,
+		    const struct idx_run *run)
+{
+	char word[RUN_WORD_MAX];
+	struct idx_run parent;
+	int rc;
+
+	idx_run_word(word, run);
+	buf_addf(out,
+		 "{\n \"format\": \"vouchfs-run-1\",\n \"run\": \"%s\",\n"
+		 " \"id\": \"",
+		 word);
+	text_hex(out, run->id, sizeof(run->id));
+	buf_adds(out, "\",\n \"entry\": ");
+	line_no(out, run->no);
+	buf_addf(out, ",\n \"implicit\": %s,\n \"uid\": %u,\n \"gid\": %u,\n",
+		 run->implicit ? "true" : "false", run->uid, run->gid);
+	rc = run->parent_no ? idx_run(r, &parent, run->parent_no) : 0;
+	if (rc > 0) {
+		idx_run_word(word, &parent);
+		buf_addf(out, " \"parent\": \"%s\",\n", word);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+int run_report_summary(struct core *c, struct idx_reader *r,
+		       const struct idx_run *run, struct spool *out)
+{
+	struct counts n = { .files = 0 };
+	struct walk w = { .core = c, .r = r, .fn = count, .ctx = &n };
+	struct buf b = BUF_INIT;
+	int rc = put_head(r, &b, run);
+
+	if (rc >= 0)
+		rc = put_start(c, run, &b);
+	put_end(&b, run);
+	if (rc >= 0)
+		rc = walk(&w, run);
+	put_counts(&b, &n);
+	if (rc >= 0)
+		rc = put_programs(c, r, run, &b);
+	buf_adds(&b, " \"not_seen\": \"reads from the page cache; what the "
+		     "kernel denied; what was written outside this "
+		     "volume\"\n}\n");
+	spool_buf(out, &b);
+	buf_release(&b);
+	free(n.inodes);
+	return rc;
+}
