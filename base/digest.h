@@ -1,7 +1,6 @@
 /*
  * digest.h - 32-byte digests: SHA-256 (log, plain file digest) and BLAKE3
- * (content ids).  SHA-256 comes from OpenSSL (many short messages at
- * once: sha256_many.h), BLAKE3 from libblake3.
+ * (content ids).  SHA-256 comes from OpenSSL, BLAKE3 from libblake3.
  */
 #ifndef BASE_DIGEST_H
 #define BASE_DIGEST_H

@@ -15,7 +15,6 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/err.h"
-#include "base/sha256_many.h"
 
 static const struct {
 	uint16_t kind;
@@ -362,37 +361,6 @@ void entry_view_leaf(struct digest *out, const struct entry_view *v)
 	if (v->state == ENTRY_CLEAR)
 		entry_commit(&commit, v->salt, v->body, v->body_n);
 	entry_leaf(out, v->core_bytes, &commit);
-}
-
-void entry_view_leaves(struct digest *out, const struct entry_view *v, size_t n)
-{
-	static const uint8_t zero;
-	struct sha256_message m[ENTRY_LEAVES_MAX] = { { .out = NULL } };
-	struct digest commit[ENTRY_LEAVES_MAX];
-	size_t clear = 0;
-
-	assert(n <= ENTRY_LEAVES_MAX);
-	for (size_t i = 0; i < n; i++) {
-		commit[i] = v[i].commit;
-		if (v[i].state != ENTRY_CLEAR)
-			continue;
-		m[clear++] = (struct sha256_message){
-			.out = &commit[i],
-			.v = { { ENTRY_BODY_CONTEXT,
-				 sizeof(ENTRY_BODY_CONTEXT) - 1 },
-			       { v[i].salt, ENTRY_SALT_SIZE },
-			       { v[i].body, v[i].body_n } },
-		};
-	}
-	sha256_many(m, clear);
-	for (size_t i = 0; i < n; i++)
-		m[i] = (struct sha256_message){
-			.out = &out[i],
-			.v = { { &zero, 1 },
-			       { v[i].core_bytes, ENTRY_CORE_SIZE },
-			       { commit[i].b, DIGEST_SIZE } },
-		};
-	sha256_many(m, n);
 }
 
 int entry_open_view(struct entry *out, const struct entry_view *view,

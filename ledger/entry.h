@@ -686,10 +686,6 @@ void entry_leaf(struct digest *out, const uint8_t core[ENTRY_CORE_SIZE],
 		const struct digest *commit);
 /* The leaf hash of a stored entry in any state. */
 void entry_view_leaf(struct digest *out, const struct entry_view *v);
-/* Those of n entries, hashed together. */
-enum { ENTRY_LEAVES_MAX = 64 };
-void entry_view_leaves(struct digest *out, const struct entry_view *v,
-		       size_t n);
 
 /*
  * Bytes that the author signature of a body covers: appended to out.  The

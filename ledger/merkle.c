@@ -17,9 +17,6 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "base/sha256_many.h"
-
-enum { RUN = 256 }; /* leaves that are hashed together; a power of two */
 
 void merkle_leaf(struct digest *out, const void *p, size_t n)
 {
@@ -49,52 +46,13 @@ static unsigned split_level(uint64_t n)
 
 /* --- arrays of level-0 hashes --- */
 
-/* One level up: n hashes make n / 2, an odd last one goes up as it is. */
-static size_t level_up(struct digest *out, const struct digest *h, size_t n)
-{
-	static const uint8_t one = 1;
-	struct sha256_message m[RUN / 2] = { { .out = NULL } };
-
-	assert(n <= RUN);
-	for (size_t i = 0; i < n / 2; i++)
-		m[i] = (struct sha256_message){
-			.out = &out[i],
-			.v = { { &one, 1 }, { &h[2 * i], sizeof(h[0]) * 2 } },
-		};
-	sha256_many(m, n / 2);
-	if (n % 2 == 1)
-		out[n / 2] = h[n - 1];
-	return n - n / 2;
-}
-
-/* The root of 1 to RUN leaves. */
-static void run_root(struct digest *out, const struct digest *leaves, size_t n)
-{
-	struct digest h[2][RUN / 2];
-	const struct digest *from = leaves;
-
-	for (unsigned k = 0; n > 1; k ^= 1) {
-		n = level_up(h[k], from, n);
-		from = h[k];
-	}
-	*out = from[0];
-}
-
-/*
- * Level by level, for then the nodes of a level are hashed together.  Runs of
- * RUN leaves are complete subtrees, but for the last: their roots are the
- * leaves of the tree above.
- */
 void merkle_root_of(struct digest *out, const struct digest *leaves, size_t n)
 {
 	struct merkle_frontier f;
-	struct digest root;
 
 	merkle_frontier_init(&f);
-	for (size_t i = 0; i < n; i += RUN) {
-		run_root(&root, leaves + i, n - i < RUN ? n - i : RUN);
-		merkle_frontier_append(&f, &root, NULL, NULL);
-	}
+	for (size_t i = 0; i < n; i++)
+		merkle_frontier_append(&f, &leaves[i], NULL, NULL);
 	merkle_frontier_root(out, &f);
 }
 

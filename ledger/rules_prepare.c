@@ -1,12 +1,12 @@
 /*
  * rules_prepare.c - what the entries of one batch say by themselves.
  *
- * Pure; any thread.  Two passes.  The first decodes each entry once, checks
- * its body while it is at hand, and hashes a few dozen together; the second,
- * when all leaf hashes are known, asks whether an entry names one that comes
- * later, and for nearly all of them looks at the core alone.  The error that
- * is reported is the first in the order of the entries, but one that left
- * entries unhashed goes before all.
+ * Pure; any thread.  Two passes.  The first decodes each entry once, hashes it
+ * and checks its body while it is at hand; the second, when all leaf hashes
+ * are known, asks whether an entry names one that comes later, and for nearly
+ * all of them looks at the core alone.  The error that is reported is the
+ * first in the order of the entries, but one that left entries unhashed goes
+ * before all.
  */
 #include <assert.h>
 #include <string.h>
@@ -36,6 +36,23 @@ static bool add(struct rules_prepared *b, unsigned pos)
 			return false;
 	b->slot[at] = (uint16_t)(pos + 1);
 	return true;
+}
+
+/* Decodes the entry, and hashes it. */
+static int hash(struct rules_prepared *out, struct entry_view *view,
+		const struct rules_entry *e, unsigned i)
+{
+	int rc = entry_decode(view, e->p, e->n);
+
+	out->why.text[0] = '\0';
+	if (rc != 0)
+		return rc;
+	entry_view_leaf(&out->leaves[i], view);
+	if (view->state == ENTRY_REDACTED)
+		out->redacted++;
+	return add(out, i) ? 0 :
+			     errmsg_set(&out->why, -ERR_REJECTED,
+					"the same entry twice");
 }
 
 /* What the first pass found. */
@@ -102,45 +119,22 @@ static bool names_later(const struct rules_prepared *b,
 	return false;
 }
 
-/*
- * Decodes up to ENTRY_LEAVES_MAX entries from `first` on, and hashes them.
- * out->wrong is behind those that are good.
- */
-static int hash_some(struct rules_prepared *out, struct pass *pass,
-		     const struct rules_entry *v, uint32_t n, uint32_t first)
-{
-	struct entry_view view[ENTRY_LEAVES_MAX];
-	uint32_t k = 0;
-	int rc = 0;
-
-	for (; k < ENTRY_LEAVES_MAX && first + k < n; k++) {
-		rc = entry_decode(&view[k], v[first + k].p, v[first + k].n);
-		if (rc != 0)
-			break;
-		if (view[k].state == ENTRY_REDACTED)
-			out->redacted++;
-		if (rules_is_control(view[k].core.kind))
-			out->control = true;
-		if (pass->bad == n)
-			open_entry(pass, &view[k], first + k);
-	}
-	entry_view_leaves(out->leaves + first, view, k);
-	for (; out->wrong < first + k; out->wrong++)
-		if (!add(out, out->wrong))
-			return errmsg_set(&out->why, -ERR_REJECTED,
-					  "the same entry twice");
-	return rc;
-}
-
 static int hash_all(struct rules_prepared *out, struct pass *pass,
 		    const struct rules_entry *v, uint32_t n)
 {
+	struct entry_view view;
 	int rc = 0;
 
-	out->why.text[0] = '\0';
-	for (out->wrong = 0; rc == 0 && out->wrong < n;)
-		rc = hash_some(out, pass, v, n, out->wrong);
-	return rc;
+	for (out->wrong = 0; rc == 0 && out->wrong < n; out->wrong++) {
+		rc = hash(out, &view, &v[out->wrong], out->wrong);
+		if (rc != 0)
+			return rc;
+		if (rules_is_control(view.core.kind))
+			out->control = true;
+		if (pass->bad == n)
+			open_entry(pass, &view, out->wrong);
+	}
+	return 0;
 }
 
 void rules_prepare(struct rules_prepared *out, const struct rules_entry *v,

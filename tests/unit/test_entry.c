@@ -220,45 +220,6 @@ Test(entry, the_leaf_is_the_same_in_every_state)
 	buf_release(&other);
 }
 
-/* Hashed together or one by one: in clear, and where that is kept from us. */
-Test(entry, leaves_together_equal_each_alone)
-{
-	struct entry_view view[ENTRY_LEAVES_MAX];
-	struct digest got[ENTRY_LEAVES_MAX], want;
-	struct buf stored[ENTRY_LEAVES_MAX];
-	struct entry e;
-
-	for (unsigned i = 0; i < ENTRY_LEAVES_MAX; i++) {
-		struct buf *b = &stored[i];
-
-		*b = (struct buf)BUF_INIT;
-		cr_assert(sample_log_entry(&e, i % 2 ? ENTRY_VERSION :
-						       ENTRY_CREATE));
-		e.core.wall_ns += i;
-		want = store(b, &e);
-		if (i % 5 == 3) {
-			cr_assert_eq(entry_decode(&view[i], b->p, b->n), 0);
-			entry_commit(&want, view[i].salt, view[i].body,
-				     view[i].body_n);
-			b->n = ENTRY_CORE_SIZE;
-			buf_u8(b, ENTRY_REDACTED);
-			buf_add(b, want.b, 32);
-			buf_add(b, want.b, 32);
-		}
-		cr_assert_eq(entry_decode(&view[i], b->p, b->n), 0);
-	}
-	for (size_t n = 0; n <= ENTRY_LEAVES_MAX; n++) {
-		memset(got, 0, sizeof(got));
-		entry_view_leaves(got, view, n);
-		for (size_t i = 0; i < n; i++) {
-			entry_view_leaf(&want, &view[i]);
-			cr_assert(digest_eq(&got[i], &want));
-		}
-	}
-	for (unsigned i = 0; i < ENTRY_LEAVES_MAX; i++)
-		buf_release(&stored[i]);
-}
-
 Test(entry, newer_cores_are_told_from_damaged_ones)
 {
 	uint8_t p[ENTRY_CORE_SIZE];

@@ -126,25 +126,6 @@ Test(merkle, every_way_to_a_root_agrees)
 	}
 }
 
-/* More leaves than are hashed together: around each multiple of that. */
-Test(merkle, roots_of_a_large_batch_agree)
-{
-	static struct digest many[4096];
-	struct merkle_frontier f;
-	struct digest want, got;
-
-	merkle_frontier_init(&f);
-	for (size_t n = 1; n <= 4096; n++) {
-		digest_sha256(&many[n - 1], &n, sizeof(n));
-		merkle_frontier_append(&f, &many[n - 1], NULL, NULL);
-		if ((n + 2) % 256 > 4 && n % 97 != 0)
-			continue;
-		merkle_frontier_root(&want, &f);
-		merkle_root_of(&got, many, n);
-		cr_assert(digest_eq(&want, &got), "%zu leaves", n);
-	}
-}
-
 struct seen {
 	struct digest h[8][SMALL];
 	unsigned n;

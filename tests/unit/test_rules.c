@@ -677,67 +677,6 @@ Test(rules, the_same_entry_twice_is_refused)
 	expect_refused(-ERR_REJECTED, "twice");
 }
 
-/* n entries of one batch, with other wall times. */
-static void prepare_many(struct rules_prepared *out, uint32_t n,
-			 const struct rules_entry *odd, uint32_t at,
-			 struct digest *leaves)
-{
-	struct rules_entry *v = calloc(n, sizeof(*v));
-	struct buf *bytes = calloc(n, sizeof(*bytes));
-	static const uint8_t salt[16] = { 1 };
-	struct entry e;
-
-	cr_assert(sample_log_entry(&e, ENTRY_SETATTR));
-	e.core.prev = e.core.actor = digest_zero;
-	for (uint32_t i = 0; i < n; i++) {
-		e.core.wall_ns++;
-		cr_assert_eq(entry_store(&bytes[i], &leaves[i], &e, salt), 0);
-		v[i] = (struct rules_entry){ bytes[i].p, (uint32_t)bytes[i].n };
-	}
-	if (odd)
-		v[at] = *odd;
-	if (odd && !odd->p) /* the same as its neighbour */
-		v[at] = v[at - 1];
-	rules_prepare(out, v, n);
-	for (uint32_t i = 0; i < n; i++)
-		buf_release(&bytes[i]);
-	free(bytes);
-	free(v);
-}
-
-/* They are hashed a few dozen together: the first wrong one is still told. */
-Test(rules, a_large_batch_is_as_good_as_its_first_wrong_entry)
-{
-	static const uint32_t places[] = { 1, 63, 64, 65, 130, 4095 };
-	struct rules_prepared *out = calloc(1, sizeof(*out));
-	struct digest *leaves = calloc(LIMIT_BATCH, sizeof(*leaves)), root;
-	const struct rules_entry same = { NULL, 0 };
-	const struct rules_entry bad = { (const uint8_t *)"VE", 2 };
-
-	prepare_many(out, LIMIT_BATCH, NULL, 0, leaves);
-	cr_assert_eq(out->rc, 0, "%s", out->why.text);
-	cr_assert_eq(out->wrong, LIMIT_BATCH);
-	seal_batch_root(&root, leaves, LIMIT_BATCH);
-	cr_assert(digest_eq(&out->root, &root));
-	for (uint32_t i = 0; i < LIMIT_BATCH; i++)
-		cr_assert(digest_eq(&out->leaves[i], &leaves[i]));
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		prepare_many(out, LIMIT_BATCH, &same, places[i], leaves);
-		cr_assert_eq(out->rc, -ERR_REJECTED);
-		cr_assert(out->unhashed);
-		cr_assert_eq(out->wrong, places[i]);
-		cr_assert_not_null(strstr(out->why.text, "twice"));
-		prepare_many(out, LIMIT_BATCH, &bad, places[i], leaves);
-		cr_assert_eq(out->rc, -ERR_SHORT);
-		cr_assert(out->unhashed);
-		cr_assert_eq(out->wrong, places[i]);
-		cr_assert(digest_eq(&out->leaves[places[i] - 1],
-				    &leaves[places[i] - 1]));
-	}
-	free(leaves);
-	free(out);
-}
-
 Test(rules, no_byte_of_a_batch_can_be_changed)
 {
 	sample_log_story(&s, 0);
