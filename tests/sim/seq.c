@@ -360,6 +360,18 @@ static void fill(uint8_t *p, size_t n, uint64_t v)
 	}
 }
 
+/* The same in each run: no address is in it. */
+static uint64_t fill_seed(const struct op *o)
+{
+	uint64_t h = o->n + o->off;
+
+	for (const char *p = o->text; *p; p++)
+		h = h * 31 + (uint8_t)*p;
+	for (const char *p = o->a; *p; p++)
+		h = h * 31 + (uint8_t)*p;
+	return h;
+}
+
 static int write_at(struct seq *s, const struct op *o, int ino, size_t off)
 {
 	static uint8_t p[300000];
@@ -368,7 +380,7 @@ static int write_at(struct seq *s, const struct op *o, int ino, size_t off)
 	int rc = open_for(s, ino, sync ? O_SYNC : 0, &h);
 
 	if (rc >= 0) {
-		fill(p, o->n, (uint64_t)(o - ops) * 100 + s->past.n);
+		fill(p, o->n, fill_seed(o) * 100 + s->past.n);
 		begin(s);
 		rc = core_write(s->core, &vol_cred, h, p, o->n, off, false,
 				false);

@@ -34,7 +34,10 @@ size_t vio_sim_loose_names(struct vio_sim *s);
  * the first `names` changes of names kept.
  */
 void vio_sim_crash_as(struct vio_sim *s, const uint8_t *fate, size_t names);
-/* A hash of all names, sizes and bytes that are there now. */
+/*
+ * A hash of all names, sizes and bytes that are there now, but for what is in
+ * a lock.
+ */
 uint64_t vio_sim_hash(struct vio_sim *s);
 
 #endif
