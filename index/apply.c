@@ -147,7 +147,10 @@ static int apply_extents(struct apply_ctx *c)
 		apply_try(c->ops->extents_add(c->st, c->row, v, b->n,
 					      c->o->entry_no));
 	c->row->size = b->size;
-	c->row->mtime_ns = c->row->ctime_ns = c->e->core.wall_ns;
+	c->row->mtime_ns = c->e->core.wall_ns;
+	/* saved late: what was changed after the write came into the log first */
+	if (c->row->ctime_ns < c->e->core.wall_ns)
+		c->row->ctime_ns = c->e->core.wall_ns;
 	c->row->flags |= INODE_HAS_EXTENTS;
 	return APPLY_APPLIED;
 }

@@ -202,8 +202,11 @@ int core_submit_setattr(struct core *c, struct itable_tx *tx, struct pend *p,
 static int setattr_gone(struct core *c, struct inode *i, struct setattr_arg *a)
 {
 	struct entry_setattr b = { .mask = 0 };
+	int64_t now = core_now(c);
 
-	fill_setattr(&b, a, i, core_now(c));
+	fill_setattr(&b, a, i, now);
+	if (b.mask)
+		i->row.ctime_ns = now;
 	if (b.mask & ENTRY_ATTR_MODE)
 		i->row.mode = (i->row.mode & S_IFMT) | b.mode;
 	if (b.mask & ENTRY_ATTR_UID)

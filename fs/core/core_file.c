@@ -350,7 +350,8 @@ static int write_bytes(struct core *c, const struct cred *cr, struct handle *h,
 		rc = h->file ? take_deferred(h->file) : -EINVAL;
 	if (rc >= 0 && kill_suidgid && must_kill(c, h->inode))
 		rc = kill_suid(c, cr, h->inode->row.ino);
-	if (rc >= 0 && atomic_load(&h->file->capable))
+	/* pages of a mapping take it no more than they take set-id bits */
+	if (rc >= 0 && !b->from_cache && atomic_load(&h->file->capable))
 		rc = kill_capability(c, cr, h->file);
 	if (rc >= 0)
 		rc = change(c, h, b, a);

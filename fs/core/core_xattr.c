@@ -24,20 +24,25 @@ static struct xattr *find(struct inode *i, const char *name)
 	return x;
 }
 
-/* Who may use which namespace is the kernel's to say; others mean nothing. */
-static bool known_namespace(const char *name)
+/*
+ * Who may use which namespace is the kernel's to say; others mean nothing, and
+ * a namespace alone is no name.
+ */
+static int check_name(const char *name)
 {
 	static const char *const prefixes[] = {
 		"user.",
 		"trusted.",
 		"security.",
-		"system.posix_acl_",
 	};
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
 		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
-			return true;
-	return false;
+			return name[strlen(prefixes[i])] ? 0 : -EINVAL;
+	return strcmp(name, STATE_XATTR_ACL) &&
+			       strcmp(name, STATE_XATTR_DEFAULT_ACL) ?
+		       -EOPNOTSUPP :
+		       0;
 }
 
 struct get_arg {
@@ -83,8 +88,12 @@ ssize_t core_getxattr(struct core *c, uint64_t ino, const char *name, void *p,
 	struct get_arg a = { .ino = ino, .name = name, .p = p, .cap = cap };
 	unsigned section = lease_enter(store_lease(c->store));
 	struct store_ref ref;
-	int rc = known_namespace(name) ? core_op(c, get_op, &a) : -EOPNOTSUPP;
-	bool in_chunk = rc >= 0 && cap > 0 && a.in_chunk;
+	int rc = check_name(name);
+	bool in_chunk;
+
+	if (rc >= 0)
+		rc = core_op(c, get_op, &a);
+	in_chunk = rc >= 0 && cap > 0 && a.in_chunk;
 
 	if (in_chunk)
 		rc = store_get(c->store, &ref, &a.chunk, CHUNK_DATA);
@@ -309,9 +318,9 @@ static int set(struct core *c, const struct cred *cr, struct set_arg *a)
 		return -E2BIG;
 	if (!strncmp(a->name, "user.vouch.", 11))
 		return -EPERM; /* read-only, ours */
-	if (!known_namespace(a->name))
-		return -EOPNOTSUPP;
-	rc = core_may_change(c, !a->remove);
+	rc = check_name(a->name);
+	if (rc >= 0)
+		rc = core_may_change(c, !a->remove);
 	if (rc < 0)
 		return rc;
 	if (!a->remove && a->n > LIMIT_XATTR_INLINE) {

@@ -125,6 +125,27 @@ Test(core_handle, a_removed_file_loses_its_capability_too)
 	end(&v);
 }
 
+/* The pages of a mapping may come long after the capability was given. */
+Test(core_handle, pages_of_a_mapping_take_no_capability)
+{
+	char out[8];
+	struct handle *h;
+	struct vol v;
+
+	start(&v, 3);
+	h = make(v.core, "a", O_RDWR);
+	cr_assert_eq(core_setxattr(v.core, &vol_cred, core_handle_ino(h),
+				   CORE_CAPABILITY, "cap", 3, 0, false),
+		     0);
+	cr_assert_eq(core_write(v.core, &vol_cred, h, "1", 1, 0, false, true),
+		     0);
+	cr_assert_eq(core_getxattr(v.core, core_handle_ino(h), CORE_CAPABILITY,
+				   out, sizeof(out)),
+		     3);
+	core_release(v.core, h);
+	end(&v);
+}
+
 /* --- what may be closed already, as RELEASE comes when it likes --- */
 
 /* The newest version of what h is a handle of. */

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "fs/commit/commit.h"
 #include "fs/core/core_internal.h"
+#include "fs/core/file.h"
 #include "ledger/ledger.h"
 #include "tests/sim/prng.h"
 #include "tests/sim/vol.h"
@@ -267,6 +268,59 @@ Test(core_life, times_of_a_directory_come_after_the_names_in_it)
 	cr_assert_eq(st.st_mtim.tv_sec, 1000000000);
 	cr_assert_eq(st.st_mtim.tv_nsec, 0);
 	cr_assert_eq(memcmp(&st.st_ctim, &dir.st_ctim, sizeof(st.st_ctim)), 0);
+	end(&v);
+}
+
+Test(core_life, changing_what_is_removed_moves_its_ctime)
+{
+	struct vol v;
+	struct stat st, after, in = { .st_mode = 0600 };
+
+	vol_init(&v, 6);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(
+		core_mknod(v.core, &vol_cred, 1, "d", S_IFDIR | 0755, 0, &st),
+		0);
+	cr_assert_eq(core_rmdir(v.core, &vol_cred, 1, "d"), 0);
+	cr_assert_eq(core_getattr_removed(v.core, st.st_ino, &st), 0);
+	cr_assert_eq(core_setattr(v.core, &vol_cred, st.st_ino, CORE_SET_MODE,
+				  &in, &after),
+		     0);
+	cr_assert(after.st_ctim.tv_sec > st.st_ctim.tv_sec ||
+		  after.st_ctim.tv_nsec > st.st_ctim.tv_nsec);
+	end(&v);
+}
+
+Test(core_life, saving_what_was_written_before_a_chmod_sets_no_ctime_back)
+{
+	struct vol v;
+	struct stat st, after, in = { .st_mode = 0600 };
+	struct handle *h = NULL;
+	uint64_t seq;
+
+	vol_init(&v, 6);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(
+		core_create(v.core, &vol_cred, 1, "f", 0644, O_RDWR, &h, &st),
+		0);
+	cr_assert_eq(
+		core_write(v.core, &vol_cred, h, "x", 1, 70000, false, false),
+		0);
+	cr_assert_eq(core_setattr(v.core, &vol_cred, st.st_ino, CORE_SET_MODE,
+				  &in, &st),
+		     0);
+	cr_assert_eq(file_save(v.core, h->file, &seq), 0);
+	cr_assert_eq(core_getattr(v.core, st.st_ino, &after), 0);
+	cr_assert_eq(memcmp(&st.st_ctim, &after.st_ctim, sizeof(st.st_ctim)),
+		     0);
+	cr_assert_eq(memcmp(&st.st_mtim, &after.st_mtim, sizeof(st.st_mtim)),
+		     0);
+	core_release(v.core, h);
+	cr_assert_eq(vol_umount(&v), 0);
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(core_getattr(v.core, st.st_ino, &after), 0);
+	cr_assert_eq(memcmp(&st.st_ctim, &after.st_ctim, sizeof(st.st_ctim)),
+		     0);
 	end(&v);
 }
 
