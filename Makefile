@@ -57,7 +57,7 @@ fuzzers = $(call programs,$(call chosen,$(wildcard tests/fuzz/fuzz_*.c)))
 benches = $(call programs,$(wildcard tests/bench/*.c))
 helpers = $(call programs,$(wildcard tests/cli/*.c tests/mount/*.c)) \
 	$(B)/tests/conform/conform
-scripts = $(call chosen,$(filter-out %/lib.sh,$(wildcard tests/cli/*.sh tests/mount/*.sh)))
+scripts = $(call chosen,$(filter-out %lib.sh,$(wildcard tests/cli/*.sh tests/mount/*.sh)))
 foreign = $(call chosen,$(filter-out %/lib.sh,$(wildcard tests/foreign/*.sh)))
 binaries = $(addprefix $(B)/,$(patsubst mount-tools/%.c,%, \
 	$(wildcard mount-tools/vouch.c mount-tools/vouch-check.c)))

@@ -1,0 +1,66 @@
+#!/bin/bash
+# run_lost.sh: what goes without saying so: the wrapper, the daemon, the mount.
+# The run ends as lost, once; what its processes do later is still theirs.
+# timeout: 180
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/run_lib.sh"
+
+new_volume
+mount_volume
+cgroups=
+own_cgroup && cgroups=1
+
+# begin NAME [OPTIONS]: a run that makes NAME.1, and NAME.2 when NAME.go comes
+begin() {
+	local name=$1
+	shift
+	vouch run --name "$name" --in mnt "$@" -- sh -c "
+		: >mnt/$name.1
+		(setsid sh -c '
+			while [ ! -e $name.go ]; do sleep 0.05; done
+			: >mnt/$name.2; touch mnt/$name.3') &
+		wait" &
+	wrapper=$!
+	until_there "mnt/$name.1"
+}
+
+for mode in '' --no-cgroup; do
+	[ -n "$cgroups$mode" ] || continue
+	how=cgroup name=killed${mode#--no-}
+	[ -z "$mode" ] || how=marker
+
+	# --- the wrapper is killed
+	begin "$name" $mode
+	kill -9 $wrapper
+	wait $wrapper 2>/dev/null
+	: >"$name.go"
+	until_there "mnt/$name.3"
+	log_read
+	same "$name: the end" "$(run_end "$name")" "lost 0"
+	same "$name: before" "$(who "$name.1" | cut -d' ' -f1)" "$(run_id "$name")"
+	same "$name: after" "$(who "$name.3")" "$(run_id "$name") $how"
+done
+
+# --- the mount goes in order while a run goes on elsewhere
+vouch run --name unmounted --in mnt -- sh -c ': >mnt/u.1; until [ -e u.go ]; do sleep 0.05; done; exit 5' 2>u.err &
+wrapper=$!
+until_there mnt/u.1
+umount_volume
+: >u.go
+wait $wrapper
+same "the status is the program's" $? 5
+grep -q "counts as lost" u.err || fail "nothing is said: $(cat u.err)"
+mount_volume
+log_read
+same "unmounted: the end" "$(run_end unmounted)" "lost 0"
+
+# --- a run ends as it did, whatever was said of another
+vouch run --name two --in mnt -- sh -c 'exit 3'
+vouch run --name two --in mnt -- sh -c 'kill -9 $$' 2>/dev/null
+log_read
+same "each has its end" "$(jq -rs 'map(select(.kind == "run-end")) | map("\(.how) \(.status)") | .[-2:] | join(", ")' log.jsonl)" \
+	"exit 3, signal 9"
+same "as many ends as starts" "$(jq -s 'map(select(.kind == "run-end")) | length' log.jsonl)" \
+	"$(jq -s 'map(select(.kind == "run-start")) | length' log.jsonl)"
+umount_volume
+expect "verify" vouch verify vol
