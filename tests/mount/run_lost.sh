@@ -27,7 +27,7 @@ begin() {
 for mode in '' --no-cgroup; do
 	[ -n "$cgroups$mode" ] || continue
 	how=cgroup name=killed${mode#--no-}
-	[ -z "$mode" ] || how=marker
+	[ -z "$mode" ] || how=ancestry # its parent is there and known
 
 	# --- the wrapper is killed
 	begin "$name" $mode
