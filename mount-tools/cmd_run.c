@@ -24,10 +24,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "fs/daemon/control.h"
-#include "fs/run/run.h"
+#include "fs/run/run_table.h"
+#include "index/idx_runs.h"
 #include "mount-tools/mounts.h"
 #include "mount-tools/opt.h"
-#include "mount-tools/print.h"
 #include "mount-tools/run_cgroup.h"
 #include "mount-tools/run_child.h"
 #include "mount-tools/run_client.h"
@@ -50,7 +50,8 @@ struct cmd {
 	struct run_client volumes[VOLUMES_MAX];
 	unsigned n;
 	struct run_child child;
-	uint64_t processes; /* most that a volume has seen */
+	char word[RUN_WORD_MAX]; /* NAME.NUMBER in the first volume, if asked */
+	uint64_t processes;	 /* most that a volume has seen */
 	bool left;
 	unsigned n_left; /* 0: not counted */
 	int status;	 /* waitpid's */
@@ -205,6 +206,11 @@ static int start(struct cmd *x, char **argv, struct errmsg *em)
 
 /* --- end ----------------------------------------------------------------------- */
 
+static bool says(const struct cmd *x)
+{
+	return !x->quiet && (x->format == OPT_AS_JSON || isatty(STDERR_FILENO));
+}
+
 static void end_one(struct cmd *x, struct run_client *c)
 {
 	struct buf autocall(buf_release) b = BUF_INIT;
@@ -212,19 +218,24 @@ static void end_one(struct cmd *x, struct run_client *c)
 	struct errmsg em = ERRMSG_INIT;
 	uint64_t processes = 0;
 	bool by_signal = WIFSIGNALED(x->status);
+	const char *word;
 	int rc;
 
 	buf_addf(&b,
 		 "\"verb\":\"run-end\",\"how\":\"%s\",\"status\":%d,"
-		 "\"left\":%s",
+		 "\"left\":%s,\"word\":%s",
 		 by_signal ? "signal" : "exit",
 		 by_signal ? WTERMSIG(x->status) : WEXITSTATUS(x->status),
-		 x->left ? "true" : "false");
+		 x->left ? "true" : "false",
+		 says(x) && c == x->volumes ? "true" : "false");
 	rc = b.bad ? -ENOMEM : run_client_ask(c, &answer, (char *)b.p, &em);
 	if (rc == 0 &&
 	    json_get_u64(json_root(answer), "processes", &processes) &&
 	    processes > x->processes)
 		x->processes = processes;
+	word = rc == 0 ? json_get_str(json_root(answer), "word") : NULL;
+	if (word)
+		snprintf(x->word, sizeof(x->word), "%s", word);
 	json_free(answer);
 	if (rc < 0) {
 		x->not_told = true;
@@ -252,7 +263,9 @@ static void say_json(const struct cmd *x)
 	struct buf autocall(buf_release) b = BUF_INIT;
 	bool by_signal = WIFSIGNALED(x->status);
 
-	control_add_str(&b, "run", x->id);
+	control_add_str(&b, "id", x->id);
+	if (x->word[0])
+		control_add_str(&b, "run", x->word);
 	control_add_str(&b, "name", x->name);
 	control_add_str(&b, "how", by_signal ? "signal" : "exit");
 	control_add_u64(&b, "status",
@@ -273,7 +286,8 @@ static void say_text(const struct cmd *x)
 {
 	struct buf autocall(buf_release) b = BUF_INIT;
 
-	buf_addf(&b, "vouch run: %s (%s): ", x->name, x->id);
+	buf_addf(&b, "vouch run: %s (%s): ", x->word[0] ? x->word : x->name,
+		 x->id);
 	if (WIFSIGNALED(x->status))
 		buf_addf(&b, "%s", strsignal(WTERMSIG(x->status)));
 	else
@@ -302,11 +316,9 @@ static void say_text(const struct cmd *x)
 
 static void say(const struct cmd *x)
 {
-	if (x->quiet)
-		return;
-	if (x->format == OPT_AS_JSON)
+	if (says(x) && x->format == OPT_AS_JSON)
 		say_json(x);
-	else if (isatty(STDERR_FILENO))
+	else if (says(x))
 		say_text(x);
 }
 
@@ -385,10 +397,10 @@ int cmd_run(int argc, char **argv)
 	if (status != OPT_GO)
 		return status;
 	if (!x.name) {
-		run_said_name(x.own_name, sizeof(x.own_name), argv[0]);
+		run_said_name(x.own_name, argv[0]);
 		x.name = x.own_name;
 	}
-	if (!run_name_ok(x.name))
+	if (!idx_run_name_ok(x.name, strlen(x.name)))
 		return opt_misuse("run",
 				  "run: a name is 1 to %d of A-Z a-z 0-9 . _ "
 				  "-, the first a letter or a digit",

@@ -14,7 +14,8 @@
 #include "base/digest.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "fs/run/run.h"
+#include "fs/run/run_table.h"
+#include "index/idx_runs.h"
 #include "ledger/argv.h"
 
 /* Of an entry: names, and 34 bytes for each; the rest is counted. */
@@ -133,22 +134,10 @@ int run_said_members(struct buf *out, const char *id_hex, const char *name,
 	return rc == 0 && out->bad ? -ENOMEM : rc;
 }
 
-void run_said_name(char *out, size_t cap, const char *command)
+void run_said_name(char out[RUN_NAME_MAX + 1], const char *command)
 {
 	const char *slash = strrchr(command, '/');
 	const char *base = slash ? slash + 1 : command;
-	size_t n = 0;
 
-	for (; *base && n + 1 < cap && n < RUN_NAME_MAX; base++) {
-		char c[2] = { *base, '\0' };
-		char with[3] = { 'x', *base, '\0' };
-
-		if (n == 0 ? run_name_ok(c) : run_name_ok(with))
-			out[n++] = *base;
-		else if (n > 0)
-			out[n++] = '_';
-	}
-	if (n == 0)
-		out[n++] = 'x';
-	out[n] = '\0';
+	idx_run_name_fit(out, base, strlen(base));
 }

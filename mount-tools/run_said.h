@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "base/auto.h"
+#include "index/idx_runs.h"
 
 struct buf;
 
@@ -17,6 +18,6 @@ int must_use run_said_members(struct buf *out, const char *id_hex,
 			      const char *name, char **argv, char **envp,
 			      bool own_cgroup);
 /* A run's name made of a command: its last component, made fit. */
-void run_said_name(char *out, size_t cap, const char *command);
+void run_said_name(char out[RUN_NAME_MAX + 1], const char *command);
 
 #endif

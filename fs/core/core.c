@@ -20,6 +20,7 @@
 #include "fs/core/core_internal.h"
 #include "fs/core/file.h"
 #include "fs/commit/leafcell.h"
+#include "fs/run/run.h"
 #include "fs/run/run_group.h"
 #include "fs/run/run_table.h"
 #include "fs/store/store.h"
@@ -492,6 +493,8 @@ int core_open(struct core **out, const struct core_options *o,
 		rc = start(c);
 	if (rc >= 0 && !o->read_only)
 		rc = enter_start(c);
+	if (rc >= 0 && !o->read_only)
+		rc = run_recover(c);
 	if (rc >= 0 && !o->read_only)
 		rc = take_up(c);
 	if (rc < 0) {

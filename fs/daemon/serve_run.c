@@ -18,6 +18,8 @@
 #include "fs/daemon/control.h"
 #include "fs/run/run.h"
 #include "fs/run/run_of.h"
+#include "index/idx.h"
+#include "index/idx_runs.h"
 
 enum { ENV_MAX = 1024 };
 
@@ -25,7 +27,8 @@ struct serve_run {
 	struct core *core;
 	struct cred peer;
 	struct run_going *going; /* GOING */
-	bool used;		 /* no longer NEW */
+	uint8_t id[RUN_ID_SIZE];
+	bool used; /* no longer NEW */
 };
 
 int serve_run_open(struct serve_run **out, struct core *core,
@@ -175,9 +178,31 @@ static int verb_start(struct serve_run *s, const struct json *request,
 	if (rc == 0)
 		rc = run_start(s->core, &s->peer, &s->going, &x->s, em);
 	s->used = rc == 0;
+	if (rc == 0)
+		memcpy(s->id, x->s.id, sizeof(s->id));
 	buf_release(&x->all);
 	free(x);
 	return rc;
+}
+
+/* What people call it; the number is the index's. */
+static int add_word(struct serve_run *s, struct buf *out)
+{
+	struct idx_reader *r = NULL;
+	struct idx_run run;
+	char word[RUN_WORD_MAX];
+	int rc = core_settle_index(s->core);
+
+	if (rc >= 0)
+		rc = core_reader_take(s->core, &r);
+	if (rc >= 0)
+		rc = idx_run_by_id(r, &run, s->id);
+	core_reader_give(s->core, r);
+	if (rc > 0) {
+		idx_run_word(word, &run);
+		control_add_str(out, "word", word);
+	}
+	return 0; /* the end is entered in any case */
 }
 
 static int verb_end(struct serve_run *s, const struct json *request,
@@ -204,7 +229,7 @@ static int verb_end(struct serve_run *s, const struct json *request,
 		return errmsg_set(em, rc, "the end of the run: %s",
 				  err_text(rc));
 	control_add_u64(out, "processes", processes);
-	return 0;
+	return json_get_bool(request, "word", false) ? add_word(s, out) : 0;
 }
 
 int serve_run_ask(struct serve_run *s, const struct json *request,

@@ -5,7 +5,8 @@
  *   run-start {run, name, argv, cwd, user, policy?, cgroup?, env, env_left?}
  *             run: 32 hex digits; argv (ledger/argv.h form), cwd and user in
  *             hex; env: {"NAME in hex": "SHA-256 of the value"}, ascending
- *   run-end   {how: "exit" | "signal", status, left?} -> processes
+ *   run-end   {how: "exit" | "signal", status, left?, word?} -> processes,
+ *             and with word: NAME.NUMBER, which waits for the index
  *
  * A run belongs to the user who connected, as the kernel says.  When the
  * connection goes without run-end, it has ended as lost.

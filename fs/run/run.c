@@ -18,7 +18,11 @@
 #include "fs/core/actor_proc.h"
 #include "fs/core/core_internal.h"
 #include "fs/core/trail.h"
+#include "index/idx.h"
+#include "index/idx_runs.h"
 #include "ledger/entry_run.h"
+
+#define KNOWN "a run of this id is known already"
 
 struct run_going {
 	uint8_t id[RUN_ID_SIZE];
@@ -26,24 +30,6 @@ struct run_going {
 	struct leafcell *start;
 	int64_t started_ns;
 };
-
-static bool name_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9');
-}
-
-bool run_name_ok(const char *name)
-{
-	size_t n = strlen(name);
-
-	if (n < 1 || n > RUN_NAME_MAX || !name_char(name[0]))
-		return false;
-	for (size_t i = 1; i < n; i++)
-		if (!name_char(name[i]) && !strchr("._-", name[i]))
-			return false;
-	return true;
-}
 
 static void going_free(struct core *c, struct run_going *r)
 {
@@ -173,11 +159,24 @@ static int enter_table(struct core *c, const struct start_arg *a,
 	int rc = run_table_add(c->runs, &n);
 
 	if (rc == -EEXIST)
-		return errmsg_set(em, rc, "a run of this id is known already");
+		return errmsg_set(em, rc, KNOWN);
 	if (rc == -ENFILE)
 		return errmsg_set(em, rc, "%d runs are going on: no more",
 				  RUN_TABLE_OPEN_MAX);
 	return rc;
+}
+
+/* Runs of earlier mounts are in the index. */
+static int is_new(struct core *c, const uint8_t *id, struct errmsg *em)
+{
+	struct idx_reader *r = NULL;
+	struct idx_run run;
+	int rc = core_reader_take(c, &r);
+
+	if (rc >= 0)
+		rc = idx_run_by_id(r, &run, id);
+	core_reader_give(c, r);
+	return rc > 0 ? errmsg_set(em, -EEXIST, KNOWN) : rc;
 }
 
 int run_start(struct core *c, const struct cred *cr, struct run_going **out,
@@ -198,13 +197,15 @@ int run_start(struct core *c, const struct cred *cr, struct run_going **out,
 	a.host = c->actors ? actor_host(c->actors) : "";
 	entry_run_start_put(&a.tlvs, a.cgroup, said->env_left);
 	rc = path.bad || a.tlvs.bad ? -ENOMEM : 0;
-	if (rc == 0 && !run_name_ok(said->name))
+	if (rc == 0 && !idx_run_name_ok(said->name, strlen(said->name)))
 		rc = errmsg_set(em, -ERR_USAGE,
 				"a run's name is 1 to %d of A-Z a-z 0-9 . _ -, "
 				"the first a letter or a digit",
 				RUN_NAME_MAX);
 	if (rc == 0)
 		rc = check(&a, em);
+	if (rc == 0)
+		rc = is_new(c, said->id, em);
 	if (rc == 0)
 		rc = enter_table(c, &a, em);
 	if (rc < 0)

@@ -21,7 +21,7 @@ struct errmsg;
 /* What is said of a run when it starts; all of it is borrowed. */
 struct run_said {
 	uint8_t id[RUN_ID_SIZE]; /* made by the wrapper, at random */
-	const char *name;	 /* see run_name_ok */
+	const char *name;	 /* idx_run_name_ok */
 	struct entry_str argv;	 /* ledger/argv.h form */
 	struct entry_str cwd, user, policy;
 	const struct entry_env *env; /* names strictly ascending */
@@ -32,10 +32,6 @@ struct run_said {
 
 /* A run that has not ended; opaque. */
 struct run_going;
-
-/* 1 to 64 of [A-Za-z0-9._-], the first a letter or a digit. */
-enum { RUN_NAME_MAX = 64 };
-bool run_name_ok(const char *name);
 
 /*
  * Enters RUN_START; from here on the wrapper's (cr's) children belong to it.
@@ -59,5 +55,11 @@ struct run_ended {
  */
 int must_use run_end(struct core *c, struct run_going *r,
 		     const struct run_ended *e, uint64_t *out_processes);
+
+/*
+ * For core_open: runs of earlier mounts that did not end have ended as lost;
+ * processes that are left of them still belong to them.
+ */
+int must_use run_recover(struct core *c);
 
 #endif

@@ -64,3 +64,59 @@ same "as many ends as starts" "$(jq -s 'map(select(.kind == "run-end")) | length
 	"$(jq -s 'map(select(.kind == "run-start")) | length' log.jsonl)"
 umount_volume
 expect "verify" vouch verify vol
+
+# --- the daemon is killed: at the next mount the run has ended as lost
+mount_volume
+for mode in '' --no-cgroup; do
+	[ -n "$cgroups$mode" ] || continue
+	how=cgroup name=crash${mode#--no-}
+	[ -z "$mode" ] || how=marker
+	begin "$name" $mode
+	vouch sync mnt
+	kill_daemon
+	vouch umount -l mnt || fail "the dead mount"
+	mount_volume
+	log_read
+	same "$name: the end" "$(run_end "$name")" "lost 0"
+	: >"$name.go"
+	until_there "mnt/$name.3"
+	log_read
+	same "$name: after" "$(who "$name.3")" "$(run_id "$name") $how"
+	wait $wrapper || fail "$name: the status is the program's"
+	# again: it ended once
+	umount_volume
+	mount_volume
+	log_read
+	same "$name: still one end" "$(run_end "$name")" "lost 0"
+done
+
+# --- an id is used once, also by somebody who speaks to the channel himself
+cat >ask.py <<'PY'
+import json, socket, sys
+def ask(*lines):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect("vol/runs")
+    f = s.makefile("rw")
+    for line in lines:
+        f.write((line if isinstance(line, str) else json.dumps(line)) + "\n")
+        f.flush()
+        print(f.readline().strip())
+start = {"verb": "run-start", "run": sys.argv[1], "name": "again", "argv": "", "cwd": "", "user": "", "env": {}}
+fresh = dict(start, run="0123456789abcdef" * 2)
+ask(start)
+ask(dict(start, run="x"), dict(start, run="AB" * 16), dict(fresh, name="a/b"), dict(fresh, argv="0"),
+    dict(fresh, argv="6100"), dict(fresh, env={"62": "0" * 64, "61": "0" * 64}), dict(fresh, env={"": "0" * 64}),
+    dict(fresh, env={"61": "0"}), "{", "[]", {"verb": "stop"}, {"verb": "run-end", "how": "exit", "status": 0})
+ask(fresh, fresh, {"verb": "run-end", "how": "gone", "status": 0}, {"verb": "run-end", "how": "exit", "status": 4},
+    {"verb": "run-end", "how": "exit", "status": 4}, dict(fresh, run="1" * 32))
+PY
+python3 ask.py "$(run_id two)" >ask.out || fail "the channel"
+cat ask.out
+same "known" "$(sed -n 1p ask.out | jq -r .error)" "a run of this id is known already"
+same "refused" "$(sed -n 2,13p ask.out | jq -r .ok | sort | uniq -c | tr -s ' ')" " 12 false"
+same "one run for a connection" "$(sed -n '14,$p' ask.out | jq -r .ok | tr '\n' ' ')" "true false false true false false "
+log_read
+same "no more was entered" "$(run_end again)" "exit 4"
+umount_volume
+expect "verify" vouch verify vol
+expect "fsck" vouch fsck vol

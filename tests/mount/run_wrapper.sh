@@ -106,7 +106,7 @@ status, seen = talk(shell, [(b">> ", b"vouch run -q -- env PS1='=''= ' bash --no
 print("shell", os.waitstatus_to_exitcode(status))
 status, seen = talk(["vouch", "run", "--name", "shown", "--", "sh", "-c", "tty; exit 5"], [])
 print("tty", os.waitstatus_to_exitcode(status), b"/dev/pts/" in seen,
-      b"shown (" in seen and b"exit status 5" in seen)
+      b"shown.1 (" in seen and b"exit status 5" in seen)
 PY
 timeout 100 python3 ../term.py >../term.out 2>&1 || fail "terminal: $(cat ../term.out)"
 cat ../term.out
@@ -137,12 +137,12 @@ same "a failure is an end" "$(run_end nothing)" "exit 127"
 same "made fit" "$(jq -rs 'map(select(.kind == "run-start")) | map(.name) | index("plain") != null' log.jsonl)" true
 
 # --- the environment is told by names and digests
-SECRET=hunter2 vouch run --name env --in mnt -- true
+SECRET=hunter2 vouch run --name secret --in mnt -- true
 log_read
 grep -q hunter2 log.jsonl && fail "a value is in the log"
 want=$(printf hunter2 | sha256sum | cut -d' ' -f1)
-same "a digest" "$(jq -rs 'map(select(.kind == "run-start" and .name == "env"))[0].environment.SECRET' log.jsonl)" "$want"
-same "not the marker" "$(jq -rs 'map(select(.kind == "run-start" and .name == "env"))[0].environment.VOUCH_RUN' log.jsonl)" null
+same "a digest" "$(jq -rs 'map(select(.kind == "run-start" and .name == "secret"))[0].environment.SECRET' log.jsonl)" "$want"
+same "not the marker" "$(jq -rs 'map(select(.kind == "run-start" and .name == "secret"))[0].environment.VOUCH_RUN' log.jsonl)" null
 # more than an entry holds
 (for i in $(seq 1200); do export "LARGE_NUMBER_$i=$i"; done
 	exec vouch run --name large --in mnt -- true) || fail "a large environment"

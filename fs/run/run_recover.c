@@ -1,0 +1,174 @@
+/*
+ * run_recover.c - the runs of earlier mounts: those without an end ended when
+ * the daemon did, as lost; what is left of all of them still belongs to them.
+ *
+ * Bounded: of runs that ended, the newest KNOWN_MAX are known again, found
+ * among the newest LOOK_MAX runs of any kind.
+ *
+ * Threads: while the volume is opened, before the first request.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "fs/commit/leafcell.h"
+#include "fs/core/core_internal.h"
+#include "fs/run/run.h"
+#include "index/idx.h"
+#include "index/idx_runs.h"
+#include "ledger/entry_run.h"
+#include "ledger/ledger.h"
+
+enum { KNOWN_MAX = 128, LOOK_MAX = 2048 };
+
+struct found {
+	struct idx_run *v;
+	size_t n, cap;
+};
+
+static int add(struct found *f, const struct idx_run *run)
+{
+	if (f->n == f->cap) {
+		size_t cap = f->cap ? 2 * f->cap : 64;
+		struct idx_run *v = reallocarray(f->v, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		f->v = v;
+		f->cap = cap;
+	}
+	f->v[f->n++] = *run;
+	return 0;
+}
+
+static int on_open(void *ctx, const struct idx_run *run)
+{
+	return add(ctx, run);
+}
+
+static int on_run(void *ctx, const struct idx_run *run)
+{
+	struct found *f = ctx;
+
+	if (run->implicit || !run->end_no)
+		return 0;
+	return f->n == KNOWN_MAX ? 1 : add(f, run);
+}
+
+static int look(struct core *c, struct found *open, struct found *ended)
+{
+	struct idx_reader *r = NULL;
+	int rc = core_reader_take(c, &r);
+
+	if (rc >= 0)
+		rc = idx_runs_open(r, on_open, open);
+	if (rc >= 0)
+		rc = idx_runs(r, IDX_NOW, LOOK_MAX, on_run, ended);
+	core_reader_give(c, r);
+	return rc < 0 ? rc : 0;
+}
+
+/* Its RUN_START as the log has it: fn is called while the bytes are there. */
+typedef int start_fn(struct core *c, const struct idx_run *run,
+		     const struct entry *e, const struct digest *leaf);
+
+static int with_start(struct core *c, const struct idx_run *run, start_fn *fn)
+{
+	struct ledger_record rec;
+	struct entry_view view;
+	struct digest leaf;
+	struct entry e;
+	const uint8_t *p = NULL;
+	uint32_t n = 0;
+	int rc = ledger_read(c->ledger, &rec, ENTRY_NO_SEAL(run->no));
+
+	if (rc < 0)
+		return rc;
+	rc = ledger_record_entry(&rec, ENTRY_NO_POS(run->no), &p, &n);
+	if (rc >= 0)
+		rc = entry_open(&e, &view, p, n, NULL);
+	if (rc >= 0 && e.core.kind != ENTRY_RUN_START)
+		rc = -ERR_CORRUPT;
+	if (rc >= 0) {
+		entry_view_leaf(&leaf, &view);
+		rc = fn(c, run, &e, &leaf);
+	}
+	ledger_record_release(&rec);
+	return rc;
+}
+
+/* Puts it in the table, without a wrapper. */
+static int know(struct core *c, const struct idx_run *run,
+		const struct entry *e, const struct digest *leaf)
+{
+	struct entry_str cgroup = entry_run_cgroup(&e->body);
+	autofree char *path = cgroup.n ? strndup(cgroup.p, cgroup.n) : NULL;
+	const struct run_table_new new = {
+		.id = run->id,
+		.uid = run->uid,
+		.cgroup = path,
+	};
+	int rc;
+
+	(void)leaf;
+	if (cgroup.n && !path)
+		return -ENOMEM;
+	rc = run_table_add(c->runs, &new);
+	if (rc == 0)
+		run_table_end(c->runs, run->id, run->end_no == 0);
+	return rc == -EEXIST ? 0 : rc;
+}
+
+struct lost {
+	const struct idx_run *run;
+	struct digest leaf;
+};
+
+static int lost_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	const struct lost *a = arg;
+	struct pend *p = pend_new(ENTRY_RUN_END, 0);
+	struct entry_run_end *b;
+
+	if (!p)
+		return -ENOMEM;
+	b = &p->e.body.run_end;
+	memcpy(b->run, a->run->id, sizeof(b->run));
+	b->how = RUN_END_LOST;
+	b->started_ns = a->run->started_ns;
+	p->subject = leafcell_known_new(&a->leaf, a->run->no);
+	if (!p->subject) {
+		pend_free(p);
+		return -ENOMEM;
+	}
+	return core_submit(c, tx, p, NULL, NULL);
+}
+
+static int lose(struct core *c, const struct idx_run *run,
+		const struct entry *e, const struct digest *leaf)
+{
+	struct lost a = { .run = run, .leaf = *leaf };
+	int rc = know(c, run, e, leaf);
+
+	return rc < 0 ? rc : core_op(c, lost_op, &a);
+}
+
+int run_recover(struct core *c)
+{
+	struct found open = { .v = NULL }, ended = { .v = NULL };
+	int rc = look(c, &open, &ended);
+
+	/* One that cannot be read does not keep the volume from being used. */
+	for (size_t i = ended.n; i-- > 0 && rc != -ENOMEM;)
+		rc = with_start(c, &ended.v[i], know);
+	for (size_t i = 0; i < open.n && rc != -ENOMEM; i++) {
+		rc = with_start(c, &open.v[i], lose);
+		if (rc < 0)
+			log_event(LOG_ERROR, "run_not_ended", "why=\"%s\"",
+				  err_text(rc));
+	}
+	free(open.v);
+	free(ended.v);
+	return rc == -ENOMEM ? rc : 0;
+}
