@@ -436,6 +436,7 @@ static void commit_main(void *arg)
 {
 	struct commit *c = arg;
 
+	thread_answers();
 	mutex_lock(&c->t->mu);
 	while (c->committing ||
 	       (!c->abandon && !(c->stop && (!c->head || c->failed)))) {

@@ -182,6 +182,7 @@ static void worker(void *arg)
 	sigaddset(&kick, SIGUSR2);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 	is_worker = true;
+	thread_answers();
 	while (poller_wait(&l->poller, me) && !fuse_session_exited(l->se)) {
 		buffer_ready(l, &buf, &ours);
 		n = fuse_session_receive_buf(l->se, &buf);

@@ -4,7 +4,9 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/thread.h"
 
@@ -86,6 +88,51 @@ Test(thread, a_timed_wait_ends)
 	cr_assert_not(cond_timedwait_ns(&s.changed, &s.mu, 0));
 	cr_assert_not(cond_timedwait_ns(&s.changed, &s.mu, -5));
 	mutex_unlock(&s.mu);
+	teardown(&s);
+}
+
+/* What the kernel knows of this thread: policy, nice, slice. */
+static void look(uint32_t *policy, int32_t *nice, uint64_t *slice)
+{
+	struct {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime, deadline, period;
+	} how = { .size = 0 };
+
+	cr_assert_eq(syscall(SYS_sched_getattr, 0, &how, sizeof(how), 0), 0);
+	*policy = how.policy;
+	*nice = how.nice;
+	*slice = how.runtime;
+}
+
+static void answer(void *arg)
+{
+	struct shared *s = arg;
+	uint32_t policy[2];
+	int32_t nice[2];
+	uint64_t slice[2];
+
+	thread_nice(3);
+	look(&policy[0], &nice[0], &slice[0]);
+	thread_answers();
+	look(&policy[1], &nice[1], &slice[1]);
+	/* before Linux 6.12 there are no slices to set */
+	s->n = policy[1] == policy[0] && nice[0] == 3 && nice[1] == 3 &&
+	       (slice[0] == 0 || slice[1] < slice[0]);
+}
+
+Test(thread, that_answers_gets_short_slices_and_no_more)
+{
+	struct shared s;
+	struct thread t;
+
+	setup(&s);
+	cr_assert_eq(thread_start(&t, "answers", answer, &s), 0);
+	thread_join(&t);
+	cr_assert(s.n == 1);
 	teardown(&s);
 }
 
