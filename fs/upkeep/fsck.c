@@ -1,7 +1,8 @@
 /*
  * fsck.c - see fsck.h.
  *
- * First the log and every record of every pack are verified, then the log is
+ * First the log, and beside it every record of every pack, are verified (that
+ * the two share the cores takes a fifth off a deep check), then the log is
  * gone through once more, from its newest entry back (fsck_want.c): each tree
  * that an entry names is walked (nodes shared by versions are visited once)
  * and each chunk must be in the store, unless gc may have taken it: what was
@@ -41,8 +42,14 @@ enum {
 	FOUND_MAX = 200,
 	SEEN_SETS = (32 << 20) / (VERIFIED_WAYS * sizeof(struct verified_key)),
 	LOST_SETS = 4096,
+	BESIDE_MIN = 16 << 20, /* bytes of packs; less: one after the other */
 	BITS_MORE = 8, /* times gc's bytes: one chunk in 10^8 is miscounted */
 	NEEDED = 0,    /* and 1: may be missed */
+};
+
+/* What was told, of it at most FOUND_MAX in words: neither hides the other. */
+struct tally {
+	uint64_t told, damaged;
 };
 
 struct fsck {
@@ -50,47 +57,63 @@ struct fsck {
 	struct store *s;
 	const struct fsck_options *o;
 	struct fsck_report *report;
-	struct mutex mu; /* the ledger tells from two threads */
-	uint64_t told;	 /* guarded by mu */
+	struct mutex mu;	/* a leaf but for who is told; next three */
+	struct tally log, rest; /* log: its check's alone */
+	bool packs_told;	/* the progress is that of the packs */
 	struct fsck_wants wants;
 	uint64_t seals;		 /* of the log, when this began */
 	struct verified seen[2]; /* nodes */
 	struct verified lost[2]; /* chunks that were told or counted */
 	struct bloom named;
 	uint64_t n_named;
-	bool log_damaged;
 	bool collected;		     /* gc took packs away */
 	const struct fsck_want *now; /* whose tree is walked */
+	struct digest there; /* its root, when that is a chunk that was found */
+	bool is_there;
 };
 
-static void say(struct fsck *f, const char *words, bool damage)
+static void say(struct fsck *f, struct tally *t, const char *words, bool damage)
 {
 	mutex_lock(&f->mu);
-	f->report->damaged += damage;
-	if (f->told++ < FOUND_MAX && f->o->found)
+	t->damaged += damage;
+	if (t->told++ < FOUND_MAX && f->o->found)
 		f->o->found(f->o->ctx, words);
 	mutex_unlock(&f->mu);
 }
 
 static void tell(void *ctx, const char *words)
 {
-	say(ctx, words, true);
+	struct fsck *f = ctx;
+
+	say(f, &f->rest, words, true);
+}
+
+static void tell_of_log(void *ctx, const char *words)
+{
+	struct fsck *f = ctx;
+
+	say(f, &f->log, words, true);
 }
 
 static void on_log(void *ctx, uint64_t done, uint64_t all)
 {
 	struct fsck *f = ctx;
 
-	if (f->o->progress)
+	mutex_lock(&f->mu);
+	if (f->o->progress && !f->packs_told)
 		f->o->progress(f->o->ctx, "log", done, all);
+	mutex_unlock(&f->mu);
 }
 
 static void on_store(void *ctx, uint64_t done, uint64_t all)
 {
 	struct fsck *f = ctx;
 
+	mutex_lock(&f->mu);
+	f->packs_told = done < all;
 	if (f->o->progress)
 		f->o->progress(f->o->ctx, "chunks", done, all);
+	mutex_unlock(&f->mu);
 }
 
 static int on_entry(void *ctx, uint64_t no, const struct digest *leaf,
@@ -132,6 +155,8 @@ static int read_node(void *ctx, uint8_t *out, size_t *out_n,
 	/* every byte was looked at just now: what is plain need not again be */
 	if (f->report->store.bad == 0 &&
 	    store_look(f->s, &len, id) == CHUNK_DATA && len > 0) {
+		f->there = *id;
+		f->is_there = true;
 		*out_n = len;
 		return 1;
 	}
@@ -175,7 +200,8 @@ static int visit(void *ctx, const struct digest *id, int level, uint64_t off,
 		return 0;
 	f->n_named += bloom_add(&f->named, id);
 	if (level < 0) {
-		if (!store_has(f->s, id))
+		if (!(f->is_there && digest_eq(id, &f->there)) &&
+		    !store_has(f->s, id))
 			lost(f, id);
 		return 0;
 	}
@@ -194,6 +220,7 @@ static int look_for(void *ctx, const struct fsck_want *w)
 	int rc;
 
 	f->now = w;
+	f->is_there = false;
 	tree_empty_root(&empty);
 	if (digest_is_zero(&w->id) || digest_eq(&w->id, &empty))
 		return 0;
@@ -238,8 +265,12 @@ static int look_at(struct fsck *f, const struct ledger_record *r)
 	for (uint32_t i = r->count; rc == 0 && i-- > 0;) {
 		struct entry e;
 
-		if (v[i].p && entry_open(&e, NULL, v[i].p, v[i].n, NULL) == 0 &&
-		    e.state == ENTRY_CLEAR)
+		struct entry_view view;
+
+		if (v[i].p && entry_decode(&view, v[i].p, v[i].n) == 0 &&
+		    view.state == ENTRY_CLEAR &&
+		    fsck_want_kind(view.core.kind) &&
+		    entry_open_view(&e, &view, NULL) == 0)
 			rc = fsck_want_entry(&f->wants, &e,
 					     ENTRY_NO(r->seal, i));
 	}
@@ -252,7 +283,7 @@ static int no_record(struct fsck *f, uint64_t seal, uint64_t part, int rc,
 {
 	char words[256];
 
-	if (rc == -ENOMEM || !f->log_damaged)
+	if (rc == -ENOMEM || !f->log.damaged)
 		return errmsg_set(em, rc, "seal %" PRIu64 ": %s", seal,
 				  err_text(rc));
 	snprintf(words, sizeof(words),
@@ -260,7 +291,7 @@ static int no_record(struct fsck *f, uint64_t seal, uint64_t part, int rc,
 		 " need was not looked for: %s",
 		 seal, err_text(rc));
 	if (part == 0)
-		say(f, words, false);
+		say(f, &f->rest, words, false);
 	return 0;
 }
 
@@ -332,7 +363,8 @@ static int look_for_all(struct fsck *f, struct errmsg *em)
 	return rc;
 }
 
-static int check_store(struct fsck *f, struct errmsg *em)
+/* *out: the bad places of the packs that were told, or found. */
+static int check_store(struct fsck *f, uint64_t *out, struct errmsg *em)
 {
 	const struct store_check_options so = {
 		.repair = f->o->repair,
@@ -340,18 +372,62 @@ static int check_store(struct fsck *f, struct errmsg *em)
 		.progress = on_store,
 		.ctx = f,
 	};
-	uint64_t before = f->report->damaged;
+	const struct store_check_report *r = &f->report->store;
 	int rc = store_check(f->s, &f->report->store, &so, em);
 
-	if (rc == 0 && f->report->store.bad > f->report->damaged - before)
-		f->report->damaged = before + f->report->store.bad;
+	mutex_lock(&f->mu);
+	f->packs_told = false;
+	*out = f->rest.damaged;
+	if (rc == 0 && r->bad > *out)
+		*out = r->bad;
+	mutex_unlock(&f->mu);
+	return rc;
+}
+
+/* --- the log --- */
+
+struct log_check {
+	struct fsck *f;
+	struct ledger_verify_options options;
+	struct errmsg em;
+	int rc;
+};
+
+static void check_log(void *arg)
+{
+	struct log_check *c = arg;
+
+	c->rc = ledger_verify(c->f->l, &c->f->report->log, &c->options, &c->em);
+}
+
+/* All of it: log and packs at once, then what the log needs of the packs. */
+static int check_deep(struct fsck *f, struct log_check *log, struct errmsg *em)
+{
+	struct fsck_report *out = f->report;
+	struct thread thread = { .running = false };
+	uint64_t packs = 0;
+	struct store_stat st;
+	bool beside = false;
+	int rc;
+
+	store_stat(f->s, &st);
+	if (st.stored_bytes >= BESIDE_MIN)
+		beside = thread_start(&thread, "verify-log", check_log, log) ==
+			 0;
+	if (!beside)
+		check_log(log);
+	rc = check_store(f, &packs, em);
+	if (beside)
+		thread_join(&thread);
+	if (log->rc < 0)
+		return 0;
 	/* Not what was found: some of that is only told, not damage. */
-	f->report->left =
-		before + f->report->store.bad - f->report->store.repaired;
-	before = f->report->damaged;
+	out->left = f->log.damaged + out->store.bad - out->store.repaired;
+	f->rest.damaged = 0;
 	if (rc == 0)
 		rc = look_for_all(f, em);
-	f->report->left += f->report->damaged - before;
+	out->left += f->rest.damaged;
+	f->rest.damaged += packs;
 	return rc;
 }
 
@@ -359,26 +435,34 @@ int fsck_verify(struct ledger *l, struct store *s, struct fsck_report *out,
 		const struct fsck_options *o, struct errmsg *em)
 {
 	struct fsck f = { .l = l, .s = s, .o = o, .report = out };
-	const struct ledger_verify_options lo = {
-		.consistent_with = o->consistent_with,
-		.found = tell,
-		.progress = on_log,
-		.entry = o->deep ? on_entry : NULL,
-		.ctx = &f,
+	struct log_check log = {
+		.f = &f,
+		.options = {
+			.consistent_with = o->consistent_with,
+			.found = tell_of_log,
+			.progress = on_log,
+			.entry = o->deep ? on_entry : NULL,
+			.ctx = &f,
+		},
+		.em = ERRMSG_INIT,
 	};
-	int rc;
+	int rc = 0;
 
 	*out = (struct fsck_report){ .damaged = 0 };
 	mutex_init(&f.mu);
 	f.seals = ledger_size(l);
-	rc = ledger_verify(l, &out->log, &lo, em);
-	if (rc >= 0)
-		rc = 0;
-	out->left = out->damaged;
-	f.log_damaged = out->damaged > 0;
-	if (rc == 0 && o->deep && s)
-		rc = check_store(&f, em);
-	if (rc == 0 && f.told > FOUND_MAX && o->found)
+	if (o->deep && s) {
+		f.packs_told = true;
+		rc = check_deep(&f, &log, em);
+	} else {
+		check_log(&log);
+		out->left = f.log.damaged;
+	}
+	out->damaged = f.log.damaged + f.rest.damaged;
+	if (log.rc < 0)
+		rc = errmsg_set(em, log.rc, "%s", log.em.text);
+	if (rc == 0 && o->found &&
+	    (f.log.told > FOUND_MAX || f.rest.told > FOUND_MAX))
 		o->found(o->ctx, "... and more");
 	mutex_destroy(&f.mu);
 	fsck_want_release(&f.wants);

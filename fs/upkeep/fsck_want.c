@@ -261,6 +261,23 @@ static int on_gc(struct fsck_wants *w, const struct entry_gc *b, uint64_t no)
 	return 0;
 }
 
+bool fsck_want_kind(uint16_t kind)
+{
+	switch (kind) {
+	case ENTRY_VERSION:
+	case ENTRY_EXTENTS:
+	case ENTRY_SETXATTR:
+	case ENTRY_RMXATTR:
+	case ENTRY_UNLINK:
+	case ENTRY_RENAME:
+	case ENTRY_FREE_ORPHAN:
+	case ENTRY_GC:
+		return true;
+	default:
+		return false;
+	}
+}
+
 int fsck_want_entry(struct fsck_wants *w, const struct entry *e, uint64_t no)
 {
 	const struct entry_body *b = &e->body;

@@ -68,6 +68,8 @@ void fsck_want_count(struct fsck_wants *w, const struct entry_core *core,
 /* The number of parts; for each, fsck_want_part() and the log from its end. */
 uint64_t fsck_want_parts(struct fsck_wants *w);
 void fsck_want_part(struct fsck_wants *w, uint64_t part);
+/* May an entry of this kind name something, or say what is needed? */
+bool fsck_want_kind(uint16_t kind);
 /* Tells fn what the entry names. */
 int must_use fsck_want_entry(struct fsck_wants *w, const struct entry *e,
 			     uint64_t no);
