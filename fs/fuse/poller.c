@@ -18,10 +18,12 @@
  *     led                 70       28         17                46      13
  *     CPU of the daemon  112, 80   39, 32     15, 18
  *
- * Four processes: 52 and 50 a create, 4.7 and 0.2 changes of thread; with an
- * fsync each, and beside eight busy processes, as in the pool, because it is
- * the pool then: leading on without regard took 1.5 times as long there, and
- * with sched_yield(2) between two looks still 1.3 times.
+ * (All of them at real-time priority, so that nothing else ran meanwhile.)  A
+ * file with an fsync: 259 and 206, CPU 250 and 196.  Four processes: 52 and 50
+ * a create, 4.7 and 0.2 changes of thread.  Four with an fsync each, and one
+ * or four beside eight busy processes: as in the pool, because it is the pool
+ * then; leading on without regard took 1.5 times as long there, and with
+ * sched_yield(2) between two looks still 1.3 times.
  *
  * Invariants: (1) Who leads may be stuck in a request, and still another one
  * is taken within two ticks: a parked worker looks at the leader each tick and
@@ -32,10 +34,10 @@
  * does not pay is given up, and tried again only after ever more requests: on
  * a busy machine the client cannot run while we spin.
  *
- * Kinds of requests of which every fifth or more lasts (reads from the disk,
- * large writes, fsync) end the lead: they want more threads than one.  So does
- * a crowd, if there are cores for it: with two, one thread that serves four
- * processes takes less CPU than four.
+ * Kinds of requests that last (reads from the disk, large writes, fsync) end
+ * the lead when others waited behind them: they want more threads than one.
+ * So does a crowd, if there are cores for it: with two, one thread that serves
+ * four processes takes less CPU than four.
  */
 #include "fs/fuse/poller.h"
 
@@ -198,19 +200,33 @@ static void missed(struct poller *p, unsigned me)
 	p->seat[me].tries = false; /* not before the next close one */
 }
 
+/*
+ * There was one already: nothing won, nothing lost by looking.  But if the last
+ * one took long, somebody has waited for it whom another thread had served.
+ */
+static void waited(struct poller *p, unsigned me)
+{
+	const struct poller_seat *s = &p->seat[me];
+	uint8_t slow = p->slow[s->kind];
+
+	if (s->lasted && slow < SLOW_MOST)
+		p->slow[s->kind] = slow + SLOW_UP;
+	if ((s->lasted && slow >= SLOW_IS) || (++p->crowd >= CROWD && p->spare))
+		end_lead(p, me, false);
+}
+
 /* Looks for a request until there is one, or it has taken too long. */
 static void spin(struct poller *p, unsigned me)
 {
 	struct pollfd f = { .fd = p->fd, .events = POLLIN };
 	int64_t end = p->seat[me].since_ns + SPIN_NS;
 
-	if (poll(&f, 1, 0) != 0) { /* nothing won, nothing lost */
-		if (++p->crowd >= CROWD && p->spare)
-			end_lead(p, me, false);
+	if (poll(&f, 1, 0) != 0) {
+		waited(p, me);
 		return;
 	}
 	p->crowd = 0;
-	while (p->leader == (int)me) {
+	while (p->seat[me].tries && p->leader == (int)me) {
 		if (poll(&f, 1, 0) != 0) {
 			if (p->worth < WORTH_MOST)
 				p->worth++;
@@ -228,7 +244,7 @@ bool poller_wait(struct poller *p, unsigned me)
 	int leader = atomic_load(&p->leader);
 
 	if (leader == (int)me) {
-		if (p->seat[me].tries)
+		if (p->seat[me].tries || p->seat[me].lasted)
 			spin(p, me);
 	} else if (leader != POLLER_NOBODY) {
 		park(p, me);
@@ -273,11 +289,9 @@ void poller_done(struct poller *p, unsigned me)
 		return;
 	now = now_ns();
 	slow = p->slow[s->kind];
-	if (now - s->since_ns > SLOW_NS) {
-		p->slow[s->kind] = slow < SLOW_MOST ? slow + SLOW_UP : slow;
-	} else if (slow > 0) {
+	s->lasted = now - s->since_ns > SLOW_NS;
+	if (slow > 0)
 		p->slow[s->kind] = slow - 1;
-	}
 	s->since_ns = now;
 	p->done_ns = now;
 	atomic_fetch_add(&s->turns, 1);

@@ -29,6 +29,7 @@ struct poller_seat {
 	unsigned kind;		/* of it */
 	int64_t since_ns;	/* when it got it, or was done with the last */
 	bool tries;		/* spins before it sleeps */
+	bool lasted;		/* the last request did */
 };
 
 struct poller {
@@ -44,7 +45,7 @@ struct poller {
 	_Atomic int64_t done_ns; /* when the last request was answered */
 	_Atomic uint32_t run;	 /* so many came closely and were quick */
 	_Atomic uint32_t wanted; /* so long a run makes a leader */
-	_Atomic uint8_t slow[POLLER_KINDS]; /* see poller_done() */
+	_Atomic uint8_t slow[POLLER_KINDS]; /* see waited() */
 	/* The leader's own, and whoever makes a leader sets them under mu. */
 	uint32_t served, crowd;
 	_Atomic uint32_t worth; /* spins that paid, less those that did not */

@@ -99,17 +99,18 @@ Test(poller, when_nothing_comes_nobody_polls_and_no_cpu_is_used)
 	close_box();
 }
 
-Test(poller, requests_that_last_are_not_polled_for)
+Test(poller, requests_that_last_with_others_behind_get_all_workers)
 {
 	open_box(2);
 	cr_assert(poll_client_until_polled(&a));
-	for (int i = 0; i < 40; i++)
-		poll_client_ask(&a, POLL_LASTS);
-	cr_assert_not(poller_polls(&box.poller));
-	for (int i = 0; i < 100; i++) {
-		poll_client_ask(&a, POLL_LASTS);
-		cr_assert_not(poller_polls(&box.poller));
+	for (int i = 0; i < 200; i++) {
+		poll_client_send(&a, POLL_LASTS);
+		poll_client_send(&b, POLL_LASTS);
+		poll_client_wait(&a);
+		poll_client_wait(&b);
 	}
+	/* the lead was ended, and the next one has to wait longer */
+	cr_assert_gt(box.poller.wanted, 16);
 	close_box();
 }
 
