@@ -94,9 +94,10 @@ struct vio_ops {
 	int (*list)(struct vio *v, const char *dir, vio_list_fn *fn, void *ctx);
 	int (*syncdir)(struct vio *v, const char *dir);
 	int (*space)(struct vio *v, struct vio_space *out);
-	int64_t (*wall_ns)(struct vio *v);  /* CLOCK_REALTIME */
-	int64_t (*mono_ns)(struct vio *v);  /* CLOCK_MONOTONIC */
-	bool (*wall_synced)(struct vio *v); /* kernel says NTP-synchronised */
+	int64_t (*wall_ns)(struct vio *v); /* CLOCK_REALTIME */
+	int64_t (*mono_ns)(struct vio *v); /* CLOCK_MONOTONIC */
+	/* the kernel says, a second ago at most: synchronised by NTP */
+	bool (*wall_synced)(struct vio *v);
 	int (*random)(struct vio *v, void *p, size_t n);
 	void (*free)(struct vio *v);
 };

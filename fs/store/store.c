@@ -310,6 +310,7 @@ void store_close(struct store *s)
 	verified_release(&s->verified);
 	space_release(&s->space);
 	slots_free(s);
+	chunk_maker_free(s->settle_maker);
 	lease_release(&s->lease);
 	mutex_destroy(&s->restore_mu);
 	mutex_destroy(&s->replica_mu);

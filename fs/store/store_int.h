@@ -70,6 +70,8 @@ struct store {
 
 	struct mutex settle_mu;
 	struct packfile *settle; /* guarded by settle_mu */
+	/* guarded by settle_mu; NULL: none yet */
+	struct chunk_maker *settle_maker;
 
 	struct mutex slot_mu;
 	struct store_slot *slots; /* guarded by slot_mu */
