@@ -68,6 +68,10 @@ for mode in delete wal; do
 		pids="$pids $!"
 	done
 	sleep $((2 * SLOWNESS))
+	for ((i = 0; i < 300; i++)); do # a busy machine starts them late
+		[ ! -s log.$mode.x ] || [ ! -s log.$mode.y ] || break
+		sleep 0.1
+	done
 	kill_daemon
 	for p in $pids; do
 		wait "$p" || fail "a worker of $mode"
