@@ -49,6 +49,8 @@ struct content_pool_options {
 	struct vio *vio;	  /* clock */
 	uint32_t workers;	  /* 0: 2 */
 	uint64_t dirty_bytes_max; /* 0: LIMIT_DIRTY_BYTES */
+	/* no plain digests of streams: true, or where they cost too much */
+	bool digests_later;
 };
 
 int must_use content_pool_open(struct content_pool **out,

@@ -24,6 +24,7 @@ enum {
 	CONTENT_STAGE = 1 << 20,      /* at most this much is staged */
 	CONTENT_SHA_BEHIND = 4 << 20, /* the plain digest, at most */
 	CONTENT_SHA_SMALL = 64 << 10, /* hashed in any case */
+	CONTENT_SHA_LATER = 1 << 20,  /* no more of one with digests_later */
 	CONTENT_PIECES = 256,	      /* of one batch */
 	CONTENT_CUTS = 512,	      /* of one batch */
 	CONTENT_SLICE = 4 << 20,      /* of one huge write */
@@ -179,6 +180,7 @@ struct content_pool {
 	struct work press;
 
 	atomic_uint_least64_t uses; /* reads and writes of contents */
+	bool digests_later;	    /* set at open */
 
 	struct mutex mu; /* a leaf */
 	struct cond unpinned;

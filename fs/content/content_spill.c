@@ -61,9 +61,10 @@ static void unpin(struct piece *p, size_t n)
 /* --- plain digest --- */
 
 /*
- * Lets go of the plain digest when it does not keep up with the writer, or
- * the volume's buffers fill: it is made later then, when nobody waits.  Where
- * SHA-256 runs at 0.4 GB/s it was half the CPU of a stream.
+ * Lets go of the plain digest when it does not keep up with the writer, the
+ * volume's buffers fill, or it costs more than all the rest of a stream does
+ * (content_pool.c): it is made later then, when nobody waits.  Where SHA-256
+ * runs at 0.4 GB/s it was half the CPU of a stream.
  */
 bool content_sha_keeps_up_locked(struct content *c) requires_capability(&c->mu)
 {
@@ -73,6 +74,7 @@ bool content_sha_keeps_up_locked(struct content *c) requires_capability(&c->mu)
 
 	if (c->sha_on &&
 	    (behind > CONTENT_SHA_BEHIND ||
+	     (c->pool->digests_later && c->sha_len > CONTENT_SHA_LATER) ||
 	     (behind > CONTENT_SHA_SMALL && dirty_bytes(d) > d->max / 8)))
 		c->sha_on = false;
 	return c->sha_on;

@@ -25,7 +25,8 @@ static void open_all(struct content_box *b)
 	struct vio *vio = vio_sim_vio(b->sim);
 	struct store_options so = { .vio = vio, .cache_bytes = 2 << 20 };
 	struct content_pool_options po = { .vio = vio,
-					   .dirty_bytes_max = b->dirty_max };
+					   .dirty_bytes_max = b->dirty_max,
+					   .digests_later = b->digests_later };
 	struct errmsg em = ERRMSG_INIT;
 
 	must(store_open(&b->store, &so, &em) == 0);

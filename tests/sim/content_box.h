@@ -22,6 +22,7 @@ struct content_box {
 	struct store *store;
 	struct content_pool *pool;
 	uint64_t dirty_max;
+	bool digests_later; /* set before init */
 };
 
 /* Aborts when anything fails; dirty_max 0: the default. */

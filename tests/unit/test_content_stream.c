@@ -154,3 +154,39 @@ Test(content_stream, each_report_is_a_prefix_of_the_stream)
 	content_close(s.c);
 	content_box_release(&b);
 }
+
+/* Where SHA-256 costs more than it may, a stream is not hashed beside. */
+Test(content_stream, plain_digest_comes_later_where_it_costs_too_much)
+{
+	struct content_box b = { .digests_later = true };
+	autofree uint8_t *p = malloc(3 * MIB);
+	struct prng prng = { .seed = 0 };
+
+	cr_assert(p);
+	prng_init(&prng, 13);
+	prng_bytes(&prng, p, 3 * MIB);
+	content_box_init(&b, 0);
+	for (size_t n = MIB; n <= 3 * MIB; n += MIB) {
+		struct content *c = content_box_new(&b);
+		struct content_version v = { .gen = 0 };
+		struct digest want;
+		struct digest later;
+		uint64_t at = 0;
+
+		for (size_t i = 0; i < n; i += MIB / 4)
+			cr_assert_eq(content_write(c, p + i, MIB / 4, i, false,
+						   1, &at),
+				     0);
+		content_box_version(&b, c, &v);
+		digest_sha256(&want, p, n);
+		cr_assert_eq(v.has_sha256, n <= MIB);
+		cr_assert(!v.has_sha256 || digest_eq(&want, &v.sha256));
+		cr_assert_eq(
+			content_sha256(b.pool, &later, &v.root, n, NULL, NULL),
+			0);
+		cr_assert(digest_eq(&want, &later));
+		content_version_release(&v);
+		content_close(c);
+	}
+	content_box_release(&b);
+}
