@@ -105,6 +105,12 @@ void vio_advise(struct vio_file *f, enum vio_advice advice)
 		f->vio->ops->advise(f, advice);
 }
 
+void vio_forget(struct vio_file *f, uint64_t off, uint64_t n)
+{
+	if (f->vio->ops->forget && n > 0)
+		f->vio->ops->forget(f, off, n);
+}
+
 int vio_fstat(struct vio_file *f, struct vio_stat *out)
 {
 	return f->vio->ops->fstat(f, out);

@@ -84,6 +84,7 @@ struct vio_ops {
 	int (*allocate)(struct vio_file *f, uint64_t off, uint64_t n);
 	/* NULL: takes none */
 	void (*advise)(struct vio_file *f, enum vio_advice advice);
+	void (*forget)(struct vio_file *f, uint64_t off, uint64_t n);
 	int (*fstat)(struct vio_file *f, struct vio_stat *out);
 	int (*lock)(struct vio_file *f); /* exclusive; -EBUSY when held */
 	int (*stat)(struct vio *v, const char *path, struct vio_stat *out);
@@ -148,6 +149,8 @@ int must_use vio_writeback(struct vio_file *f, uint64_t off, uint64_t n,
 int must_use vio_truncate(struct vio_file *f, uint64_t size);
 int must_use vio_allocate(struct vio_file *f, uint64_t off, uint64_t n);
 void vio_advise(struct vio_file *f, enum vio_advice advice);
+/* A hint: these bytes, which are on the disk, need not stay in memory. */
+void vio_forget(struct vio_file *f, uint64_t off, uint64_t n);
 int must_use vio_fstat(struct vio_file *f, struct vio_stat *out);
 int must_use vio_lock(struct vio_file *f);
 int must_use vio_stat(struct vio *v, const char *path, struct vio_stat *out);

@@ -291,6 +291,12 @@ static void posix_advise(struct vio_file *f, enum vio_advice advice)
 						   POSIX_FADV_SEQUENTIAL);
 }
 
+static void posix_forget(struct vio_file *f, uint64_t off, uint64_t n)
+{
+	(void)posix_fadvise(fd_of(f), (off_t)off, (off_t)n,
+			    POSIX_FADV_DONTNEED);
+}
+
 static int posix_allocate(struct vio_file *f, uint64_t off, uint64_t n)
 {
 	int rc;
@@ -522,6 +528,7 @@ static const struct vio_ops posix_ops = {
 	.truncate = posix_truncate,
 	.allocate = posix_allocate,
 	.advise = posix_advise,
+	.forget = posix_forget,
 	.fstat = posix_fstat,
 	.lock = posix_lock,
 	.stat = posix_stat,

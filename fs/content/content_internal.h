@@ -31,6 +31,7 @@ enum {
 	CONTENT_WRITERS = 8,	      /* idle writers kept */
 	CONTENT_READERS = 48,	      /* spare ones */
 	CONTENT_SCRATCHES = 8,	      /* idle scratches kept */
+	CONTENT_LONG = 64 << 20, /* a stream that is longer fills no cache */
 };
 
 /* --- where bytes are: content_view.c --- */
@@ -264,6 +265,7 @@ struct content {
 	struct mutex wmu;
 	struct writer *writer; /* guarded by wmu */
 	bool unflushed;	       /* guarded by wmu */
+	uint64_t bulk;	       /* bytes put so far; guarded by wmu */
 
 	/* the pool's lists; guarded by pool->mu */
 	struct content *all_prev, *all_next;

@@ -312,6 +312,7 @@ int content_bulk_put(struct content *c, const struct chunk *chunk)
 	struct store *store = c->pool->store;
 	struct packfile *filling = NULL;
 	struct chunk k = *chunk;
+	bool forget = false;
 	int rc = 0;
 
 	/*
@@ -328,10 +329,12 @@ int content_bulk_put(struct content *c, const struct chunk *chunk)
 		rc = content_pool_writer(c->pool, &c->writer);
 	if (rc == 0) {
 		c->unflushed = true;
+		c->bulk += k.raw_len;
+		forget = c->bulk > CONTENT_LONG;
 		rc = store_writer_add(c->writer->w, &filling, &k);
 	}
 	mutex_unlock(&c->wmu);
-	return rc < 0 || !filling ? rc : store_pace(store, filling);
+	return rc < 0 || !filling ? rc : store_pace(store, filling, forget);
 }
 
 int content_bulk_flush(struct content *c)

@@ -20,7 +20,11 @@
 #include "fs/store/chunk.h"
 #include "fs/store/packfile_int.h"
 
-enum { STEP_MIN = 256 << 10, STEP_MAX = 8 << 20 };
+enum {
+	STEP_MIN = 256 << 10,
+	STEP_MAX = 8 << 20,
+	LISTED_MAX = 4096, /* chunks of a sealed pack: 256 KiB */
+};
 
 /* --- open files --- */
 
@@ -411,7 +415,15 @@ static int end_with_locked(struct packfile *f, const void *p, size_t n)
 	return 0;
 }
 
-int packfile_seal(struct packfile *f)
+static int off_compare(const void *a, const void *b)
+{
+	const struct pack_entry *x = a;
+	const struct pack_entry *y = b;
+
+	return x->off < y->off ? -1 : x->off > y->off;
+}
+
+static int seal(struct packfile *f, bool listed)
 {
 	struct buf b = BUF_INIT;
 	int rc = 0;
@@ -426,12 +438,36 @@ int packfile_seal(struct packfile *f)
 		goto unlock;
 	f->state = PACK_SEALED;
 	f->cut_bytes = 0;
-	free(take(f->entries));
-	f->cap = 0;
+	if (!listed || f->count > LISTED_MAX) {
+		free(take(f->entries));
+		f->cap = 0;
+	} else if (f->count > 0) { /* the footer had them sorted by id */
+		qsort(f->entries, f->count, sizeof(*f->entries), off_compare);
+	}
 unlock:
 	mutex_unlock(&f->mu);
 	buf_release(&b);
 	return rc;
+}
+
+int packfile_seal(struct packfile *f)
+{
+	return seal(f, false);
+}
+
+int packfile_seal_listed(struct packfile *f)
+{
+	return seal(f, true);
+}
+
+void packfile_unlist(struct packfile *f)
+{
+	mutex_lock(&f->mu);
+	if (f->state == PACK_SEALED) {
+		free(take(f->entries));
+		f->cap = 0;
+	}
+	mutex_unlock(&f->mu);
 }
 
 int packfile_mark(struct packfile *f)
@@ -468,6 +504,36 @@ ssize_t packfile_bytes(struct packfile *f, void *p, size_t n, uint64_t off)
 	got = vio_pread(file, p, n, off);
 	packfile_unpin(f);
 	return got;
+}
+
+bool packfile_listed(struct packfile *f, struct pack_record *out, uint32_t off)
+{
+	const struct pack_entry *e = NULL;
+	uint32_t lo = 0;
+	uint32_t hi = 0;
+
+	/* in order, or some are not found: a seal that failed left them so */
+	mutex_lock(&f->mu);
+	for (hi = f->entries ? f->count : 0; lo < hi;) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (f->entries[mid].off < off)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (f->entries && lo < f->count && f->entries[lo].off == off)
+		e = &f->entries[lo];
+	if (e)
+		*out = (struct pack_record){
+			.type = e->type,
+			.codec = e->codec,
+			.raw_len = e->raw_len,
+			.stored_len = e->stored_len,
+			.id = e->id,
+		};
+	mutex_unlock(&f->mu);
+	return e != NULL;
 }
 
 int packfile_header(struct packfile *f, struct pack_record *out, uint32_t off)

@@ -63,6 +63,7 @@ struct packfile {
 	uint64_t allocated; /* room on disk asked for */
 	uint64_t marked;    /* end of the records is a close mark there */
 	uint64_t pushed;    /* asked to be written up to here */
+	uint64_t forgotten; /* not in the page cache up to here */
 	bool no_allocate;   /* the filesystem cannot */
 	bool unreadable;    /* what is in it could not be listed */
 	bool broken;	    /* an error of a flush was told: no other is good */
@@ -70,7 +71,7 @@ struct packfile {
 	bool ending;	    /* it waits for `pacing` to be 0: none begins */
 	uint32_t pacing;    /* calls that are at it */
 	struct cond quiet;  /* flushing or pacing changed */
-	struct pack_entry *entries; /* OPEN, STILL */
+	struct pack_entry *entries; /* OPEN, STILL; maybe SEALED */
 	uint32_t count, cap;
 	uint64_t raw_bytes, stored_bytes;
 	uint64_t cut_bytes; /* not zero, behind the last record at open */
@@ -125,10 +126,10 @@ int must_use packfile_append(struct packfile *f, uint32_t *out_off,
 			     const struct chunk *c);
 /*
  * After appends, by each who appends: begins to write what is there to the
- * disk, and may wait until what was begun before is written.  An error is one
- * of a flush.
+ * disk, and may wait until what was begun before is written; `forget`: that
+ * need not stay in memory.  An error is one of a flush.
  */
-int must_use packfile_pace(struct packfile *f);
+int must_use packfile_pace(struct packfile *f, bool forget);
 int must_use packfile_flush(struct packfile *f);
 uint64_t packfile_durable(struct packfile *f);
 enum packfile_state packfile_state(struct packfile *f);
@@ -140,6 +141,15 @@ void packfile_unreadable(struct packfile *f);
 bool packfile_complete(struct packfile *f);
 /* Footer, flush; SEALED then.  -ENOSPC is soft: it stays OPEN. */
 int must_use packfile_seal(struct packfile *f);
+/* The same; its list stays in memory, if it is short: packfile_listed. */
+int must_use packfile_seal_listed(struct packfile *f);
+/* The list of a sealed pack goes. */
+void packfile_unlist(struct packfile *f);
+/*
+ * What the record at off is (but for check and durable), if that is known
+ * without asking the disk.
+ */
+bool packfile_listed(struct packfile *f, struct pack_record *out, uint32_t off);
 /* Close mark, flush; gives room not used back. */
 int must_use packfile_mark(struct packfile *f);
 

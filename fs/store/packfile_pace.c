@@ -9,6 +9,12 @@
  * two are ever not on the disk, and one of them in its queue.  A disk that is
  * slower than the stream is as busy as ever, for the next piece fills meanwhile.
  *
+ * What a long stream has brought to the disk is also forgotten by the kernel's
+ * page cache.  It would push out what others use, and the next piece gets its
+ * pages, which are in the processor's cache still.  In a virtual machine that
+ * has its free memory taken away a new page is a fault of the host: copying
+ * into packs took 0.2 to 1.2 ms a MiB, and takes 0.17.
+ *
  * Invariant: nothing counts as durable by this (packfile.durable moves with
  * flushes alone), but an error here is one of a flush, and not told a second
  * time: the pack is broken by it (packfile_flush.c).
@@ -36,9 +42,10 @@ static bool due_locked(struct packfile *f, uint64_t *from, uint64_t *to)
 	return true;
 }
 
-int packfile_pace(struct packfile *f)
+int packfile_pace(struct packfile *f, bool forget)
 {
 	struct vio_file *file = NULL;
+	uint64_t forgotten = 0;
 	uint64_t from = 0;
 	uint64_t to = 0;
 	int rc = 0;
@@ -49,10 +56,16 @@ int packfile_pace(struct packfile *f)
 	else if (due_locked(f, &from, &to))
 		rc = packfile_pin(f, &file);
 	f->pacing += file != NULL;
+	if (file && forget) {
+		forgotten = f->forgotten;
+		f->forgotten = from;
+	}
 	mutex_unlock(&f->mu);
 	if (!file)
 		return rc;
 	rc = vio_writeback(file, 0, from, true);
+	if (rc == 0 && forget)
+		vio_forget(file, forgotten, from - forgotten);
 	if (rc == 0)
 		rc = vio_writeback(file, from, to - from, false);
 	packfile_unpin(f);

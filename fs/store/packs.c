@@ -383,6 +383,19 @@ int packs_tidy(struct packs *p)
 	}
 }
 
+void packs_listed(struct packs *p, struct packfile *f)
+{
+	struct packfile *old = NULL;
+
+	mutex_lock(&p->mu);
+	old = p->listed[p->listed_at];
+	p->listed[p->listed_at] = f;
+	p->listed_at = (p->listed_at + 1) % PACKS_LISTED;
+	mutex_unlock(&p->mu);
+	if (old)
+		packfile_unlist(old);
+}
+
 int packs_adopt(struct packs *p, struct packfile **out, uint64_t number,
 		struct errmsg *em)
 {

@@ -21,7 +21,7 @@
 struct errmsg;
 struct vio;
 
-enum { PACKS_HANDLES = 128, PACKS_SPREAD = 64 };
+enum { PACKS_HANDLES = 128, PACKS_SPREAD = 64, PACKS_LISTED = 32 };
 
 struct packs {
 	struct vio *vio;
@@ -41,6 +41,8 @@ struct packs {
 	char removed_bad[160];	/* why the list on disk is not believed; "" */
 	struct packfile **gone; /* removed since open */
 	uint32_t n_gone, cap_gone;
+	struct packfile *listed[PACKS_LISTED]; /* a ring, the next goes to */
+	uint32_t listed_at;
 };
 
 struct packs_options {
@@ -73,6 +75,8 @@ int must_use packs_adopt(struct packs *p, struct packfile **out,
  * below all OPEN packs stays near the end.
  */
 int must_use packs_tidy(struct packs *p);
+/* Was sealed with its list; the list of one that was long ago goes. */
+void packs_listed(struct packs *p, struct packfile *f);
 /* Lowest number of a pack not complete, `next` if all are; and next. */
 void packs_mark(struct packs *p, uint64_t *out_first, uint64_t *out_next);
 /*

@@ -173,11 +173,12 @@ void store_writer_close(struct store_writer *w); /* no flush; NULL ok */
 int must_use store_writer_put(struct store_writer *w, const struct chunk *c);
 /*
  * The same, but does not wait for the disk: the caller does, with store_pace
- * of *out (may be NULL), when it holds no lock.
+ * of *out (may be NULL), when it holds no lock.  forget: of a long stream,
+ * nobody will read it soon.
  */
 int must_use store_writer_add(struct store_writer *w, struct packfile **out,
 			      const struct chunk *c);
-int must_use store_pace(struct store *s, struct packfile *f);
+int must_use store_pace(struct store *s, struct packfile *f, bool forget);
 /* Everything put through w so far, and what it relied on, is durable. */
 int must_use store_writer_flush(struct store_writer *w);
 

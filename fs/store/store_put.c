@@ -68,6 +68,22 @@ static int rewrite(struct store *s, struct packfile *f, struct store_slot *slot,
 	return rc;
 }
 
+/*
+ * What the record at this place is.  Of a place whose bytes were verified the
+ * list in memory says it: the same bytes once more ask nothing of a disk that
+ * has just been written.
+ */
+static int record_at(struct store *s, struct packfile *f, struct pack_record *r,
+		     const struct location *at, const struct chunk *c)
+{
+	struct digest place = store_place(&c->id, at->pack, at->off);
+
+	if (verified_has(&s->verified, &place) &&
+	    packfile_listed(f, r, at->off))
+		return 0;
+	return packfile_header(f, r, at->off);
+}
+
 /* True when the record at this place holds the chunk's bytes. */
 static bool bytes_there(struct store *s, struct packfile *f,
 			struct store_slot *slot, const struct location *at,
@@ -122,7 +138,7 @@ static int find_duplicate(struct store *s, struct packfile **out,
 		uint64_t end = 0;
 
 		if (!f || atomic_load(&f->condemned) ||
-		    packfile_header(f, &r, at[i].off) < 0 ||
+		    record_at(s, f, &r, &at[i], c) < 0 ||
 		    !digest_eq(&r.id, &c->id) || r.raw_len != c->raw_len ||
 		    r.type != c->type)
 			continue;
@@ -150,9 +166,10 @@ static int pack_ready(struct store *s, struct packfile **pack,
 
 	if (*pack && (!packfile_fits(*pack, c->stored_len) ||
 		      packs_lags(&s->packs, *pack))) {
-		rc = packfile_seal(*pack);
+		rc = packfile_seal_listed(*pack);
 		if (rc < 0)
 			return rc;
+		packs_listed(&s->packs, *pack);
 		*pack = NULL;
 		rc = packs_tidy(&s->packs);
 	}
@@ -171,9 +188,20 @@ static int pack_ready(struct store *s, struct packfile **pack,
 	return rc;
 }
 
-int store_pace(struct store *s, struct packfile *f)
+/* Replicas read what is new from the packs. */
+static bool followed(struct store *s)
 {
-	return store_fail(s, packfile_pace(f));
+	bool yes = false;
+
+	mutex_lock(&s->replica_mu);
+	yes = s->replicas != NULL;
+	mutex_unlock(&s->replica_mu);
+	return yes;
+}
+
+int store_pace(struct store *s, struct packfile *f, bool forget)
+{
+	return store_fail(s, packfile_pace(f, forget && !followed(s)));
 }
 
 static int append(struct store *s, struct packfile **pack,
@@ -207,7 +235,7 @@ int store_append(struct store *s, struct packfile **pack,
 {
 	int rc = append(s, pack, chunk);
 
-	return rc < 0 ? rc : store_pace(s, *pack);
+	return rc < 0 ? rc : store_pace(s, *pack, false);
 }
 
 static int may_write(const struct store *s)
@@ -429,7 +457,7 @@ int store_writer_put(struct store_writer *w, const struct chunk *c)
 	struct packfile *f = NULL;
 	int rc = store_writer_add(w, &f, c);
 
-	return rc < 0 || !f ? rc : store_pace(w->store, f);
+	return rc < 0 || !f ? rc : store_pace(w->store, f, false);
 }
 
 int store_writer_flush(struct store_writer *w)

@@ -288,6 +288,26 @@ static int sim_writeback(struct vio_file *f, uint64_t off, uint64_t n,
 	return leave(s, err);
 }
 
+static void sim_forget(struct vio_file *f, uint64_t off, uint64_t n)
+{
+	struct vio_sim *s = sim_of(f->vio);
+
+	(void)off;
+	mutex_lock(&s->mu);
+	s->forgotten += n;
+	mutex_unlock(&s->mu);
+}
+
+uint64_t vio_sim_forgotten(struct vio_sim *s)
+{
+	uint64_t n = 0;
+
+	mutex_lock(&s->mu);
+	n = s->forgotten;
+	mutex_unlock(&s->mu);
+	return n;
+}
+
 static int sim_truncate(struct vio_file *f, uint64_t size)
 {
 	struct handle *h = handle_of(f);
@@ -545,6 +565,7 @@ const struct vio_ops vio_sim_ops = {
 	.fdatasync = sim_fdatasync,
 	.write_through = sim_write_through,
 	.writeback = sim_writeback,
+	.forget = sim_forget,
 	.truncate = sim_truncate,
 	.allocate = sim_allocate,
 	.fstat = sim_fstat,

@@ -116,6 +116,8 @@ void vio_sim_refuse_room(struct vio_sim *s, uint64_t nth, bool forever);
 /* True once it did. */
 bool vio_sim_refused(struct vio_sim *s);
 
+/* Bytes that need not stay in memory, as the caller said so far. */
+uint64_t vio_sim_forgotten(struct vio_sim *s);
 /* Calls so far of the classes in mask. */
 uint64_t vio_sim_count(struct vio_sim *s, unsigned mask);
 /* Called before each call, outside all locks; path is that of the open. */

@@ -24,6 +24,7 @@ struct vio_sim {
 	uint64_t counts[VIO_SIM_CLASSES];
 	uint64_t stop_left; /* 0: no stop */
 	bool stopped;
+	uint64_t forgotten; /* bytes */
 	unsigned fail_mask;
 	uint64_t fail_left; /* 0: no fault */
 	int fail_err;

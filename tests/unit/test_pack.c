@@ -220,7 +220,7 @@ Test(packfile, only_a_marked_pack_is_appended_to_again)
 }
 
 /* A chunk of 64 KiB that no compressor makes smaller. */
-static int append_noise(struct packfile *f, uint64_t seed)
+static int append_noise(struct packfile *f, uint64_t seed, bool forget)
 {
 	enum { NOISE = 64 << 10 };
 	uint8_t *p = malloc(NOISE);
@@ -236,7 +236,7 @@ static int append_noise(struct packfile *f, uint64_t seed)
 	cr_assert_eq(chunk_make(&c, m, CHUNK_DATA, p, NOISE), 0);
 	rc = packfile_append(f, &off, &c);
 	if (rc == 0)
-		rc = packfile_pace(f);
+		rc = packfile_pace(f, forget);
 	chunk_maker_free(m);
 	free(p);
 	return rc;
@@ -252,15 +252,35 @@ Test(packfile, it_goes_to_the_disk_while_it_is_filled)
 	disk_init(&d);
 	cr_assert_eq(packfile_create(&f, &d.o), 0);
 	for (uint64_t k = 0; k < 200; k++)
-		cr_assert_eq(append_noise(f, k), 0);
+		cr_assert_eq(append_noise(f, k, false), 0);
 	pieces = vio_sim_count(d.sim, VIO_SIM_WRITEBACK);
 	cr_assert(pieces >= 40 && pieces <= 60, "%lu", pieces);
 	cr_assert_eq(packfile_durable(f), PACK_HEADER_SIZE);
 	vio_sim_fail(d.sim, VIO_SIM_WRITEBACK, 1, ENOSPC, true);
 	for (uint64_t k = 200; k < 220 && !vio_sim_failed(d.sim); k++)
-		cr_assert_eq(append_noise(f, k),
+		cr_assert_eq(append_noise(f, k, false),
 			     vio_sim_failed(d.sim) ? -EIO : 0);
 	cr_assert(vio_sim_failed(d.sim));
+	packfile_close(f);
+	disk_release(&d);
+}
+
+/* Each byte once, and only what was written before the last pieces. */
+Test(packfile, what_is_on_the_disk_is_forgotten_if_asked)
+{
+	struct packfile *f = NULL;
+	uint64_t gone = 0;
+	struct disk d;
+
+	disk_init(&d);
+	cr_assert_eq(packfile_create(&f, &d.o), 0);
+	for (uint64_t k = 0; k < 100; k++)
+		cr_assert_eq(append_noise(f, k, false), 0);
+	cr_assert_eq(vio_sim_forgotten(d.sim), 0);
+	for (uint64_t k = 100; k < 200; k++)
+		cr_assert_eq(append_noise(f, k, true), 0);
+	gone = vio_sim_forgotten(d.sim);
+	cr_assert(gone + (2 << 20) >= f->end && gone < f->pushed, "%lu", gone);
 	packfile_close(f);
 	disk_release(&d);
 }

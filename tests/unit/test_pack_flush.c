@@ -77,7 +77,7 @@ static void assert_broken(struct disk *d)
 	cr_assert(vio_sim_failed(d->sim));
 	cr_assert_eq(packfile_durable(d->f), PACK_HEADER_SIZE);
 	cr_assert_eq(packfile_flush(d->f), -EIO);
-	cr_assert_eq(packfile_pace(d->f), -EIO);
+	cr_assert_eq(packfile_pace(d->f, false), -EIO);
 	cr_assert_eq(packfile_mark(d->f), -EIO);
 	cr_assert_eq(packfile_seal(d->f), -EIO);
 	cr_assert_eq(packfile_state(d->f), PACK_OPEN);
@@ -97,7 +97,7 @@ static void pace_at_sync(void *ctx, enum vio_sim_class class, const char *path)
 	(void)path;
 	if (class == VIO_SIM_SYNC && !d->hooked) {
 		d->hooked = true;
-		d->rc = packfile_pace(d->f);
+		d->rc = packfile_pace(d->f, false);
 	}
 }
 
@@ -118,7 +118,7 @@ static void pace_main(void *arg)
 {
 	struct disk *d = arg;
 
-	d->rc = packfile_pace(d->f);
+	d->rc = packfile_pace(d->f, false);
 }
 
 /* It is told a while after the flush has found nothing. */
