@@ -45,7 +45,7 @@ layer_libs = $(foreach l,$(LAYERS),$(B)/lib$(l).a)
 link_libs = $(B)/libanalytics.a $(B)/libfs.a $(B)/libindex.a \
 	$(B)/libledger.a $(B)/libbase.a
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
-tool_objects := $(call objects,$(filter-out %/vouch-check.c,$(wildcard mount-tools/*.c)))
+tool_objects := $(call objects,$(filter-out %/vouch-check.c %/vouch-git.c,$(wildcard mount-tools/*.c)))
 sim_objects := $(call objects,$(wildcard tests/sim/*.c))
 # T=WORD: only the tests whose path contains WORD.
 chosen = $(if $(T),$(foreach f,$(1),$(if $(findstring $(T),$(f)),$(f))),$(1))
@@ -60,10 +60,10 @@ helpers = $(call programs,$(wildcard tests/cli/*.c tests/mount/*.c)) \
 scripts = $(call chosen,$(filter-out %lib.sh,$(wildcard tests/cli/*.sh tests/mount/*.sh)))
 foreign = $(call chosen,$(filter-out %/lib.sh,$(wildcard tests/foreign/*.sh)))
 binaries = $(addprefix $(B)/,$(patsubst mount-tools/%.c,%, \
-	$(wildcard mount-tools/vouch.c mount-tools/vouch-check.c)))
+	$(wildcard mount-tools/vouch.c mount-tools/vouch-check.c mount-tools/vouch-git.c)))
 man_pages = $(wildcard man/*.[1-8])
 
-all: $(layer_libs) $(binaries)	## build vouch and vouch-check (the default)
+all: $(layer_libs) $(binaries)	## build vouch and its helpers (the default)
 
 # --- what is needed: asked for again whenever the system's packages change --
 
@@ -112,6 +112,9 @@ $(B)/vouch: $(tool_objects) $(link_libs)
 $(B)/vouch-check: $(B)/obj/mount-tools/vouch-check.o $(B)/libledger.a $(B)/libbase.a
 	$(call say,LD,$@)
 	$(link) $(DEPS_LIBS_CHECK)
+$(B)/vouch-git: $(B)/obj/mount-tools/vouch-git.o $(B)/libbase.a
+	$(call say,LD,$@)
+	$(link) $(DEPS_LIBS_GIT)
 
 # Fewer LAYERS make a test of a lower layer independent of those above it.
 test_libs = $(B)/libsim.a $(filter $(layer_libs),$(link_libs))
@@ -167,6 +170,7 @@ D = $(DESTDIR)
 install: $(layer_libs) $(binaries)	## install below DESTDIR and PREFIX
 	install -D -m 755 $(B)/vouch $(D)$(BINDIR)/vouch
 	install -D -m 755 $(B)/vouch-check $(D)$(BINDIR)/vouch-check
+	install -D -m 755 $(B)/vouch-git $(D)$(BINDIR)/vouch-git
 	install -d $(D)$(SBINDIR)
 	ln -sf $(BINDIR)/vouch $(D)$(SBINDIR)/mount.fuse.vouchfs
 	ln -sf $(BINDIR)/vouch $(D)$(SBINDIR)/umount.fuse.vouchfs
@@ -174,7 +178,7 @@ install: $(layer_libs) $(binaries)	## install below DESTDIR and PREFIX
 	$(foreach p,$(man_pages),install -D -m 644 $(p) \
 		$(D)$(MANDIR)/man$(subst .,,$(suffix $(p)))/$(notdir $(p)) &&) :
 uninstall:	## remove what install installed
-	rm -f $(D)$(BINDIR)/vouch $(D)$(BINDIR)/vouch-check $(D)$(COMPDIR)/vouch \
+	rm -f $(D)$(BINDIR)/vouch $(D)$(BINDIR)/vouch-check $(D)$(BINDIR)/vouch-git $(D)$(COMPDIR)/vouch \
 		$(D)$(SBINDIR)/mount.fuse.vouchfs $(D)$(SBINDIR)/umount.fuse.vouchfs \
 		$(foreach p,$(man_pages),$(D)$(MANDIR)/man$(subst .,,$(suffix $(p)))/$(notdir $(p)))
 clean:	## remove all that was built, except what `deps` got

@@ -37,6 +37,7 @@ build pc:libzstd             libzstd-dev
 build pc:sqlite3             libsqlite3-dev
 build pc:libxxhash           libxxhash-dev
 build pc:libcrypto           libssl-dev
+build pc:libgit2             libgit2-dev
 build cmd:fusermount3        fuse3
 demo  cmd:git                git
 demo  cmd:python3            python3
@@ -356,7 +357,8 @@ write_mk() {
 		# shellcheck disable=SC2086
 		echo "DEPS_CFLAGS := $(pkg-config --cflags $libs)" &&
 			echo "DEPS_LIBS := $(pkg-config --libs $libs)" &&
-			echo "DEPS_LIBS_CHECK := $(pkg-config --libs $check)"
+			echo "DEPS_LIBS_CHECK := $(pkg-config --libs $check)" &&
+			echo "DEPS_LIBS_GIT := $(pkg-config --libs libgit2 libxxhash)"
 	} >"$deps/build.mk.new" && mv "$deps/build.mk.new" "$deps/build.mk" ||
 		die "pkg-config does not know: $libs"
 }

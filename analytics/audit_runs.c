@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "analytics/provider_internal.h"
+#include "analytics/run_diff.h"
 #include "analytics/run_report.h"
 #include "base/err.h"
 #include "index/idx.h"
@@ -26,6 +27,7 @@ static const struct {
 	{ "summary.json", run_report_summary },
 	{ "changes.jsonl", run_report_changes },
 	{ "opened.jsonl", run_report_opened },
+	{ "changes.diff", run_diff_patch },
 };
 enum { DOCUMENTS = sizeof(documents) / sizeof(documents[0]) };
 
@@ -225,20 +227,28 @@ static int render(struct provider *p, const struct cred *cr, struct node *n,
 	return rc < 0 ? rc : 0;
 }
 
+static int count_one(void *ctx, const struct idx_entry *e)
+{
+	(void)e;
+	++*(unsigned *)ctx;
+	return 0;
+}
+
 /* A short run is rendered for stat(2), so that tar(1) sees a size. */
 static bool is_short(struct provider *p, const struct node *n)
 {
-	uint64_t first = 0, last = 0;
 	struct idx_reader *r = NULL;
 	struct idx_run run;
+	unsigned entries = 0;
 	int rc = core_reader_take(p->core, &r);
 
 	if (rc >= 0)
 		rc = idx_run(r, &run, n->key.a);
 	if (rc > 0)
-		rc = idx_run_span(r, &run, &first, &last);
+		rc = idx_run_entries(r, &run, 0, IDX_NOW, STAT_ENTRIES + 1,
+				     count_one, &entries);
 	core_reader_give(p->core, r);
-	return rc >= 0 && last - first < STAT_ENTRIES;
+	return rc >= 0 && entries <= STAT_ENTRIES;
 }
 
 static void document_measure(struct provider *p, const struct cred *cr,

@@ -53,6 +53,7 @@ enum node_kind {
 	NODE_RUN_SUMMARY, /* the documents: likewise, in the order of */
 	NODE_RUN_CHANGES, /* audit_runs.c */
 	NODE_RUN_OPENED,
+	NODE_RUN_DIFF,
 	NODE_AT_ROOT,
 	NODE_AT,	 /* a: entry number, b: inode */
 	NODE_QUERY,	 /* a: inode of NAME.sql */

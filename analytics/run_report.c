@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "analytics/line.h"
+#include "analytics/run_walk.h"
 #include "analytics/spool.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -19,81 +20,35 @@
 #include "ledger/entry.h"
 #include "ledger/entry_run.h"
 
-enum { PAGE = 256, PROGRAMS = 32, INODES_MAX = 1 << 20 };
+enum { PAGE = 256 /* of programs */, PROGRAMS = 32, INODES_MAX = 1 << 20 };
 enum { HOWS = ENTRY_RUN_GROUP + 1 };
 
-/* --- its entries, a page at a time --- */
-
-struct page {
-	struct idx_entry v[PAGE];
-	unsigned n;
-};
-
-static int add_entry(void *ctx, const struct idx_entry *e)
-{
-	struct page *g = ctx;
-
-	g->v[g->n++] = *e;
-	return 0;
-}
-
-struct walk {
+/* What a walk over the run's entries writes down. */
+struct report {
 	struct core *core;
 	struct idx_reader *r;
 	struct spool *out;
 	struct buf line, stored;
-	int (*fn)(struct walk *w, const struct idx_entry *e);
-	void *ctx;
+	struct counts *counts;
 };
 
-static int walk(struct walk *w, const struct idx_run *run)
+static int walk(struct report *w, const struct idx_run *run, idx_entry_fn *fn)
 {
-	autofree struct page *g = calloc(1, sizeof(*g));
-	uint64_t from = 0;
-	int rc = g ? 0 : -ENOMEM;
+	int rc = run_walk(w->r, run, fn, w);
 
-	while (rc >= 0) {
-		g->n = 0;
-		rc = idx_run_entries(w->r, run, from, IDX_NOW, PAGE, add_entry,
-				     g);
-		for (unsigned i = 0; rc >= 0 && i < g->n; i++)
-			rc = w->fn(w, &g->v[i]);
-		if (rc < 0 || g->n < PAGE)
-			break;
-		from = g->v[PAGE - 1].no + 1;
-	}
 	buf_release(&w->line);
 	buf_release(&w->stored);
-	return rc < 0 ? rc : 0;
+	return rc;
 }
 
 /* --- changes.jsonl --- */
 
-static bool is_change(const struct idx_entry *e)
+static int change_line(void *ctx, const struct idx_entry *e)
 {
-	switch (e->kind) {
-	case ENTRY_CREATE:
-	case ENTRY_LINK:
-	case ENTRY_UNLINK:
-	case ENTRY_RENAME:
-	case ENTRY_SETATTR:
-	case ENTRY_SETXATTR:
-	case ENTRY_RMXATTR:
-	case ENTRY_VERSION:
-	case ENTRY_RESTORE:
-	case ENTRY_CLONE:
-	case ENTRY_SNAPSHOT:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static int change_line(struct walk *w, const struct idx_entry *e)
-{
+	struct report *w = ctx;
 	int rc;
 
-	if (!is_change(e))
+	if (!run_walk_is_change(e->kind))
 		return 0;
 	rc = line_history(w->core, w->r, &w->line, e, e->inode);
 	spool_buf(w->out, &w->line);
@@ -103,15 +58,15 @@ static int change_line(struct walk *w, const struct idx_entry *e)
 int run_report_changes(struct core *c, struct idx_reader *r,
 		       const struct idx_run *run, struct spool *out)
 {
-	struct walk w = { .core = c, .r = r, .out = out, .fn = change_line };
+	struct report w = { .core = c, .r = r, .out = out };
 
-	return walk(&w, run);
+	return walk(&w, run, change_line);
 }
 
 /* --- opened.jsonl --- */
 
 struct opened {
-	struct walk *w;
+	struct report *w;
 	const struct idx_entry *by;
 };
 
@@ -152,8 +107,9 @@ static int opened_line(void *ctx, const struct idx_read_item *item)
 	return rc < 0 ? rc : 0;
 }
 
-static int opened_lines(struct walk *w, const struct idx_entry *e)
+static int opened_lines(void *ctx, const struct idx_entry *e)
 {
+	struct report *w = ctx;
 	struct opened o = { .w = w, .by = e };
 
 	return e->kind == ENTRY_READS ?
@@ -164,9 +120,9 @@ static int opened_lines(struct walk *w, const struct idx_entry *e)
 int run_report_opened(struct core *c, struct idx_reader *r,
 		      const struct idx_run *run, struct spool *out)
 {
-	struct walk w = { .core = c, .r = r, .out = out, .fn = opened_lines };
+	struct report w = { .core = c, .r = r, .out = out };
 
-	return walk(&w, run);
+	return walk(&w, run, opened_lines);
 }
 
 /* --- summary.json --- */
@@ -215,7 +171,7 @@ static uint64_t distinct(struct counts *c)
 	return n;
 }
 
-static int count_create(struct walk *w, struct counts *c,
+static int count_create(struct report *w, struct counts *c,
 			const struct idx_entry *e)
 {
 	struct entry entry;
@@ -238,7 +194,7 @@ static int count_create(struct walk *w, struct counts *c,
 	return 0;
 }
 
-static int count_version(struct walk *w, struct counts *c,
+static int count_version(struct report *w, struct counts *c,
 			 const struct idx_entry *e)
 {
 	struct idx_version v;
@@ -259,15 +215,16 @@ static int count_opened(void *ctx, const struct idx_read_item *item)
 	return 0;
 }
 
-static int count(struct walk *w, const struct idx_entry *e)
+static int count(void *ctx, const struct idx_entry *e)
 {
-	struct counts *c = w->ctx;
+	struct report *w = ctx;
+	struct counts *c = w->counts;
 
 	if (e->rejected)
 		return 0;
 	if (e->kind == ENTRY_READS)
 		return idx_read_items(w->r, e->no, count_opened, &c->opened);
-	if (!is_change(e))
+	if (!run_walk_is_change(e->kind))
 		return 0;
 	if (touch(c, e->inode) < 0)
 		return -ENOMEM;
@@ -468,7 +425,7 @@ int run_report_summary(struct core *c, struct idx_reader *r,
 		       const struct idx_run *run, struct spool *out)
 {
 	struct counts n = { .files = 0 };
-	struct walk w = { .core = c, .r = r, .fn = count, .ctx = &n };
+	struct report w = { .core = c, .r = r, .counts = &n };
 	struct buf b = BUF_INIT;
 	int rc = put_head(r, &b, run);
 
@@ -476,7 +433,7 @@ int run_report_summary(struct core *c, struct idx_reader *r,
 		rc = put_start(c, run, &b);
 	put_end(&b, run);
 	if (rc >= 0)
-		rc = walk(&w, run);
+		rc = walk(&w, run, count);
 	put_counts(&b, &n);
 	if (rc >= 0)
 		rc = put_programs(c, r, run, &b);

@@ -20,6 +20,10 @@ static const struct vouch_verb verbs[] = {
 	  "check FILE FILE.tlog-proof [--trust=FILE] [--format=text|json]\n"
 	  "check --log DIR [--trust=FILE] [--format=text|json]",
 	  "tell offline whether a file is what its proof says" },
+	{ "diff", cmd_diff,
+	  "diff RUN [--in=STORE|DIR] [--stat|--name-status] "
+	  "[--format=text|json]",
+	  "show what a run changed in files" },
 	{ "export", cmd_export, "export STORE|DIR DIR [--tree [--at=WHEN]]",
 	  "write the log out for others to verify" },
 	{ "fork", cmd_fork, "fork STORE [--suffix=NAME] [--admin=FILE]",

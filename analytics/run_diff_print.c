@@ -1,0 +1,385 @@
+/*
+ * run_diff_print.c - the differences of run_diff.c as a patch, a table, names
+ * or JSON.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "analytics/line.h"
+#include "analytics/past.h"
+#include "analytics/run_diff_int.h"
+#include "analytics/spool.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/git_helper.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "fs/content/content.h"
+
+enum { BAR = 40, NAME_WIDTH = 50 };
+
+struct printer {
+	struct core *core;
+	struct git_helper *git; /* NULL: nothing was compared yet */
+	struct spool *out;
+	struct buf head, hunks;
+	enum run_diff_as as;
+	uint64_t files, added, removed;
+};
+
+/* --- comparing --- */
+
+/* 1 read; 0: too long, or its bytes were released. */
+static int read_side(struct printer *p, const struct run_diff_side *s,
+		     struct buf *out)
+{
+	struct content *content = NULL;
+	uint8_t *room;
+	ssize_t n;
+	int rc;
+
+	if (!s->path)
+		return 1;
+	if (S_ISLNK(s->past->mode)) {
+		buf_adds(out, s->past->target ? s->past->target : "");
+		return 1;
+	}
+	if (s->past->size > GIT_HELPER_MAX)
+		return 0;
+	room = buf_grow(out, (size_t)s->past->size + 1);
+	if (!room)
+		return -ENOMEM;
+	rc = past_content(s->past, p->core, &content);
+	n = rc < 0 ?
+		    rc :
+		    past_read(s->past, content, room, (size_t)s->past->size, 0);
+	content_close(content);
+	out->n = n < 0 ? 0 : (size_t)n;
+	if (n == -ENODATA)
+		return 0;
+	return n < 0 ? (int)n : 1;
+}
+
+static int start_helper(struct printer *p)
+{
+	struct errmsg em = ERRMSG_INIT;
+	int rc = git_helper_start(&p->git, &em);
+
+	if (rc >= 0)
+		return 1;
+	log_event(LOG_ERROR, "no_diff", "why=\"%s\"", errmsg_text(&em, rc));
+	return -EIO;
+}
+
+/* Fills p->hunks and *out; what cannot be compared by lines is binary. */
+static int compare(struct printer *p, const struct run_diff_item *i,
+		   struct git_diff_counts *out)
+{
+	struct buf a = BUF_INIT, b = BUF_INIT;
+	int rc = read_side(p, &i->before, &a);
+
+	*out = (struct git_diff_counts){ .binary = true };
+	buf_clear(&p->hunks);
+	if (rc > 0)
+		rc = read_side(p, &i->after, &b);
+	if (rc > 0 && !p->git)
+		rc = start_helper(p);
+	if (rc > 0)
+		rc = git_helper_diff(p->git, &p->hunks, out, a.p, a.n, b.p,
+				     b.n);
+	buf_release(&a);
+	buf_release(&b);
+	return rc < 0 ? rc : 0;
+}
+
+/* --- a patch --- */
+
+/* As git writes names: in quotes when anything in them is special. */
+static void put_name(struct buf *out, const char *prefix, const char *path)
+{
+	static const char letters[] = "abtnvfr";
+	bool quote = false;
+
+	for (const char *s = path; *s; s++)
+		quote = quote || (unsigned char)*s < ' ' || *s == '"' ||
+			*s == '\\' || (unsigned char)*s >= 0x7f;
+	if (!quote) {
+		buf_addf(out, "%s%s", prefix, path);
+		return;
+	}
+	buf_addf(out, "\"%s", prefix);
+	for (const char *s = path; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == '"' || c == '\\')
+			buf_addf(out, "\\%c", c);
+		else if (c >= '\a' && c <= '\r')
+			buf_addf(out, "\\%c", letters[c - '\a']);
+		else if (c < ' ' || c >= 0x7f)
+			buf_addf(out, "\\%03o", c);
+		else
+			buf_addc(out, (char)c);
+	}
+	buf_addc(out, '"');
+}
+
+static unsigned git_mode(const struct run_diff_side *s)
+{
+	if (S_ISLNK(s->past->mode))
+		return 0120000;
+	return s->past->mode & 0100 ? 0100755 : 0100644;
+}
+
+static void put_header(struct buf *out, const struct run_diff_item *i)
+{
+	const struct run_diff_side *a = &i->before, *b = &i->after;
+
+	buf_adds(out, "diff --git ");
+	put_name(out, "a/", a->path ? a->path : b->path);
+	buf_addc(out, ' ');
+	put_name(out, "b/", b->path ? b->path : a->path);
+	buf_addc(out, '\n');
+	if (!a->path)
+		buf_addf(out, "new file mode %06o\n", git_mode(b));
+	else if (!b->path)
+		buf_addf(out, "deleted file mode %06o\n", git_mode(a));
+	else if (git_mode(a) != git_mode(b))
+		buf_addf(out, "old mode %06o\nnew mode %06o\n", git_mode(a),
+			 git_mode(b));
+	else /* git wants it, and takes the mode from it */
+		buf_addf(out, "index 0000000..0000000 %06o\n", git_mode(b));
+	if (a->path && b->path && strcmp(a->path, b->path) != 0) {
+		buf_adds(out, "rename from ");
+		put_name(out, "", a->path);
+		buf_adds(out, "\nrename to ");
+		put_name(out, "", b->path);
+		buf_addc(out, '\n');
+	}
+}
+
+static void put_file(struct buf *out, const char *prefix,
+		     const struct run_diff_side *s)
+{
+	if (s->path)
+		put_name(out, prefix, s->path);
+	else
+		buf_adds(out, "/dev/null");
+}
+
+static void put_digest(struct buf *out, const struct run_diff_side *s)
+{
+	if (!s->path) {
+		buf_adds(out, "nothing");
+		return;
+	}
+	buf_adds(out, "blake3:");
+	text_hex(out, s->past->root.b, DIGEST_SIZE);
+}
+
+static void print_patch(struct printer *p, const struct run_diff_item *i,
+			const struct git_diff_counts *n)
+{
+	put_header(&p->head, i);
+	if (n->binary) {
+		buf_adds(&p->head, "Binary files ");
+		put_file(&p->head, "a/", &i->before);
+		buf_adds(&p->head, " and ");
+		put_file(&p->head, "b/", &i->after);
+		buf_adds(&p->head, " differ\n# ");
+		put_digest(&p->head, &i->before);
+		buf_adds(&p->head, " -> ");
+		put_digest(&p->head, &i->after);
+		buf_addc(&p->head, '\n');
+	} else if (p->hunks.n) {
+		buf_adds(&p->head, "--- ");
+		put_file(&p->head, "a/", &i->before);
+		buf_adds(&p->head, "\n+++ ");
+		put_file(&p->head, "b/", &i->after);
+		buf_addc(&p->head, '\n');
+	}
+	spool_buf(p->out, &p->head);
+	spool_buf(p->out, &p->hunks);
+}
+
+/* --- the others --- */
+
+static char status_of(const struct run_diff_item *i)
+{
+	if (!i->before.path)
+		return 'A';
+	if (!i->after.path)
+		return 'D';
+	return strcmp(i->before.path, i->after.path) == 0 ? 'M' : 'R';
+}
+
+static void put_path(struct buf *out, const struct run_diff_item *i)
+{
+	if (status_of(i) == 'R') {
+		put_name(out, "", i->before.path);
+		buf_adds(out, " => ");
+	}
+	put_name(out, "", i->after.path ? i->after.path : i->before.path);
+}
+
+static void print_names(struct printer *p, const struct run_diff_item *i)
+{
+	buf_addf(&p->head, "%c\t", status_of(i));
+	if (status_of(i) == 'R') {
+		put_name(&p->head, "", i->before.path);
+		buf_addc(&p->head, '\t');
+	}
+	put_name(&p->head, "", i->after.path ? i->after.path : i->before.path);
+	buf_addc(&p->head, '\n');
+	spool_buf(p->out, &p->head);
+}
+
+static void put_bar(struct buf *out, const struct git_diff_counts *n)
+{
+	uint64_t all = n->added + n->removed;
+	uint64_t plus = n->added, minus = n->removed;
+
+	if (all > BAR) {
+		plus = (n->added * BAR + all - 1) / all;
+		minus = BAR - plus;
+		if (n->removed && !minus) {
+			minus = 1;
+			plus--;
+		}
+	}
+	while (plus--)
+		buf_addc(out, '+');
+	while (minus--)
+		buf_addc(out, '-');
+}
+
+static void print_stat(struct printer *p, const struct run_diff_item *i,
+		       const struct git_diff_counts *n)
+{
+	size_t start;
+
+	buf_addc(&p->head, ' ');
+	start = p->head.n;
+	put_path(&p->head, i);
+	while (p->head.n - start < NAME_WIDTH && !p->head.bad)
+		buf_addc(&p->head, ' ');
+	if (n->binary) {
+		buf_addf(&p->head, " | Bin %llu -> %llu bytes\n",
+			 i->before.path ?
+				 (unsigned long long)i->before.past->size :
+				 0ULL,
+			 i->after.path ?
+				 (unsigned long long)i->after.past->size :
+				 0ULL);
+	} else {
+		buf_addf(&p->head, " | %4llu ",
+			 (unsigned long long)(n->added + n->removed));
+		put_bar(&p->head, n);
+		buf_addc(&p->head, '\n');
+	}
+	spool_buf(p->out, &p->head);
+}
+
+static void put_side(struct buf *out, const char *key,
+		     const struct run_diff_side *s)
+{
+	buf_addf(out, ",\"%s\":", key);
+	if (!s->path) {
+		buf_adds(out, "null");
+		return;
+	}
+	buf_addc(out, '{');
+	line_text(out, "path", s->path, strlen(s->path));
+	buf_addf(out, ",\"inode\":%llu,\"mode\":\"%06o\",\"size\":%llu",
+		 (unsigned long long)s->past->ino, s->past->mode,
+		 (unsigned long long)s->past->size);
+	if (!digest_is_zero(&s->past->root)) {
+		buf_adds(out, ",\"tree_root\":\"");
+		text_hex(out, s->past->root.b, DIGEST_SIZE);
+		buf_addc(out, '"');
+	}
+	buf_addc(out, '}');
+}
+
+static void print_json(struct printer *p, const struct run_diff_item *i,
+		       const struct git_diff_counts *n)
+{
+	static const char *const words[] = { "added", "deleted", "renamed",
+					     "modified" };
+	const char *letters = "ADRM";
+
+	buf_addf(&p->head, "{\"status\":\"%s\"",
+		 words[strchr(letters, status_of(i)) - letters]);
+	put_side(&p->head, "before", &i->before);
+	put_side(&p->head, "after", &i->after);
+	if (n->binary)
+		buf_adds(&p->head, ",\"binary\":true}\n");
+	else
+		buf_addf(&p->head, ",\"added\":%llu,\"removed\":%llu}\n",
+			 (unsigned long long)n->added,
+			 (unsigned long long)n->removed);
+	spool_buf(p->out, &p->head);
+}
+
+static int print_item(struct printer *p, const struct run_diff_item *i)
+{
+	struct git_diff_counts n = { .binary = false };
+	int rc = p->as == RUN_DIFF_NAMES ? 0 : compare(p, i, &n);
+
+	if (rc < 0)
+		return rc;
+	p->files++;
+	p->added += n.added;
+	p->removed += n.removed;
+	switch (p->as) {
+	case RUN_DIFF_PATCH:
+		print_patch(p, i, &n);
+		break;
+	case RUN_DIFF_STAT:
+		print_stat(p, i, &n);
+		break;
+	case RUN_DIFF_NAMES:
+		print_names(p, i);
+		break;
+	case RUN_DIFF_JSON:
+		print_json(p, i, &n);
+		break;
+	}
+	return 0;
+}
+
+static void print_sums(struct printer *p)
+{
+	buf_addf(&p->head,
+		 " %llu file%s changed, %llu insertion%s(+), %llu "
+		 "deletion%s(-)\n",
+		 (unsigned long long)p->files, p->files == 1 ? "" : "s",
+		 (unsigned long long)p->added, p->added == 1 ? "" : "s",
+		 (unsigned long long)p->removed, p->removed == 1 ? "" : "s");
+	spool_buf(p->out, &p->head);
+}
+
+int run_diff(struct core *c, struct idx_reader *r, const struct idx_run *run,
+	     enum run_diff_as as, struct spool *out)
+{
+	struct printer p = { .core = c, .out = out, .as = as };
+	struct run_diff_list l;
+	int rc = run_diff_find(c, r, run, &l);
+
+	for (size_t i = 0; rc >= 0 && i < l.n; i++)
+		rc = print_item(&p, &l.v[i]);
+	if (rc >= 0 && as == RUN_DIFF_STAT && p.files)
+		print_sums(&p);
+	run_diff_list_release(&l);
+	git_helper_stop(p.git);
+	buf_release(&p.head);
+	buf_release(&p.hunks);
+	return rc;
+}
+
+int run_diff_patch(struct core *c, struct idx_reader *r,
+		   const struct idx_run *run, struct spool *out)
+{
+	return run_diff(c, r, run, RUN_DIFF_PATCH, out);
+}

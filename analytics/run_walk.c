@@ -1,0 +1,169 @@
+/*
+ * run_walk.c - see run_walk.h.
+ */
+#include "analytics/run_walk.h"
+
+#include <stdlib.h>
+
+#include "analytics/line.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "index/idx.h"
+#include "index/idx_runs.h"
+#include "ledger/entry.h"
+
+enum { PAGE = 256 };
+
+struct page {
+	struct idx_entry v[PAGE];
+	unsigned n;
+};
+
+static int add_entry(void *ctx, const struct idx_entry *e)
+{
+	struct page *g = ctx;
+
+	g->v[g->n++] = *e;
+	return 0;
+}
+
+int run_walk(struct idx_reader *r, const struct idx_run *run, idx_entry_fn *fn,
+	     void *ctx)
+{
+	autofree struct page *g = calloc(1, sizeof(*g));
+	uint64_t from = 0;
+	int rc = g ? 0 : -ENOMEM;
+
+	while (rc >= 0) {
+		g->n = 0;
+		rc = idx_run_entries(r, run, from, IDX_NOW, PAGE, add_entry, g);
+		for (unsigned i = 0; rc >= 0 && i < g->n; i++)
+			rc = fn(ctx, &g->v[i]);
+		if (rc < 0 || g->n < PAGE)
+			break;
+		from = g->v[PAGE - 1].no + 1;
+	}
+	return rc < 0 ? rc : 0;
+}
+
+bool run_walk_is_change(uint16_t kind)
+{
+	switch (kind) {
+	case ENTRY_CREATE:
+	case ENTRY_LINK:
+	case ENTRY_UNLINK:
+	case ENTRY_RENAME:
+	case ENTRY_SETATTR:
+	case ENTRY_SETXATTR:
+	case ENTRY_RMXATTR:
+	case ENTRY_VERSION:
+	case ENTRY_RESTORE:
+	case ENTRY_CLONE:
+	case ENTRY_SNAPSHOT:
+		return true;
+	default: /* of EXTENTS the version tells that absorbs them */
+		return false;
+	}
+}
+
+/* --- inodes --- */
+
+struct gather {
+	struct core *core;
+	struct run_touches *out;
+	struct buf stored;
+};
+
+static int touch(struct run_touches *t, uint64_t ino, uint64_t no)
+{
+	struct run_touch *last = t->n ? &t->v[t->n - 1] : NULL;
+
+	if (last && last->ino == ino) { /* entries come in order */
+		last->last = no;
+		return 0;
+	}
+	if (t->n == RUN_TOUCHES_MAX)
+		return -ERR_LIMIT;
+	if (t->n == t->cap) {
+		size_t cap = t->cap ? 2 * t->cap : 64;
+		struct run_touch *v = realloc(t->v, cap * sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		t->v = v;
+		t->cap = cap;
+	}
+	t->v[t->n++] =
+		(struct run_touch){ .ino = ino, .first = no, .last = no };
+	return 0;
+}
+
+/* The inode whose name the RENAME took. */
+static int touch_replaced(struct gather *g, const struct idx_entry *e)
+{
+	struct entry entry;
+	int rc = line_load(g->core, &g->stored, &entry, e->no);
+
+	if (rc < 0 || entry.body.opaque || !entry.body.rename.replaced)
+		return rc;
+	return touch(g->out, entry.body.rename.replaced, e->no);
+}
+
+static int gather_one(void *ctx, const struct idx_entry *e)
+{
+	struct gather *g = ctx;
+	int rc = 0;
+
+	if (e->rejected || !e->inode || !run_walk_is_change(e->kind))
+		return 0;
+	if (e->kind == ENTRY_RENAME)
+		rc = touch_replaced(g, e);
+	return rc < 0 ? rc : touch(g->out, e->inode, e->no);
+}
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct run_touch *x = a, *y = b;
+
+	if (x->ino != y->ino)
+		return x->ino < y->ino ? -1 : 1;
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* One for each inode. */
+static void merge(struct run_touches *t)
+{
+	size_t n = 0;
+
+	if (t->n)
+		qsort(t->v, t->n, sizeof(*t->v), by_inode);
+	for (size_t i = 0; i < t->n; i++) {
+		if (n && t->v[n - 1].ino == t->v[i].ino)
+			t->v[n - 1].last = t->v[i].last;
+		else
+			t->v[n++] = t->v[i];
+	}
+	t->n = n;
+}
+
+int run_walk_touches(struct core *c, struct idx_reader *r,
+		     const struct idx_run *run, struct run_touches *out)
+{
+	struct gather g = { .core = c, .out = out };
+	int rc;
+
+	*out = (struct run_touches){ .n = 0 };
+	rc = run_walk(r, run, gather_one, &g);
+	buf_release(&g.stored);
+	if (rc < 0)
+		run_walk_touches_release(out);
+	else
+		merge(out);
+	return rc;
+}
+
+void run_walk_touches_release(struct run_touches *t)
+{
+	free(t->v);
+	*t = (struct run_touches){ .n = 0 };
+}

@@ -1,0 +1,195 @@
+/*
+ * git_helper.c - see git_helper.h.
+ *
+ * The helper reads a request to its end before it answers, so neither waits
+ * for the other's pipe.
+ */
+#include "base/git_helper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/err.h"
+
+enum { PATH_SIZE = 4096 };
+
+struct git_helper {
+	pid_t pid;
+	int fd; /* both ways */
+};
+
+/* DIR/vouch-git, DIR being where the program that runs lies. */
+static int find(char out[PATH_SIZE])
+{
+	static const char name[] = "vouch-git";
+	ssize_t n = readlink("/proc/self/exe", out, PATH_SIZE - 1);
+	char *slash;
+
+	if (n < 0)
+		return -errno;
+	out[n] = '\0';
+	slash = strrchr(out, '/');
+	if (!slash || (size_t)(slash + 1 - out) + sizeof(name) > PATH_SIZE)
+		return -ENAMETOOLONG;
+	memcpy(slash + 1, name, sizeof(name));
+	return 0;
+}
+
+/* -err of posix_spawn; the child has `fd` as stdin and stdout. */
+static int spawn(pid_t *out, const char *path, int fd)
+{
+	char *argv[] = { (char[]){ "vouch-git" }, (char[]){ "diff" }, NULL };
+	char *env[] = { NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t none;
+	int rc;
+
+	sigemptyset(&none);
+	if (posix_spawn_file_actions_init(&actions))
+		return -ENOMEM;
+	if (posix_spawnattr_init(&attr)) {
+		posix_spawn_file_actions_destroy(&actions);
+		return -ENOMEM;
+	}
+	rc = posix_spawn_file_actions_adddup2(&actions, fd, STDIN_FILENO);
+	if (!rc)
+		rc = posix_spawn_file_actions_adddup2(&actions, fd,
+						      STDOUT_FILENO);
+	if (!rc)
+		rc = posix_spawnattr_setsigmask(&attr, &none);
+	if (!rc)
+		rc = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	if (!rc)
+		rc = posix_spawn(out, path, &actions, &attr, argv, env);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&actions);
+	return -rc;
+}
+
+int git_helper_start(struct git_helper **out, struct errmsg *em)
+{
+	struct git_helper *g = calloc(1, sizeof(*g));
+	char path[PATH_SIZE] = "";
+	int fds[2], rc = g ? find(path) : -ENOMEM;
+
+	if (!rc && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		rc = -errno;
+	if (rc < 0) {
+		free(g);
+		return errmsg_set(em, rc, "cannot start vouch-git: %s",
+				  err_text(rc));
+	}
+	rc = spawn(&g->pid, path, fds[1]);
+	close(fds[1]);
+	if (rc < 0) {
+		close(fds[0]);
+		free(g);
+		return errmsg_set(em, rc,
+				  "cannot start %s: %s (it compares files; "
+				  "install it beside vouch)",
+				  path, err_text(rc));
+	}
+	g->fd = fds[0];
+	*out = g;
+	return 0;
+}
+
+void git_helper_stop(struct git_helper *g)
+{
+	if (!g)
+		return;
+	close(g->fd); /* it ends at the end of its input */
+	while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	free(g);
+}
+
+static int send_all(int fd, const void *p, size_t n)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t put = send(fd, (const char *)p + done, n - done,
+				   MSG_NOSIGNAL);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return errno == ECONNRESET ? -EPIPE : -errno;
+		done += (size_t)put;
+	}
+	return 0;
+}
+
+static int receive_all(int fd, void *p, size_t n)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t got = recv(fd, (char *)p + done, n - done, 0);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 && errno != ECONNRESET ? -errno : -EPIPE;
+		done += (size_t)got;
+	}
+	return 0;
+}
+
+static int ask(struct git_helper *g, const void *a, size_t n_a, const void *b,
+	       size_t n_b)
+{
+	uint8_t head[GIT_HELPER_HEAD];
+	struct bwriter w;
+	int rc;
+
+	bwriter_init(&w, head, sizeof(head));
+	bwriter_u64(&w, n_a);
+	bwriter_u64(&w, n_b);
+	rc = send_all(g->fd, head, sizeof(head));
+	if (!rc)
+		rc = send_all(g->fd, a, n_a);
+	return rc ? rc : send_all(g->fd, b, n_b);
+}
+
+int git_helper_diff(struct git_helper *g, struct buf *out,
+		    struct git_diff_counts *counts, const void *a, size_t n_a,
+		    const void *b, size_t n_b)
+{
+	uint8_t head[GIT_HELPER_ANSWER], *room;
+	struct breader r;
+	uint64_t n;
+	int rc;
+
+	if (n_a > GIT_HELPER_MAX || n_b > GIT_HELPER_MAX)
+		return -EFBIG;
+	rc = ask(g, a, n_a, b, n_b);
+	if (!rc)
+		rc = receive_all(g->fd, head, sizeof(head));
+	if (rc)
+		return rc;
+	breader_init(&r, head, sizeof(head));
+	counts->binary = breader_u8(&r);
+	counts->added = breader_u64(&r);
+	counts->removed = breader_u64(&r);
+	n = breader_u64(&r);
+	/* every line once or twice, and a head for each hunk */
+	if (n > 64ULL * (GIT_HELPER_MAX + 1))
+		return -EPIPE;
+	room = n ? buf_grow(out, (size_t)n) : NULL;
+	if (n && !room)
+		return -ENOMEM;
+	return n ? receive_all(g->fd, room, (size_t)n) : 0;
+}
