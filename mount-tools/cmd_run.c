@@ -28,6 +28,7 @@
 #include "index/idx_runs.h"
 #include "mount-tools/mounts.h"
 #include "mount-tools/opt.h"
+#include "mount-tools/print.h"
 #include "mount-tools/run_cgroup.h"
 #include "mount-tools/run_child.h"
 #include "mount-tools/run_client.h"
@@ -282,6 +283,73 @@ static void say_json(const struct cmd *x)
 		fprintf(stderr, "{%s}\n", (char *)b.p);
 }
 
+/* summary.json of the run, as the mount shows it; NULL where it does not. */
+static struct json_doc *read_summary(const struct cmd *x)
+{
+	autofree char *path = NULL, *text = NULL;
+	struct json_doc *doc = NULL;
+	size_t cap = 0;
+	ssize_t n = -1;
+	FILE *f;
+
+	if (!x->word[0] || asprintf(&path, "%s/audit/runs/%s/summary.json",
+				    x->volumes[0].dir, x->word) < 0)
+		return NULL;
+	f = fopen(path, "re");
+	if (f) {
+		n = getdelim(&text, &cap, '\0', f);
+		fclose(f);
+	}
+	if (n > 0 && json_parse(&doc, text, (size_t)n, NULL) < 0)
+		doc = NULL;
+	return doc;
+}
+
+/* What it did, in a line, and where more is told. */
+static void add_done(struct buf *b, const struct cmd *x)
+{
+	static const struct {
+		const char *key, *noun, *what;
+	} v[] = {
+		{ "files_made", "file", " made" },
+		{ "directories_made", "director", " made" },
+		{ "versions", "version", " written" },
+		{ "removed", "name", " removed" },
+		{ "renamed", "name", " changed" },
+	};
+	struct json_doc *doc = read_summary(x);
+	const struct json *changed = json_get(json_root(doc), "changed");
+	const char *comma = "  ";
+	char size[TEXT_SIZE_SIZE];
+	uint64_t n = 0, bytes = 0;
+
+	for (size_t i = 0; changed && i < sizeof(v) / sizeof(v[0]); i++) {
+		if (!json_get_u64(changed, v[i].key, &n) || n == 0)
+			continue;
+		buf_addf(b, "%s%llu %s%s%s", comma, (unsigned long long)n,
+			 v[i].noun,
+			 strcmp(v[i].noun, "director") != 0 ? print_s(n) :
+			 n == 1				    ? "y" :
+							      "ies",
+			 v[i].what);
+		comma = ", ";
+		if (strcmp(v[i].key, "versions") == 0 &&
+		    json_get_u64(changed, "bytes", &bytes)) {
+			text_size(size, bytes);
+			buf_addf(b, " (%s)", size);
+		}
+	}
+	if (changed && comma[0] == ' ')
+		buf_adds(b, "  nothing changed");
+	if (changed) {
+		buf_adds(b, "; see ");
+		text_term_escape(b, x->volumes[0].dir,
+				 strlen(x->volumes[0].dir));
+		buf_addf(b, "/audit/runs/%s\n", x->word);
+	}
+	json_free(doc);
+}
+
 static void say_text(const struct cmd *x)
 {
 	struct buf autocall(buf_release) b = BUF_INIT;
@@ -296,6 +364,7 @@ static void say_text(const struct cmd *x)
 	buf_addf(&b, "%llu process%s", (unsigned long long)x->processes,
 		 x->processes == 1 ? "" : "es");
 	buf_adds(&b, " used the volume\n");
+	add_done(&b, x);
 	if (x->cgroup.dir < 0)
 		buf_addf(&b,
 			 "  without a cgroup of its own (%s): processes are "

@@ -105,16 +105,17 @@ status, seen = talk(shell, [(b">> ", b"vouch run -q -- env PS1='=''= ' bash --no
     (b"norc -i\r\n", b"\n"), (b"== ", b"echo in-$((1+1))\n"), (b"in-2", b"exit 6\n"), (b">> ", b"echo st=$?\n"),
     (b"st=6", b"exit\n")])
 print("shell", os.waitstatus_to_exitcode(status))
-status, seen = talk(["vouch", "run", "--name", "shown", "--", "sh", "-c", "tty; exit 5"], [])
+status, seen = talk(["vouch", "run", "--name", "shown", "--", "sh", "-c", "tty; echo 12345 >shown; exit 5"], [])
 print("tty", os.waitstatus_to_exitcode(status), b"/dev/pts/" in seen,
-      b"shown.1 (" in seen and b"exit status 5" in seen)
+      b"shown.1 (" in seen and b"exit status 5" in seen,
+      b"1 file made, 1 version written (6 B); see " in seen and b"/audit/runs/shown.1" in seen)
 PY
 timeout 100 python3 ../term.py >../term.out 2>&1 || fail "terminal: $(cat ../term.out)"
 cat ../term.out
 grep -qx 'int 4 True False' ../term.out || fail "^C"
 grep -qx 'stop 0' ../term.out || fail "^Z and fg"
 grep -qx 'shell 0' ../term.out || fail "a shell that suspends itself"
-grep -qx 'tty 5 True True' ../term.out || fail "the summary"
+grep -qx 'tty 5 True True True' ../term.out || fail "the summary"
 
 # --- what cannot be
 refuse "not found" 127 "no such" vouch run -- nothing-of-that-name
