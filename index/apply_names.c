@@ -428,9 +428,13 @@ static int rename_move(struct apply_ctx *c, struct rename *m)
 	}
 	apply_try(name_del(c, m->dir1->ino, &m->b->old_name));
 	m->dir1->nchild--;
-	/* a name that is replaced stays where it is in a listing */
+	/*
+	 * A name that is replaced stays where it is in a listing.  So does one
+	 * that changes: who renames what is listed would never come to an end.
+	 */
 	if (!m->other)
-		cookie = m->dir2->next_cookie++;
+		cookie = m->dir1 == m->dir2 ? m->name1.cookie :
+					      m->dir2->next_cookie++;
 	apply_try(name_put(c, m->dir2, row, cookie, &m->b->new_name));
 	m->dir2->nchild++;
 	if (apply_is_dir(row)) {

@@ -18,7 +18,7 @@
 #ifndef INDEX_SCHEMA_H
 #define INDEX_SCHEMA_H
 
-enum { SCHEMA_VERSION = 5, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
+enum { SCHEMA_VERSION = 6, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 
 /* One row: how far the index is, and totals. */
 #define SCHEMA_META                                                         \

@@ -138,9 +138,9 @@ struct apply_options {
  *            `replaced` is the inode that (new parent, new) names now, 0 if
  *            free, and never the moved one (rename(2) does nothing then).
  *            Refuses a directory moved below itself, and type mismatches as
- *            rename(2) does.  The moved name gets a new cookie in the new
- *            parent, or that of the name it replaces (exchange: each name
- *            keeps its cookie).
+ *            rename(2) does.  The moved name takes the cookie of the name
+ *            it replaces, else keeps its own in the same directory, else
+ *            gets a new one (exchange: each name keeps its cookie).
  *  SETATTR   masked fields; ctime = the ctime field or wall.  While there is
  *            no root, a SETATTR of inode 1 makes it (0755, user 0) first.
  *  SETXATTR, RMXATTR   nxattr, ctime.

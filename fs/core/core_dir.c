@@ -260,9 +260,14 @@ static int merge(struct dir_page *p, uint64_t bound, core_dir_fn *fn, void *ctx)
 			e = &p->mem[m];
 		if (d < p->n_db && p->db[d].cookie <= bound &&
 		    (!e || p->db[d].cookie <= e->cookie)) {
+			const struct entry_copy *same = NULL;
+
+			/* applied in between, or a name that changed */
 			if (e && p->db[d].cookie == e->cookie)
-				m++; /* applied in between */
+				same = &p->mem[m++];
 			e = &p->db[d++];
+			if (same && e->removed)
+				e = same;
 		} else if (e) {
 			m++;
 		} else {

@@ -307,27 +307,52 @@ void itable_drop(struct itable *t, struct inode *i)
 
 /* --- dirty names --- */
 
+static bool in_order(const struct inode *dir, const struct name *n)
+{
+	struct link *prev = n->in_dir.prev, *next = n->in_dir.next;
+	uint64_t cookie = n->row.cookie;
+
+	return (prev == &dir->names ||
+		itable_name_of(prev)->row.cookie <= cookie) &&
+	       (next == &dir->names ||
+		itable_name_of(next)->row.cookie >= cookie);
+}
+
+/* By cookie: nearly always at the end, or where a name was that changed. */
+static void put_in_order(struct itable *t, struct inode *dir, struct name *n)
+{
+	struct link *at = dir->names.prev;
+
+	if (t->placed && t->placed->row.parent == n->row.parent &&
+	    t->placed->row.cookie == n->row.cookie)
+		at = &t->placed->in_dir;
+	for (; at != &dir->names; at = at->prev)
+		if (itable_name_of(at)->row.cookie <= n->row.cookie)
+			break;
+	link_add_tail(at->next, &n->in_dir);
+}
+
 void itable_name_dirtied(struct itable *t, struct inode *dir, struct name *n)
 {
-	struct link *at;
-
 	if (!n->dirty) {
 		if (n->lru.next != &n->lru) {
 			link_del(&n->lru);
 			t->n_name_lru--;
 		}
+		put_in_order(t, dir, n);
 	} else {
 		link_del(&n->lru);
-		link_del(&n->in_dir);
+		if (!in_order(dir, n)) {
+			link_del(&n->in_dir);
+			if (t->placed == n)
+				t->placed = NULL;
+			put_in_order(t, dir, n);
+		}
 	}
 	n->dirty = true;
 	n->dirty_seq = t->seq;
 	link_add_tail(&t->name_dirty, &n->lru);
-	/* by cookie: nearly always at the end */
-	for (at = dir->names.prev; at != &dir->names; at = at->prev)
-		if (itable_name_of(at)->row.cookie <= n->row.cookie)
-			break;
-	link_add_tail(at->next, &n->in_dir);
+	t->placed = n;
 }
 
 void itable_name_clean(struct itable *t, struct name *n)
@@ -339,6 +364,8 @@ void itable_name_clean(struct itable *t, struct name *n)
 static void name_cleaned(struct itable *t, struct name *n)
 {
 	n->dirty = false;
+	if (t->placed == n)
+		t->placed = NULL;
 	link_del(&n->in_dir);
 	link_del(&n->lru);
 	itable_name_clean(t, n);

@@ -96,6 +96,7 @@ struct itable {
 	size_t min_clean; /* rows of each kind that are kept in any case */
 	struct link inode_lru, inode_dirty; /* oldest first */
 	struct link name_lru, name_dirty;
+	struct name *placed; /* the dirty name last put in order, or NULL */
 	size_t n_inode_lru, n_name_lru;
 	uint32_t gens[ITABLE_GENS]; /* evictions per bucket, (2) */
 	uint64_t seq;		    /* of the entry being applied */

@@ -202,6 +202,70 @@ Test(core, a_listing_ends_however_much_is_evicted_meanwhile)
 	vol_release(&v);
 }
 
+struct some {
+	char names[5][8];
+	int n;
+	uint64_t last;
+};
+
+static int see_some(void *ctx, const char *name, const struct stat *st,
+		    uint64_t cookie)
+{
+	struct some *s = ctx;
+
+	(void)st;
+	if (s->n == 5)
+		return 1;
+	snprintf(s->names[s->n++], sizeof(s->names[0]), "%s", name);
+	s->last = cookie;
+	return 0;
+}
+
+static void rename_what_is_listed(struct vol *v, char mark)
+{
+	struct some s = { .last = 2 };
+	struct seen all = { .left = 1000 };
+	int names = 0;
+
+	do {
+		s.n = 0;
+		cr_assert_eq(core_readdir(v->core, 1, s.last, 5, names & 1,
+					  see_some, &s),
+			     0);
+		for (int i = 0; i < s.n; i++, names++) {
+			char to[16];
+
+			snprintf(to, sizeof(to), "%c%02d", mark, names);
+			cr_assert_eq(core_rename(v->core, &vol_cred, 1,
+						 s.names[i], 1, to, 0),
+				     0);
+		}
+		cr_assert_leq(names, 30, "%s was listed again", s.names[0]);
+	} while (s.n);
+	cr_assert_eq(names, 30);
+	cr_assert_eq(core_readdir(v->core, 1, 0, 100, true, see, &all), 0);
+	cr_assert_eq(all.n, 32);
+}
+
+/* A name that changes keeps its place, in memory and in the index. */
+Test(core, who_renames_what_is_listed_comes_to_an_end)
+{
+	struct vol v;
+
+	vol_init(&v, 6);
+	cr_assert_eq(vol_mount(&v), 0);
+	make_thirty(&v);
+	rename_what_is_listed(&v, 'a');
+	rename_what_is_listed(&v, 'b');
+	cr_assert_eq(vol_umount(&v), 0);
+	cr_assert_eq(vol_mount(&v), 0);
+	rename_what_is_listed(&v, 'c');
+	cr_assert_eq(core_sync(v.core), 0);
+	rename_what_is_listed(&v, 'd');
+	cr_assert_eq(vol_umount(&v), 0);
+	vol_release(&v);
+}
+
 Test(core, random_work_agrees_with_the_oracle, .timeout = 120)
 {
 	uint64_t seed = prng_seed("core", 20261121);

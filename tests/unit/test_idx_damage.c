@@ -551,7 +551,7 @@ static const char *const edits[] = {
 	"ALTER TABLE inode ADD COLUMN extra",
 	"DROP VIEW files; CREATE VIEW files AS SELECT 1",
 	"PRAGMA user_version=3",
-	"PRAGMA user_version=5",
+	"PRAGMA user_version=7",
 	"PRAGMA user_version=0",
 	"PRAGMA application_id=1",
 };
