@@ -5,6 +5,7 @@
 #define FS_GC_INT_H
 
 #include "fs/core/core_internal.h"
+#include "fs/upkeep/fsck_want.h"
 #include "fs/upkeep/gc.h"
 #include "fs/store/store_int.h"
 
@@ -33,6 +34,12 @@ int must_use gc_wait(struct gc *g);
 
 /* Steps 1 to 3 of lease.h: then the store's lease keeps what is needed. */
 int must_use gc_mark(struct gc *g, struct errmsg *em);
+
+/* --- gc_log.c --- */
+
+/* Tells fn what the entries of the log name (fsck_want.h), the newest first. */
+int must_use gc_log_each(struct gc *g, fsck_want_fn *fn, void *ctx,
+			 struct errmsg *em);
 
 /* --- gc_look.c: which packs, in which order --- */
 

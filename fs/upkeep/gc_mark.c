@@ -1,12 +1,13 @@
 /*
  * gc_mark.c - marks what is needed: contents in memory, then what the index
- * names, in the order that lease.h asks for.
+ * names, in the order that lease.h asks for, then what the log names (gc_log.c:
+ * for a row of the index may be damaged).
  *
  * Marked are ids in the lease's set.  A tree's nodes are visited once: which
  * ones were is remembered in a set that forgets when it is full (verified.h),
  * and a node that was forgotten is visited again, which is only slow.  So the
  * memory is bounded: the set of marks (bloom.h), 32 MiB for nodes, 40 bytes
- * for each open file.
+ * for each open file, that of fsck_want.h.
  *
  * A tree that cannot be read ends the run: what is below it is not known.
  *
@@ -284,6 +285,29 @@ static int mark_index(struct mark *m, struct errmsg *em)
 	return rc;
 }
 
+/* --- the log --- */
+
+/* A fsck_want_fn. */
+static int on_want(void *ctx, const struct fsck_want *w)
+{
+	struct mark *m = ctx;
+
+	if (w->optional || digest_is_zero(&w->id))
+		return 0;
+	if (w->kind == FSCK_VERSION)
+		return mark_root(m, &w->id, w->size);
+	lease_mark(&m->gc->store->lease, &w->id);
+	return 0;
+}
+
+/* A dry run takes nothing, and counts what is not released yet as released. */
+static int mark_log(struct mark *m, struct errmsg *em)
+{
+	return m->gc->o->dry_run ? 0 : gc_log_each(m->gc, on_want, m, em);
+}
+
+/* --- what was removed --- */
+
 static void mark_chunk(void *ctx, const struct digest *id)
 {
 	struct mark *m = ctx;
@@ -347,6 +371,8 @@ static int mark_all(struct mark *m, struct errmsg *em)
 		rc = mark_noted_roots(m);
 	if (rc == 0)
 		rc = mark_index(m, em);
+	if (rc == 0)
+		rc = mark_log(m, em);
 	if (rc == 0)
 		mark_removed(m);
 	if (rc == 0)
