@@ -18,7 +18,8 @@ for verb in $verbs; do
 	[ -s out ] && fail "$verb --nonsense printed to standard output"
 	grep -q "^usage: vouch $verb" err || fail "$verb --nonsense: no usage"
 	vouch "$verb" a b c d e f >out 2>err
-	[ $? = 2 ] || fail "$verb with six arguments is not misuse"
+	# of one they are the command
+	[ $? = 2 ] || [ "$verb" = run ] || fail "$verb with six arguments is not misuse"
 	grep -q "^\.It Nm Cm $verb\b" "$TOP/man/vouch.1" ||
 		fail "$verb is not in vouch.1"
 done
