@@ -33,6 +33,7 @@ enum { LIMIT_PACK = 64 << 20 };
 
 #define LIMIT_FILE_SIZE 0x7fffffffffffffffULL
 #define LIMIT_DIRTY_BYTES (256ULL << 20) /* unchunked, all files */
+#define LIMIT_HELD_EXTENTS (1ULL << 20)	 /* of files written at random, all */
 #define LIMIT_UNAPPLIED 262144		 /* entries ahead of the index */
 
 _Static_assert((int)LIMIT_ENTRY < (int)LIMIT_LEAF, "an entry fits a leaf");

@@ -93,6 +93,25 @@ static void unlist(struct content *c)
 	c->listed = false;
 }
 
+/* Extents of this one; who waits until they are fewer is told. */
+static void count_as(struct content *c, uint64_t n)
+{
+	struct content_pool *p = c->pool;
+	uint64_t less = c->counted - n;
+	uint64_t now = 0;
+
+	if (n == c->counted)
+		return;
+	now = atomic_fetch_sub(&p->extents, less) - less;
+	if (n < c->counted && now <= p->extents_max &&
+	    now + less > p->extents_max) {
+		mutex_lock(&p->mu);
+		cond_broadcast(&p->thinned);
+		mutex_unlock(&p->mu);
+	}
+	c->counted = n;
+}
+
 void content_close(struct content *c)
 {
 	struct content_pool *p = NULL;
@@ -116,6 +135,7 @@ void content_close(struct content *c)
 
 	assert(!c->busy && !c->cutting && c->inflight == 0);
 	dirty_put(c->tail);
+	count_as(c, 0);
 	extents_release(&c->layer[0].ext);
 	extents_release(&c->layer[1].ext);
 	digest_sha256_free(c->sha);
@@ -126,11 +146,17 @@ void content_close(struct content *c)
 	free(c);
 }
 
+void content_count_locked(struct content *c)
+{
+	count_as(c, c->layer[0].ext.n + c->layer[1].ext.n);
+}
+
 void content_list_locked(struct content *c)
 {
 	struct content_pool *p = c->pool;
 	bool want = (c->top->ext.mem > 0 || c->tail) && !c->closing;
 
+	content_count_locked(c);
 	if (want == c->listed) /* changes under mu only, but for close */
 		return;
 	mutex_lock(&p->mu);
@@ -318,6 +344,7 @@ int content_recover(struct content *c, const struct extent_row *v, size_t n)
 	c->sha_on = false;
 	c->saved_size = c->size;
 	c->write_ns = vio_mono_ns(c->pool->vio);
+	content_count_locked(c);
 	mutex_unlock(&c->mu);
 	return rc;
 }

@@ -49,6 +49,7 @@ struct content_pool_options {
 	struct vio *vio;	  /* clock */
 	uint32_t workers;	  /* 0: 2 */
 	uint64_t dirty_bytes_max; /* 0: LIMIT_DIRTY_BYTES */
+	uint64_t extents_max;	  /* 0: LIMIT_HELD_EXTENTS */
 	/* no plain digests of streams: true, or where they cost too much */
 	bool digests_later;
 };
@@ -57,6 +58,13 @@ int must_use content_pool_open(struct content_pool **out,
 			       const struct content_pool_options *o);
 void content_pool_close(struct content_pool *p); /* all contents are closed */
 uint64_t content_pool_dirty(struct content_pool *p);
+/*
+ * Extents of all contents, and how many there may be: above that, whoever
+ * writes here and there waits a while after each write.  Versions make them
+ * fewer.
+ */
+uint64_t content_pool_extents(struct content_pool *p);
+uint64_t content_pool_extents_max(const struct content_pool *p);
 /* Reads and writes so far: who does idle work looks whether it changed. */
 uint64_t content_pool_uses(struct content_pool *p);
 /* Buffers that streams of writes took so far; reads take none. */

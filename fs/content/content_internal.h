@@ -180,11 +180,14 @@ struct content_pool {
 	struct dirty dirty;
 	struct work press;
 
-	atomic_uint_least64_t uses; /* reads and writes of contents */
-	bool digests_later;	    /* set at open */
+	atomic_uint_least64_t uses;    /* reads and writes of contents */
+	bool digests_later;	       /* set at open */
+	atomic_uint_least64_t extents; /* of all contents */
+	uint64_t extents_max;
 
 	struct mutex mu; /* a leaf */
 	struct cond unpinned;
+	struct cond thinned; /* extents are no more than their bound again */
 	struct scratch *scratch;
 	unsigned n_scratch;
 	struct writer *writer;
@@ -272,6 +275,7 @@ struct content {
 	struct content *prev, *next;
 	bool listed;
 	unsigned pins;
+	uint64_t counted; /* of its extents, in pool->extents; guarded by mu */
 };
 
 /* The view of all layers; mu is held. */
@@ -283,7 +287,11 @@ void content_enter_locked(struct content *c) requires_capability(&c->mu);
 void content_leave(struct content *c) excludes_capability(&c->mu);
 /* Puts frozen and top layer together again. */
 int must_use content_thaw_locked(struct content *c) requires_capability(&c->mu);
-/* Keeps the content on the pool's list while it holds buffers. */
+/* The pool knows how many extents there are. */
+void content_count_locked(struct content *c) requires_capability(&c->mu);
+/* After a write here and there, without locks: where there are too many. */
+void content_pool_thin(struct content_pool *p);
+/* The same, and keeps the content on the pool's list while it holds buffers. */
 void content_list_locked(struct content *c) requires_capability(&c->mu);
 /* Where a change begins: cuts that end in the same block are none any more. */
 void content_uncut_locked(struct layer *l, uint64_t lo);

@@ -21,6 +21,7 @@ enum {
 	SHA_TRY = 64 << 10,
 	SHA_TRY_NS = 64 * 1000, /* 1 GB/s */
 	CORES_ENOUGH = 4,	/* one for SHA-256 is one to spare */
+	THIN_NS = 100000000,	/* a write waits so long, at most */
 };
 
 /* A writer waits for room: cut streams first, then whatever is oldest. */
@@ -79,6 +80,8 @@ int content_pool_open(struct content_pool **out,
 	p->digests_later = o->digests_later || digests_cost(o->vio);
 	mutex_init(&p->mu);
 	cond_init(&p->unpinned);
+	cond_init(&p->thinned);
+	p->extents_max = o->extents_max ? o->extents_max : LIMIT_HELD_EXTENTS;
 	dirty_init(&p->dirty, p->store, max ? max : LIMIT_DIRTY_BYTES, press,
 		   p);
 	rc = workers_open(&p->workers, o->workers ? o->workers : 2);
@@ -113,6 +116,7 @@ void content_pool_close(struct content_pool *p)
 		free(w);
 	}
 	dirty_release(&p->dirty);
+	cond_destroy(&p->thinned);
 	cond_destroy(&p->unpinned);
 	mutex_destroy(&p->mu);
 	free(p);
@@ -136,6 +140,30 @@ void content_pool_trim(struct content_pool *p)
 uint64_t content_pool_dirty(struct content_pool *p)
 {
 	return dirty_bytes(&p->dirty);
+}
+
+uint64_t content_pool_extents(struct content_pool *p)
+{
+	return atomic_load(&p->extents);
+}
+
+uint64_t content_pool_extents_max(const struct content_pool *p)
+{
+	return p->extents_max;
+}
+
+/*
+ * Versions are on their way (core's tick asks for them at half the bound).
+ * Where none can be made, as on a full disk, a write takes long, but ends.
+ */
+void content_pool_thin(struct content_pool *p)
+{
+	if (atomic_load(&p->extents) <= p->extents_max)
+		return;
+	mutex_lock(&p->mu);
+	if (atomic_load(&p->extents) > p->extents_max)
+		cond_timedwait_ns(&p->thinned, &p->mu, THIN_NS);
+	mutex_unlock(&p->mu);
 }
 
 uint64_t content_pool_streams(struct content_pool *p)

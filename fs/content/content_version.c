@@ -572,5 +572,6 @@ void content_versioned(struct content *c, uint64_t gen)
 		if (!c->touched)
 			c->unsaved_ns = 0;
 	}
+	content_count_locked(c);
 	mutex_unlock(&c->mu);
 }

@@ -289,6 +289,7 @@ static int write_slice(struct content *c, const struct order *order,
 	struct order o = *order;
 	struct dirty_buf *spare = NULL;
 	bool due = false;
+	bool scattered = false;
 	int rc = 0;
 
 	mutex_lock(&c->mu);
@@ -316,12 +317,15 @@ static int write_slice(struct content *c, const struct order *order,
 	*out_off = o.off;
 	if (rc == 0) {
 		due = content_spill_due_locked(c);
+		scattered = c->stream_end != o.off + o.n;
 		content_list_locked(c);
 	}
 	mutex_unlock(&c->mu);
 	dirty_put(spare);
 	if (due)
 		workers_push(c->pool->workers, &c->work);
+	if (scattered)
+		content_pool_thin(c->pool);
 	return rc;
 }
 

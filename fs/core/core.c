@@ -135,6 +135,7 @@ static int open_log(struct core *c, struct errmsg *em)
 	struct content_pool_options po = {
 		.vio = c->vio,
 		.dirty_bytes_max = c->o.dirty_bytes_max,
+		.extents_max = c->o.extents_max,
 	};
 	char words[160];
 	int rc = ledger_open(&c->ledger, &lo, em);

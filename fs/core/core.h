@@ -54,6 +54,7 @@ struct core_options {
 	bool no_threads;	  /* tests: work only in core_step() */
 	bool no_actors;		  /* tests: do not look into /proc */
 	uint64_t dirty_bytes_max; /* 0: default */
+	uint64_t extents_max;	  /* 0: default */
 	size_t inode_cache; /* rows kept, more than paths are deep; 0: 65536 */
 	bool has_audit_gid; /* members of audit_gid see whole-ledger views */
 	uint32_t audit_gid;

@@ -21,24 +21,48 @@ enum {
 	 * 64 KiB each: rarely, then.  4.5 MiB of memory.
 	 */
 	EXTENTS_MAX = 65536,
+	EXTENTS_FEW = 64, /* not worth it, ever */
 };
 #define NS_PER_MS 1000000LL
 
 enum due { DUE_NOTHING, DUE_SAVE, DUE_VERSION };
 
-static enum due what_is_due(const struct file *f, int64_t now, uint8_t *reason)
+/*
+ * How many extents a file may have now (itable.mu held): while all files
+ * together have more than half of what they may, half of the average, so there
+ * is always one that has more.
+ */
+static uint64_t extents_max(struct core *c)
 {
+	uint64_t half = content_pool_extents_max(c->pool) / 2;
+	uint64_t n = 1;
+
+	if (content_pool_extents(c->pool) <= half)
+		return EXTENTS_MAX;
+	for (struct link *l = c->dirty.next; l != &c->dirty; l = l->next)
+		n++;
+	if (half / 2 / n < EXTENTS_FEW)
+		return EXTENTS_FEW;
+	return half / 2 / n < EXTENTS_MAX ? half / 2 / n : EXTENTS_MAX;
+}
+
+static enum due what_is_due(const struct file *f, int64_t now, uint64_t max,
+			    uint8_t *reason)
+{
+	bool orphan = f->inode->row.flags & INODE_ORPHAN;
 	struct content_state st;
 
-	*reason = ENTRY_REASON_CLOSE;
-	if (now < f->retry_ns || f->inode->row.flags & INODE_ORPHAN)
-		return DUE_NOTHING; /* what has no name is not kept */
+	if (now < f->retry_ns)
+		return DUE_NOTHING;
 	content_state(f->content, &st);
-	if (!f->writers && now - st.write_ns > CLOSED_MS * NS_PER_MS)
+	*reason = ENTRY_REASON_CLOSE;
+	if (!orphan && !f->writers && now - st.write_ns > CLOSED_MS * NS_PER_MS)
 		return DUE_VERSION;
 	*reason = ENTRY_REASON_EXTENTS;
-	if (st.extents > EXTENTS_MAX)
+	if (st.extents > max)
 		return DUE_VERSION;
+	if (orphan)
+		return DUE_NOTHING; /* what has no name is not kept */
 	*reason = ENTRY_REASON_IDLE;
 	if (now - st.write_ns > IDLE_MS * NS_PER_MS)
 		return DUE_VERSION;
@@ -56,7 +80,7 @@ static void do_due(struct core *c, struct file *f)
 
 	mutex_lock(&c->t.mu);
 	f->job_queued = false;
-	due = what_is_due(f, vio_mono_ns(c->vio), &reason);
+	due = what_is_due(f, vio_mono_ns(c->vio), extents_max(c), &reason);
 	mutex_unlock(&c->t.mu);
 	if (due == DUE_SAVE)
 		rc = file_save(c, f, &seq);
@@ -138,17 +162,18 @@ static unsigned collect(struct core *c, struct file **v, unsigned n, bool all)
 {
 	int64_t now = vio_mono_ns(c->vio);
 	unsigned found = 0;
+	uint64_t max;
 	uint8_t reason;
 
 	mutex_lock(&c->t.mu);
+	max = extents_max(c);
 	for (struct link *l = c->dirty.next; l != &c->dirty && found < n;
 	     l = l->next) {
 		struct file *f = (struct file *)l;
 
-		if (f->inode->row.flags & INODE_ORPHAN)
-			continue;
-		if (!all && (f->job_queued ||
-			     what_is_due(f, now, &reason) == DUE_NOTHING))
+		if (all ? f->inode->row.flags & INODE_ORPHAN :
+			  f->job_queued || what_is_due(f, now, max, &reason) ==
+						   DUE_NOTHING)
 			continue;
 		f->users++;
 		v[found++] = f;

@@ -60,6 +60,7 @@ int vol_mount(struct vol *v)
 		.no_threads = true,
 		.no_actors = true,
 		.inode_cache = v->inode_cache,
+		.extents_max = v->extents_max,
 		.wal_segment_bytes = 1 << 20,
 		.journal_segment_bytes = 1 << 20,
 	};

@@ -16,8 +16,9 @@ struct vol {
 	struct vio_sim *sim;
 	struct vio_sim *guard;
 	struct core *core;
-	bool quiet;	    /* errors are expected */
-	size_t inode_cache; /* rows in memory; 0: as always */
+	bool quiet;	      /* errors are expected */
+	size_t inode_cache;   /* rows in memory; 0: as always */
+	uint64_t extents_max; /* of all files; 0: as always */
 };
 
 /* Makes a volume on a fresh simulated disk; aborts when it cannot. */
