@@ -83,6 +83,7 @@ for round in $(seq "$rounds"); do
 	kill_early 60 vouch reindex vol
 	mount_volume
 	check_round "$round"
+	expect "a crash is no damage" vouch verify --deep mnt
 	umount_volume
 	expect "verify" vouch verify --deep vol
 	[ $failures = 0 ] || break
