@@ -2,23 +2,42 @@
  * audit_runs.c - /audit/runs: a directory for each run, NAME.NUMBER, with what
  * it did (run_report.h).
  *
- * Who may see the whole ledger sees all runs; anybody else his own.  Names of
- * other people's runs are not shown to him.
+ * Who may see the whole ledger sees all runs; anybody else his own, and in
+ * them what processes of his own uid did.  Names of other people's runs are
+ * not shown to him.
+ *
+ * A document is made in open(2), on a thread that answers the kernel: it has
+ * RENDER_SECONDS, and of those for ordinary users one is made at a time.
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "analytics/provider_internal.h"
 #include "analytics/run_diff.h"
 #include "analytics/run_report.h"
+#include "analytics/run_walk.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "index/idx.h"
 #include "index/idx_runs.h"
 
-enum { PAGE = 128, STAT_ENTRIES = 64, COOKIES = 3 };
+enum { PAGE = 128, STAT_ENTRIES = 64, COOKIES = 3, RENDER_SECONDS = 10 };
 
-typedef int report_fn(struct core *c, struct idx_reader *r,
+typedef int report_fn(struct core *c, struct run_view *v, struct idx_reader *r,
 		      const struct idx_run *run, struct spool *out);
+
+static int report_diff(struct core *c, struct run_view *v, struct idx_reader *r,
+		       const struct idx_run *run, struct spool *out)
+{
+	struct errmsg em = ERRMSG_INIT;
+	int rc = run_diff(c, v, r, run, RUN_DIFF_PATCH, out, &em);
+
+	if (rc == -EIO)
+		log_event(LOG_ERROR, "no_diff", "why=\"%s\"",
+			  errmsg_text(&em, rc));
+	return rc;
+}
 
 static const struct {
 	const char *name;
@@ -27,7 +46,7 @@ static const struct {
 	{ "summary.json", run_report_summary },
 	{ "changes.jsonl", run_report_changes },
 	{ "opened.jsonl", run_report_opened },
-	{ "changes.diff", run_diff_patch },
+	{ "changes.diff", report_diff },
 };
 enum { DOCUMENTS = sizeof(documents) / sizeof(documents[0]) };
 
@@ -207,13 +226,17 @@ const struct view audit_run_view = {
 
 /* --- a document --- */
 
-static int render(struct provider *p, const struct cred *cr, struct node *n,
-		  struct spool *out)
+static int render_for(struct provider *p, const struct cred *cr, struct node *n,
+		      struct spool *out)
 {
+	struct run_view v = { .cr = provider_whole(p, cr) ? cr : NULL };
 	struct idx_reader *r = NULL;
+	struct timespec now;
 	struct idx_run run;
 	int rc = core_reader_take(p->core, &r);
 
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	v.until_ns = (now.tv_sec + RENDER_SECONDS) * 1000000000LL + now.tv_nsec;
 	if (rc >= 0)
 		rc = idx_run(r, &run, n->key.a);
 	if (rc == 0)
@@ -222,9 +245,24 @@ static int render(struct provider *p, const struct cred *cr, struct node *n,
 		rc = -EACCES;
 	if (rc > 0)
 		rc = documents[n->key.kind - NODE_RUN_SUMMARY].report(
-			p->core, r, &run, out);
+			p->core, &v, r, &run, out);
 	core_reader_give(p->core, r);
 	return rc < 0 ? rc : 0;
+}
+
+static int render(struct provider *p, const struct cred *cr, struct node *n,
+		  struct spool *out)
+{
+	bool stranger = provider_whole(p, cr) < 0;
+	int rc;
+
+	if (stranger &&
+	    __atomic_exchange_n(&p->run_rendered, true, __ATOMIC_ACQUIRE))
+		return -EAGAIN;
+	rc = render_for(p, cr, n, out);
+	if (stranger)
+		__atomic_store_n(&p->run_rendered, false, __ATOMIC_RELEASE);
+	return rc;
 }
 
 static int count_one(void *ctx, const struct idx_entry *e)
@@ -234,7 +272,10 @@ static int count_one(void *ctx, const struct idx_entry *e)
 	return 0;
 }
 
-/* A short run is rendered for stat(2), so that tar(1) sees a size. */
+/*
+ * A short run is rendered for stat(2), so that tar(1) sees a size; but not
+ * what has to read and compare files.
+ */
 static bool is_short(struct provider *p, const struct node *n)
 {
 	struct idx_reader *r = NULL;
@@ -260,7 +301,7 @@ static void document_measure(struct provider *p, const struct cred *cr,
 	node_lock(&p->nodes);
 	size = n->size;
 	node_unlock(&p->nodes);
-	if (size || !is_short(p, n))
+	if (size || n->key.kind == NODE_RUN_DIFF || !is_short(p, n))
 		return;
 	spool_init(&s, core_store_dir(p->core), 0);
 	if (render(p, cr, n, &s) >= 0 && spool_end(&s) >= 0)

@@ -70,6 +70,7 @@ struct provider {
 	struct log_lines *log;
 	struct alert_list *alerts;
 	struct query_results *queries;
+	bool run_rendered; /* for an ordinary user; atomic */
 };
 
 struct vdir_file {

@@ -16,11 +16,13 @@
 #include "analytics/run_walk.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "fs/core/core.h"
 #include "index/idx.h"
 #include "index/idx_runs.h"
 
 struct find {
 	struct core *core;
+	struct run_view *view;
 	struct idx_reader *r;
 	const struct idx_run *run;
 	struct run_diff_list *out;
@@ -68,6 +70,8 @@ static int side_load(struct find *f, struct run_diff_side *out, uint64_t ino,
 
 static int add(struct run_diff_list *l, struct run_diff_item *item)
 {
+	if (l->n == RUN_DIFF_MAX)
+		return -ERR_LIMIT;
 	if (l->n == l->cap) {
 		size_t cap = l->cap ? 2 * l->cap : 64;
 		struct run_diff_item *v = realloc(l->v, cap * sizeof(*v));
@@ -101,8 +105,10 @@ static int add_between(struct find *f, uint64_t ino, uint64_t from,
 		       uint64_t until)
 {
 	struct run_diff_item item = { .before = { .path = NULL } };
-	int rc = side_load(f, &item.before, ino, from);
+	int rc = run_walk_in_time(f->view);
 
+	if (rc >= 0)
+		rc = side_load(f, &item.before, ino, from);
 	if (rc >= 0)
 		rc = side_load(f, &item.after, ino, until);
 	if (rc >= 0 && (item.before.path || item.after.path))
@@ -123,7 +129,8 @@ static int is_mine(struct find *f, uint64_t actor_no)
 	rc = actor_no ? idx_actor(f->r, &a, actor_no) : 0;
 	if (rc <= 0)
 		return rc;
-	f->mine = memcmp(a.run, f->run->id, sizeof(a.run)) == 0;
+	f->mine = memcmp(a.run, f->run->id, sizeof(a.run)) == 0 &&
+		  (!f->view->cr || a.uid == f->view->cr->uid);
 	idx_actor_release(&a);
 	return f->mine;
 }
@@ -133,7 +140,7 @@ struct parts {
 	struct find *f;
 	const struct run_touch *t;
 	uint64_t from; /* where the part begins that is being looked at */
-	bool any;      /* a version of the run is in it */
+	bool any;      /* the run changed something in it */
 };
 
 static int on_version(void *ctx, const struct idx_version *v)
@@ -146,6 +153,8 @@ static int on_version(void *ctx, const struct idx_version *v)
 	mine = is_mine(p->f, v->actor_no);
 	if (mine < 0)
 		return mine;
+	if (p->from < p->t->first && v->no > p->t->first)
+		p->any = true; /* its first change, whatever it was */
 	if (!mine && p->any)
 		rc = add_between(p->f, v->ino, p->from, v->no - 1);
 	if (!mine)
@@ -237,12 +246,14 @@ static void drop_same(struct run_diff_list *l)
 	l->n = n;
 }
 
-int run_diff_find(struct core *c, struct idx_reader *r,
+int run_diff_find(struct core *c, struct run_view *v, struct idx_reader *r,
 		  const struct idx_run *run, struct run_diff_list *out)
 {
-	struct find f = { .core = c, .r = r, .run = run, .out = out };
+	struct find f = {
+		.core = c, .view = v, .r = r, .run = run, .out = out
+	};
 	struct run_touches t;
-	int rc = run_walk_touches(c, r, run, &t);
+	int rc = run_walk_touches(c, v, r, run, &t);
 
 	*out = (struct run_diff_list){ .n = 0 };
 	for (size_t i = 0; rc >= 0 && i < t.n; i++)

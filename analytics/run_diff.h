@@ -7,6 +7,9 @@
  * the run made and removed again, directories, owners and attributes are not
  * in it (changes.jsonl has them).
  *
+ * Who may not see the whole ledger sees no bytes and no digests of what he may
+ * not read, then or now: a run may remove or replace what it could not open.
+ *
  * Any thread, with a reader of its own.
  */
 #ifndef ANALYTICS_RUN_DIFF_H
@@ -15,8 +18,10 @@
 #include "base/auto.h"
 
 struct core;
+struct errmsg;
 struct idx_reader;
 struct idx_run;
+struct run_view;
 struct spool;
 
 enum run_diff_as {
@@ -26,11 +31,13 @@ enum run_diff_as {
 	RUN_DIFF_JSON,	/* an object a line */
 };
 
-int must_use run_diff(struct core *c, struct idx_reader *r,
+/*
+ * -ERR_LIMIT: more than RUN_DIFF_MAX files, or the spool is full; -EIO in
+ * words: there is no vouch-git.
+ */
+enum { RUN_DIFF_MAX = 1 << 18 };
+int must_use run_diff(struct core *c, struct run_view *v, struct idx_reader *r,
 		      const struct idx_run *run, enum run_diff_as as,
-		      struct spool *out);
-/* The form of a report (run_report.h): RUN_DIFF_PATCH. */
-int must_use run_diff_patch(struct core *c, struct idx_reader *r,
-			    const struct idx_run *run, struct spool *out);
+		      struct spool *out, struct errmsg *em);
 
 #endif

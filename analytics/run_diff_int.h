@@ -25,8 +25,8 @@ struct run_diff_list {
 	size_t n, cap;
 };
 
-int must_use run_diff_find(struct core *c, struct idx_reader *r,
-			   const struct idx_run *run,
+int must_use run_diff_find(struct core *c, struct run_view *v,
+			   struct idx_reader *r, const struct idx_run *run,
 			   struct run_diff_list *out);
 void run_diff_list_release(struct run_diff_list *l);
 

@@ -10,26 +10,54 @@
 #include "analytics/line.h"
 #include "analytics/past.h"
 #include "analytics/run_diff_int.h"
+#include "analytics/run_walk.h"
 #include "analytics/spool.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/git_helper.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "fs/content/content.h"
+#include "fs/core/core.h"
 
 enum { BAR = 40, NAME_WIDTH = 50 };
 
 struct printer {
 	struct core *core;
+	struct run_view *view;
 	struct git_helper *git; /* NULL: nothing was compared yet */
+	struct errmsg *em;
 	struct spool *out;
 	struct buf head, hunks;
+	bool hidden; /* not his to read */
 	enum run_diff_as as;
 	uint64_t files, added, removed;
 };
 
 /* --- comparing --- */
+
+static bool mode_allows(const struct past *p, const struct cred *cr)
+{
+	if (cr->uid == p->uid)
+		return p->mode & S_IRUSR;
+	if (core_in_group(cr, p->gid))
+		return p->mode & S_IRGRP;
+	return p->mode & S_IROTH;
+}
+
+/* May he read it: by its mode then, and by all that counts now? */
+static bool may_read(struct printer *p, const struct run_diff_side *s)
+{
+	const struct cred *cr = p->view->cr;
+	struct stat st;
+
+	if (!cr || !s->path || S_ISLNK(s->past->mode))
+		return true;
+	if (!mode_allows(s->past, cr))
+		return false;
+	if (core_getattr(p->core, s->past->ino, &st) < 0)
+		return true; /* it is no more */
+	return core_may_read(p->core, cr, s->past->ino) == 0;
+}
 
 /* 1 read; 0: too long, or its bytes were released. */
 static int read_side(struct printer *p, const struct run_diff_side *s,
@@ -62,15 +90,35 @@ static int read_side(struct printer *p, const struct run_diff_side *s,
 	return n < 0 ? (int)n : 1;
 }
 
-static int start_helper(struct printer *p)
+/* The same bytes, as far as can be told without reading them. */
+static bool same_bytes(const struct run_diff_item *i)
 {
-	struct errmsg em = ERRMSG_INIT;
-	int rc = git_helper_start(&p->git, &em);
+	const struct past *a = i->before.past, *b = i->after.past;
 
-	if (rc >= 0)
-		return 1;
-	log_event(LOG_ERROR, "no_diff", "why=\"%s\"", errmsg_text(&em, rc));
-	return -EIO;
+	return i->before.path && i->after.path && S_ISREG(a->mode) &&
+	       S_ISREG(b->mode) && digest_eq(&a->root, &b->root) &&
+	       a->size == b->size && a->extents_from == b->extents_from;
+}
+
+/*
+ * What the helper cannot do within its limits is binary, too: it has ended
+ * then, and the next file has a new one.
+ */
+static int ask_helper(struct printer *p, struct git_diff_counts *out,
+		      const struct buf *a, const struct buf *b)
+{
+	int rc = p->git ? 0 : git_helper_start(&p->git, p->em);
+
+	if (rc < 0)
+		return -EIO;
+	rc = git_helper_diff(p->git, &p->hunks, out, a->p, a->n, b->p, b->n);
+	if (rc != -EPIPE)
+		return rc;
+	git_helper_stop(p->git);
+	p->git = NULL;
+	buf_clear(&p->hunks);
+	*out = (struct git_diff_counts){ .binary = true };
+	return 0;
 }
 
 /* Fills p->hunks and *out; what cannot be compared by lines is binary. */
@@ -78,17 +126,22 @@ static int compare(struct printer *p, const struct run_diff_item *i,
 		   struct git_diff_counts *out)
 {
 	struct buf a = BUF_INIT, b = BUF_INIT;
-	int rc = read_side(p, &i->before, &a);
+	int rc;
 
 	*out = (struct git_diff_counts){ .binary = true };
 	buf_clear(&p->hunks);
+	p->hidden = !may_read(p, &i->before) || !may_read(p, &i->after);
+	if (p->hidden)
+		return 0;
+	if (same_bytes(i)) {
+		out->binary = false;
+		return 0;
+	}
+	rc = read_side(p, &i->before, &a);
 	if (rc > 0)
 		rc = read_side(p, &i->after, &b);
-	if (rc > 0 && !p->git)
-		rc = start_helper(p);
 	if (rc > 0)
-		rc = git_helper_diff(p->git, &p->hunks, out, a.p, a.n, b.p,
-				     b.n);
+		rc = ask_helper(p, out, &a, &b);
 	buf_release(&a);
 	buf_release(&b);
 	return rc < 0 ? rc : 0;
@@ -188,9 +241,13 @@ static void print_patch(struct printer *p, const struct run_diff_item *i,
 		buf_adds(&p->head, " and ");
 		put_file(&p->head, "b/", &i->after);
 		buf_adds(&p->head, " differ\n# ");
-		put_digest(&p->head, &i->before);
-		buf_adds(&p->head, " -> ");
-		put_digest(&p->head, &i->after);
+		if (p->hidden) {
+			buf_adds(&p->head, "not yours to read");
+		} else {
+			put_digest(&p->head, &i->before);
+			buf_adds(&p->head, " -> ");
+			put_digest(&p->head, &i->after);
+		}
 		buf_addc(&p->head, '\n');
 	} else if (p->hunks.n) {
 		buf_adds(&p->head, "--- ");
@@ -264,7 +321,9 @@ static void print_stat(struct printer *p, const struct run_diff_item *i,
 	put_path(&p->head, i);
 	while (p->head.n - start < NAME_WIDTH && !p->head.bad)
 		buf_addc(&p->head, ' ');
-	if (n->binary) {
+	if (p->hidden) {
+		buf_adds(&p->head, " | not yours to read\n");
+	} else if (n->binary) {
 		buf_addf(&p->head, " | Bin %llu -> %llu bytes\n",
 			 i->before.path ?
 				 (unsigned long long)i->before.past->size :
@@ -282,7 +341,7 @@ static void print_stat(struct printer *p, const struct run_diff_item *i,
 }
 
 static void put_side(struct buf *out, const char *key,
-		     const struct run_diff_side *s)
+		     const struct run_diff_side *s, bool hidden)
 {
 	buf_addf(out, ",\"%s\":", key);
 	if (!s->path) {
@@ -294,7 +353,7 @@ static void put_side(struct buf *out, const char *key,
 	buf_addf(out, ",\"inode\":%llu,\"mode\":\"%06o\",\"size\":%llu",
 		 (unsigned long long)s->past->ino, s->past->mode,
 		 (unsigned long long)s->past->size);
-	if (!digest_is_zero(&s->past->root)) {
+	if (!hidden && !digest_is_zero(&s->past->root)) {
 		buf_adds(out, ",\"tree_root\":\"");
 		text_hex(out, s->past->root.b, DIGEST_SIZE);
 		buf_addc(out, '"');
@@ -311,9 +370,11 @@ static void print_json(struct printer *p, const struct run_diff_item *i,
 
 	buf_addf(&p->head, "{\"status\":\"%s\"",
 		 words[strchr(letters, status_of(i)) - letters]);
-	put_side(&p->head, "before", &i->before);
-	put_side(&p->head, "after", &i->after);
-	if (n->binary)
+	put_side(&p->head, "before", &i->before, p->hidden);
+	put_side(&p->head, "after", &i->after, p->hidden);
+	if (p->hidden)
+		buf_adds(&p->head, ",\"hidden\":true}\n");
+	else if (n->binary)
 		buf_adds(&p->head, ",\"binary\":true}\n");
 	else
 		buf_addf(&p->head, ",\"added\":%llu,\"removed\":%llu}\n",
@@ -360,15 +421,23 @@ static void print_sums(struct printer *p)
 	spool_buf(p->out, &p->head);
 }
 
-int run_diff(struct core *c, struct idx_reader *r, const struct idx_run *run,
-	     enum run_diff_as as, struct spool *out)
+int run_diff(struct core *c, struct run_view *v, struct idx_reader *r,
+	     const struct idx_run *run, enum run_diff_as as, struct spool *out,
+	     struct errmsg *em)
 {
-	struct printer p = { .core = c, .out = out, .as = as };
+	struct printer p = {
+		.core = c, .view = v, .out = out, .as = as, .em = em
+	};
 	struct run_diff_list l;
-	int rc = run_diff_find(c, r, run, &l);
+	int rc = run_diff_find(c, v, r, run, &l);
 
-	for (size_t i = 0; rc >= 0 && i < l.n; i++)
-		rc = print_item(&p, &l.v[i]);
+	for (size_t i = 0; rc >= 0 && i < l.n; i++) {
+		rc = run_walk_in_time(v);
+		if (rc >= 0)
+			rc = print_item(&p, &l.v[i]);
+		if (rc >= 0)
+			rc = out->rc; /* the spool is full */
+	}
 	if (rc >= 0 && as == RUN_DIFF_STAT && p.files)
 		print_sums(&p);
 	run_diff_list_release(&l);
@@ -376,10 +445,4 @@ int run_diff(struct core *c, struct idx_reader *r, const struct idx_run *run,
 	buf_release(&p.head);
 	buf_release(&p.hunks);
 	return rc;
-}
-
-int run_diff_patch(struct core *c, struct idx_reader *r,
-		   const struct idx_run *run, struct spool *out)
-{
-	return run_diff(c, r, run, RUN_DIFF_PATCH, out);
 }

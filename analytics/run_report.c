@@ -26,6 +26,7 @@ enum { HOWS = ENTRY_RUN_GROUP + 1 };
 /* What a walk over the run's entries writes down. */
 struct report {
 	struct core *core;
+	struct run_view *view;
 	struct idx_reader *r;
 	struct spool *out;
 	struct buf line, stored;
@@ -34,7 +35,7 @@ struct report {
 
 static int walk(struct report *w, const struct idx_run *run, idx_entry_fn *fn)
 {
-	int rc = run_walk(w->r, run, fn, w);
+	int rc = run_walk(w->view, w->r, run, fn, w);
 
 	buf_release(&w->line);
 	buf_release(&w->stored);
@@ -55,10 +56,10 @@ static int change_line(void *ctx, const struct idx_entry *e)
 	return rc;
 }
 
-int run_report_changes(struct core *c, struct idx_reader *r,
+int run_report_changes(struct core *c, struct run_view *v, struct idx_reader *r,
 		       const struct idx_run *run, struct spool *out)
 {
-	struct report w = { .core = c, .r = r, .out = out };
+	struct report w = { .core = c, .view = v, .r = r, .out = out };
 
 	return walk(&w, run, change_line);
 }
@@ -76,14 +77,12 @@ static int opened_line(void *ctx, const struct idx_read_item *item)
 						 "by handle", "exact" };
 	const struct opened *o = ctx;
 	struct buf *b = &o->w->line, path = BUF_INIT;
-	bool gone = false;
-	int rc =
-		item->ino ? idx_path_last(o->w->r, &path, item->ino, &gone) : 0;
+	int rc = item->ino ? idx_path(o->w->r, &path, item->ino, o->by->no) : 0;
 
 	buf_addc(b, '{');
 	if (rc > 0) {
 		line_text(b, "path", path.p, path.n);
-		buf_addf(b, ",\"gone\":%s,", gone ? "true" : "false");
+		buf_addc(b, ',');
 	}
 	buf_release(&path);
 	if (item->ino)
@@ -117,10 +116,10 @@ static int opened_lines(void *ctx, const struct idx_entry *e)
 		       0;
 }
 
-int run_report_opened(struct core *c, struct idx_reader *r,
+int run_report_opened(struct core *c, struct run_view *v, struct idx_reader *r,
 		      const struct idx_run *run, struct spool *out)
 {
-	struct report w = { .core = c, .r = r, .out = out };
+	struct report w = { .core = c, .view = v, .r = r, .out = out };
 
 	return walk(&w, run, opened_lines);
 }
@@ -282,6 +281,7 @@ static void put_counts(struct buf *out, struct counts *c)
 /* The run's processes that are in the log. */
 struct programs {
 	struct core *core;
+	struct run_view *view;
 	struct idx_reader *r;
 	struct buf list, stored;
 	uint64_t n, how[HOWS];
@@ -292,13 +292,19 @@ static int one_program(void *ctx, uint64_t no)
 {
 	struct programs *p = ctx;
 	struct entry e;
-	int rc = line_load(p->core, &p->stored, &e, no);
+	int rc = run_walk_shows(p->view, p->r, no);
 
+	p->last = no;
+	if (rc > 0)
+		rc = run_walk_in_time(p->view);
+	else
+		return rc;
+	if (rc >= 0)
+		rc = line_load(p->core, &p->stored, &e, no);
 	if (rc < 0)
 		return rc;
 	if (!e.body.opaque)
 		p->how[entry_run_how(&e.body)]++;
-	p->last = no;
 	if (p->n++ >= PROGRAMS)
 		return 0;
 	buf_adds(&p->list, p->n > 1 ? ",\n  " : "\n  ");
@@ -306,10 +312,11 @@ static int one_program(void *ctx, uint64_t no)
 	return rc < 0 ? rc : 0;
 }
 
-static int put_programs(struct core *c, struct idx_reader *r,
-			const struct idx_run *run, struct buf *out)
+static int put_programs(struct core *c, struct run_view *v,
+			struct idx_reader *r, const struct idx_run *run,
+			struct buf *out)
 {
-	struct programs p = { .core = c, .r = r };
+	struct programs p = { .core = c, .view = v, .r = r };
 	unsigned n = 0;
 	int rc;
 
@@ -421,11 +428,11 @@ static int put_head(struct idx_reader *r, struct buf *out,
 	return rc < 0 ? rc : 0;
 }
 
-int run_report_summary(struct core *c, struct idx_reader *r,
+int run_report_summary(struct core *c, struct run_view *v, struct idx_reader *r,
 		       const struct idx_run *run, struct spool *out)
 {
 	struct counts n = { .files = 0 };
-	struct report w = { .core = c, .r = r, .counts = &n };
+	struct report w = { .core = c, .view = v, .r = r, .counts = &n };
 	struct buf b = BUF_INIT;
 	int rc = put_head(r, &b, run);
 
@@ -436,7 +443,7 @@ int run_report_summary(struct core *c, struct idx_reader *r,
 		rc = walk(&w, run, count);
 	put_counts(&b, &n);
 	if (rc >= 0)
-		rc = put_programs(c, r, run, &b);
+		rc = put_programs(c, v, r, run, &b);
 	buf_adds(&b, " \"not_seen\": \"reads from the page cache; what the "
 		     "kernel denied; what was written outside this "
 		     "volume\"\n}\n");

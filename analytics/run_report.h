@@ -19,22 +19,26 @@
 struct core;
 struct idx_reader;
 struct idx_run;
+struct run_view;
 struct spool;
 
 /* One JSON object, for people and programs. */
-int must_use run_report_summary(struct core *c, struct idx_reader *r,
-				const struct idx_run *run, struct spool *out);
+int must_use run_report_summary(struct core *c, struct run_view *v,
+				struct idx_reader *r, const struct idx_run *run,
+				struct spool *out);
 /*
  * A line for each entry that changed something, as in /audit/history.  What
  * is durable of a file still being written comes with its version.
  */
-int must_use run_report_changes(struct core *c, struct idx_reader *r,
-				const struct idx_run *run, struct spool *out);
+int must_use run_report_changes(struct core *c, struct run_view *v,
+				struct idx_reader *r, const struct idx_run *run,
+				struct spool *out);
 /*
  * A line for each version that a process of the run opened before it wrote
- * something, or before the run ended.
+ * something, or before the run ended, with the path that it had then.
  */
-int must_use run_report_opened(struct core *c, struct idx_reader *r,
-			       const struct idx_run *run, struct spool *out);
+int must_use run_report_opened(struct core *c, struct run_view *v,
+			       struct idx_reader *r, const struct idx_run *run,
+			       struct spool *out);
 
 #endif

@@ -3,11 +3,14 @@
  */
 #include "analytics/run_walk.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "analytics/line.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "fs/core/core.h"
 #include "index/idx.h"
 #include "index/idx_runs.h"
 #include "ledger/entry.h"
@@ -27,8 +30,40 @@ static int add_entry(void *ctx, const struct idx_entry *e)
 	return 0;
 }
 
-int run_walk(struct idx_reader *r, const struct idx_run *run, idx_entry_fn *fn,
-	     void *ctx)
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+int run_walk_in_time(const struct run_view *v)
+{
+	return v->until_ns && now_ns() > v->until_ns ? -ETIMEDOUT : 0;
+}
+
+int run_walk_shows(struct run_view *v, struct idx_reader *r, uint64_t actor_no)
+{
+	struct idx_actor a;
+	int rc;
+
+	if (!v->cr)
+		return 1;
+	if (actor_no == v->actor)
+		return v->shown;
+	v->actor = actor_no;
+	v->shown = false;
+	rc = actor_no ? idx_actor(r, &a, actor_no) : 0;
+	if (rc <= 0)
+		return rc;
+	v->shown = a.uid == v->cr->uid;
+	idx_actor_release(&a);
+	return v->shown;
+}
+
+int run_walk(struct run_view *v, struct idx_reader *r,
+	     const struct idx_run *run, idx_entry_fn *fn, void *ctx)
 {
 	autofree struct page *g = calloc(1, sizeof(*g));
 	uint64_t from = 0;
@@ -37,8 +72,15 @@ int run_walk(struct idx_reader *r, const struct idx_run *run, idx_entry_fn *fn,
 	while (rc >= 0) {
 		g->n = 0;
 		rc = idx_run_entries(r, run, from, IDX_NOW, PAGE, add_entry, g);
-		for (unsigned i = 0; rc >= 0 && i < g->n; i++)
-			rc = fn(ctx, &g->v[i]);
+		for (unsigned i = 0; rc >= 0 && i < g->n; i++) {
+			rc = run_walk_shows(v, r, g->v[i].actor_no);
+			if (rc > 0)
+				rc = run_walk_in_time(v);
+			else if (rc == 0)
+				continue;
+			if (rc >= 0)
+				rc = fn(ctx, &g->v[i]);
+		}
 		if (rc < 0 || g->n < PAGE)
 			break;
 		from = g->v[PAGE - 1].no + 1;
@@ -146,14 +188,14 @@ static void merge(struct run_touches *t)
 	t->n = n;
 }
 
-int run_walk_touches(struct core *c, struct idx_reader *r,
+int run_walk_touches(struct core *c, struct run_view *v, struct idx_reader *r,
 		     const struct idx_run *run, struct run_touches *out)
 {
 	struct gather g = { .core = c, .out = out };
 	int rc;
 
 	*out = (struct run_touches){ .n = 0 };
-	rc = run_walk(r, run, gather_one, &g);
+	rc = run_walk(v, r, run, gather_one, &g);
 	buf_release(&g.stored);
 	if (rc < 0)
 		run_walk_touches_release(out);

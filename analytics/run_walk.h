@@ -15,14 +15,34 @@
 #include "index/idx_query.h"
 
 struct core;
+struct cred;
 struct idx_run;
 
 /*
- * Calls fn for each entry that the run's processes made, in order; no query is
- * open meanwhile.  A negative answer stops and is returned.
+ * For whom, and until when.  cr NULL: somebody who may see the whole ledger;
+ * anybody else sees what processes of his own uid did: a run holds sudo's
+ * children, too.
  */
-int must_use run_walk(struct idx_reader *r, const struct idx_run *run,
-		      idx_entry_fn *fn, void *ctx);
+struct run_view {
+	const struct cred *cr;
+	int64_t until_ns; /* of the monotonic clock; 0: as long as it takes */
+	/* the actor asked last, and whether its entries are shown */
+	uint64_t actor;
+	bool shown;
+};
+
+/* -ETIMEDOUT when its time is over. */
+int must_use run_walk_in_time(const struct run_view *v);
+/* Is what that ACTOR's process did to be seen? 1, 0 or an error. */
+int must_use run_walk_shows(struct run_view *v, struct idx_reader *r,
+			    uint64_t actor_no);
+
+/*
+ * Calls fn for each entry that the run's processes made and v may see, in
+ * order; no query is open meanwhile.  A negative answer stops and is returned.
+ */
+int must_use run_walk(struct run_view *v, struct idx_reader *r,
+		      const struct idx_run *run, idx_entry_fn *fn, void *ctx);
 
 /* Does an entry of that kind change what users see? */
 bool run_walk_is_change(uint16_t kind);
@@ -43,8 +63,8 @@ struct run_touches {
  * RENAME took, too.  -ERR_LIMIT: more than RUN_TOUCHES_MAX changes.
  */
 enum { RUN_TOUCHES_MAX = 1 << 22 };
-int must_use run_walk_touches(struct core *c, struct idx_reader *r,
-			      const struct idx_run *run,
+int must_use run_walk_touches(struct core *c, struct run_view *v,
+			      struct idx_reader *r, const struct idx_run *run,
 			      struct run_touches *out);
 void run_walk_touches_release(struct run_touches *t);
 

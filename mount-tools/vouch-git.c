@@ -21,6 +21,8 @@
 #include "base/git_helper.h"
 
 enum { CONTEXT_LINES = 3, EXIT_MISUSE = 2 };
+/* Two files of 16 MiB of short lines may want more: they are binary then. */
+enum { MEMORY_MAX = 1 << 30, CPU_SECONDS = 60 };
 
 /* 1 all, 0 the end before the first byte, else it broke off. */
 static int read_all(void *p, size_t n)
@@ -154,6 +156,17 @@ static int serve_one(void)
 	return rc < 0 ? rc : 1;
 }
 
+static int limit(void)
+{
+	const struct rlimit memory = { MEMORY_MAX, MEMORY_MAX };
+	const struct rlimit cpu = { CPU_SECONDS, CPU_SECONDS };
+	const struct rlimit core = { 0, 0 };
+
+	return setrlimit(RLIMIT_AS, &memory) < 0 ||
+	       setrlimit(RLIMIT_CPU, &cpu) < 0 ||
+	       setrlimit(RLIMIT_CORE, &core) < 0;
+}
+
 int main(int argc, char **argv)
 {
 	int rc;
@@ -164,7 +177,11 @@ int main(int argc, char **argv)
 				"call it for by hand.\n");
 		return EXIT_MISUSE;
 	}
-	git_libgit2_init();
+	if (limit() || git_libgit2_init() < 0) {
+		fprintf(stderr, "vouch-git: cannot start: %s\n",
+			strerror(errno));
+		return 1;
+	}
 	do
 		rc = serve_one();
 	while (rc > 0);

@@ -7,7 +7,7 @@ SEED=${SEED:-$RANDOM}
 echo "SEED=$SEED"
 RANDOM=$SEED
 new_volume
-mount_volume
+mount_volume -o allow_other
 
 # apply RUN BEFORE: BEFORE becomes what the run made of it
 apply() {
@@ -95,6 +95,21 @@ same "two parts" "$(grep -c '^diff --git a/shared/f b/shared/f$' patch)" 2
 same "what it put in" "$(grep -E '^\+[^+]' patch | tr '\n' ' ')" "+two +eight "
 same "what it took out" "$(grep -E '^-[^-]' patch | tr '\n' ' ')" "-2 -8 "
 
+# a file that the run made, somebody else wrote, and the run wrote again
+cat >made.sh <<'END'
+echo first >mnt/shared/made
+echo done >back; read -r _ <go
+echo third >>mnt/shared/made
+END
+vouch run -q --name made --in=mnt -- bash made.sh &
+pid=$!
+read -r _ <back
+setsid -w bash -c 'echo second >>mnt/shared/made'
+echo on >go
+wait $pid || fail "the run that makes a file"
+same "made, and changed" "$(vouch diff made --in=mnt --name-status | cut -f1 | tr '\n' ' ')" "A M "
+same "its own lines" "$(vouch diff made --in=mnt | grep -E '^\+[^+]' | tr '\n' ' ')" "+first +third "
+
 # random edits of a tree, by one run: git makes the same tree
 mkdir mnt/random
 for i in $(seq 1 30); do
@@ -130,6 +145,26 @@ cmp got want || fail "other files or modes than in the tree: SEED=$SEED"
 		cmp -s "mnt/random/$f" "rtree/random/$f" || echo "$f"
 	done >differ
 [ ! -s differ ] || fail "git makes other bytes of $(tr '\n' ' ' <differ): SEED=$SEED"
+
+# who may remove what he may not read learns nothing of it by doing so
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	mkdir mnt/public && chmod 777 mnt/public
+	echo "the secret" >mnt/public/secret && chmod 600 mnt/public/secret
+	echo "his own" >mnt/public/own && chown 65534:65534 mnt/public/own
+	echo "replaced secret" >mnt/public/target && chmod 600 mnt/public/target
+	chmod 755 . mnt
+	vouch sync mnt
+	setpriv --reuid=65534 --regid=65534 --clear-groups setsid -w bash -c \
+		'rm -f mnt/public/secret mnt/public/own; echo new >mnt/public/n; mv -f mnt/public/n mnt/public/target
+		cat mnt/audit/runs/*/changes.diff' >his.diff 2>/dev/null
+	grep -q 'public/secret' his.diff || fail "his removal is not in his diff"
+	grep -q 'secret$' <(grep '^-' his.diff | grep -v '^---') && fail "he reads what he removed: $(cat his.diff)"
+	same "what is his he sees" "$(grep -c '^-his own' his.diff)" 1
+	cat mnt/audit/runs/*/changes.diff >all.diff
+	same "who sees all sees it" "$(grep -cE '^-(the|replaced) secret' all.diff)" 2
+else
+	echo "not root, or no setpriv: other people's view was not tried"
+fi
 
 # questions that have no answer
 refuse "no such run" 1 'no run nobody' vouch diff nobody --in=mnt
