@@ -36,6 +36,8 @@
 #include "mount-tools/vouch.h"
 
 enum { VOLUMES_MAX = OPT_TEXTS_MAX, LINGER_MS = 100 };
+/* Ids that are tried, and those of them that a cgroup shows. */
+enum { IDS_MAX = 8, IDS_SHOWN = 4 };
 /* As env(1), timeout(1) and shells have them. */
 enum { EXIT_OURS = 125, EXIT_NOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 
@@ -186,22 +188,53 @@ static int declare(struct cmd *x, char **argv, struct errmsg *em)
 	return rc;
 }
 
-static int start(struct cmd *x, char **argv, struct errmsg *em)
+static int start_as(struct cmd *x, char **argv, bool with_cgroup,
+		    struct errmsg *em)
 {
 	uint8_t id[RUN_ID_SIZE];
 	int rc = 0;
 
 	if (getrandom(id, sizeof(id), 0) != (ssize_t)sizeof(id))
 		return errmsg_set(em, -EIO, "no random bytes");
+	id[0] &= (uint8_t)~RUN_ID_IMPLICIT;
 	digest_hex_bytes(x->id, id, sizeof(id));
 	x->cgroup_rc = -ECANCELED;
-	if (!x->no_cgroup)
+	if (with_cgroup)
 		x->cgroup_rc = run_cgroup_make(&x->cgroup, x->id);
 	rc = make_child(x, argv);
 	if (rc == 0)
 		rc = declare(x, argv, em);
 	if (rc < 0)
 		run_child_cancel(&x->child);
+	return rc;
+}
+
+/* As before start_as; a volume that knew the run has lost it. */
+static int start_over(struct cmd *x, struct errmsg *em)
+{
+	run_cgroup_remove(&x->cgroup);
+	for (unsigned i = 0; i < x->n; i++)
+		run_client_close(&x->volumes[i]);
+	x->n = 0;
+	*em = (struct errmsg)ERRMSG_INIT;
+	return open_volumes(x, em);
+}
+
+/*
+ * Everybody may see our cgroup, and its name is the id, before a daemon has
+ * heard of it: who declares it first has it.  Then we take another one, and at
+ * last one that nothing shows.
+ */
+static int start(struct cmd *x, char **argv, struct errmsg *em)
+{
+	int rc = start_as(x, argv, !x->no_cgroup, em);
+
+	for (int i = 1; i < IDS_MAX && rc == -EEXIST; i++) {
+		rc = start_over(x, em);
+		if (rc == 0)
+			rc = start_as(x, argv, !x->no_cgroup && i < IDS_SHOWN,
+				      em);
+	}
 	return rc;
 }
 

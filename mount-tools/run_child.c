@@ -142,6 +142,11 @@ void run_child_cancel(struct run_child *c)
 		close(c->failed);
 	if (c->pid > 0 && c->go >= 0)
 		(void)reap(c->pid);
+	if (c->go >= 0) { /* another one is made as this one was */
+		if (c->chld_ignored)
+			signal(SIGCHLD, SIG_IGN);
+		sigprocmask(SIG_SETMASK, &c->mask, NULL);
+	}
 	c->go = c->failed = -1;
 }
 

@@ -6,8 +6,8 @@
  *        -> LEFT   it ended, or its wrapper died, and processes may go on;
  *                  what they do still belongs to it
  *
- * Bounded: RUN_TABLE_OPEN_MAX open runs; of the others the oldest are
- * forgotten first.
+ * Bounded: RUN_TABLE_OPEN_MAX open runs; of the others the oldest of the user
+ * who has most are forgotten first.
  *
  * Threads: thread-safe; its lock is a leaf.
  */
@@ -28,6 +28,16 @@ enum {
 	RUN_TABLE_OPEN_MAX = 1024,
 	RUN_TABLE_MAX = 4096,
 };
+/*
+ * A bit of the id's first byte says which runs nobody declared.  Their ids are
+ * made from what everybody can see (run_group.h): who could declare one would
+ * have the changes of another's processes in his own run.
+ */
+enum { RUN_ID_IMPLICIT = 0x80 };
+static inline bool run_id_implicit(const uint8_t *id)
+{
+	return id[0] & RUN_ID_IMPLICIT;
+}
 /* What a run's cgroup is called, and the marker in the environment. */
 #define RUN_CGROUP_PREFIX "vouch-run-"
 #define RUN_MARKER "VOUCH_RUN"
