@@ -159,6 +159,15 @@ static int finish(int status)
 	return status;
 }
 
+/* `vouch help VERB` is `vouch VERB --help`. */
+static int help_of(const char *verb)
+{
+	const struct vouch_verb *v = vouch_find(verb);
+	char *argv[] = { (char *)verb, (char[]){ "--help" }, NULL };
+
+	return v ? v->run(2, argv) : misuse(verb);
+}
+
 int main(int argc, char **argv)
 {
 	const char *self = argc > 0 ? basename(argv[0]) : "vouch";
@@ -170,6 +179,8 @@ int main(int argc, char **argv)
 		return cmd_umount_helper(argc, argv);
 	if (argc < 2)
 		return misuse(NULL);
+	if (strcmp(argv[1], "help") == 0 && argc > 2)
+		return finish(help_of(argv[2]));
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
 	    strcmp(argv[1], "help") == 0)
 		return finish(print_help());

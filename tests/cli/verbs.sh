@@ -11,6 +11,7 @@ for verb in $verbs; do
 	vouch "$verb" --help >out 2>err || fail "$verb --help gave $?"
 	[ -s err ] && fail "$verb --help: on standard error: $(cat err)"
 	grep -q "^usage: vouch $verb" out || fail "$verb --help: no usage"
+	vouch help "$verb" | cmp -s - out || fail "vouch help $verb is not vouch $verb --help"
 	awk 'length > 80' out >wide
 	[ -s wide ] && fail "$verb --help is wider than a terminal: $(cat wide)"
 	vouch "$verb" --nonsense >out 2>err
