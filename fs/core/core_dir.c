@@ -6,9 +6,12 @@
  * stable under creations, renames and removals.  The names in memory are
  * copied first, then the index is read: what is applied in between shows in
  * both and is taken once.  A name that was changed before the listing and is
- * applied after the index was read is still in memory, which overrules; if it
- * has been evicted already, the page is read again, and where that goes on
- * and on, each of its names is looked up.
+ * applied after the index was read is still in memory, which overrules.  One
+ * that was changed since memory was copied may have another in its place, at
+ * its cookie, which is in neither list: that one is given.  Where what
+ * overrules has been evicted already, or what is in the place is not known,
+ * the page is read again, and where that goes on and on, each of its names is
+ * looked up.
  *
  * Attributes come with the names, in one statement, and go to who asked; what
  * is in memory overrules them, too.  They are not kept: a listing of a large
@@ -132,19 +135,72 @@ static int add_listed(void *ctx, const struct name_row *row, const char *name,
 	return rc;
 }
 
-/* What memory says of a name: removed, moved to another cookie, replaced. */
-static void overrule_name(struct dir_page *p, struct entry_copy *e)
+/*
+ * The unapplied name at n's cookie, NULL when there is none: those of one
+ * cookie are side by side, n among them.
+ */
+static const struct name *in_its_place(struct inode *dir, struct name *n)
 {
-	const struct name *n =
-		itable_find_name(&p->c->t, p->dir, name_of(p, e), e->len);
+	struct link *l;
+
+	for (l = &n->in_dir; l != &dir->names; l = l->next) {
+		const struct name *x = itable_name_of(l);
+
+		if (x->row.cookie != n->row.cookie)
+			break;
+		if (x->row.ino)
+			return x;
+	}
+	for (l = n->in_dir.prev; l != &dir->names; l = l->prev) {
+		const struct name *x = itable_name_of(l);
+
+		if (x->row.cookie != n->row.cookie)
+			break;
+		if (x->row.ino)
+			return x;
+	}
+	return NULL;
+}
+
+/* The entry is n now, which has its cookie. */
+static void replace_entry(struct dir_page *p, struct entry_copy *e,
+			  const struct name *n)
+{
+	bool same = e->has_stat && e->ino == n->row.ino;
+
+	copy_name(p, e, &n->row, n->name, n->len);
+	e->has_stat = same;
+}
+
+/*
+ * What memory says of a name: removed, moved to another cookie, replaced.
+ * False: it changed after memory was copied, and what is in its place now is
+ * not known.
+ */
+static bool overrule_name(struct dir_page *p, struct entry_copy *e)
+{
+	struct itable *t = &p->c->t;
+	struct name *n = itable_find_name(t, p->dir, name_of(p, e), e->len);
+	const struct name *other;
+	struct inode *dir;
 
 	if (!n)
-		return;
+		return true;
 	/* at another cookie it comes later */
 	e->removed = !n->row.ino || n->row.cookie != e->cookie;
+	if (e->removed && n->dirty_seq >= p->seq) {
+		dir = itable_find_inode(t, p->dir);
+		if (!dir || !n->dirty || n->row.cookie != e->cookie)
+			return false;
+		other = in_its_place(dir, n);
+		if (other)
+			replace_entry(p, e, other);
+		return true;
+	}
 	e->has_stat = e->has_stat && e->ino == n->row.ino;
 	e->ino = n->row.ino;
 	e->mode = n->row.mode;
+	return true;
 }
 
 /* And of its attributes.  What was evicted meanwhile is asked for alone. */
@@ -165,12 +221,12 @@ static void overrule_stat(struct dir_page *p, struct entry_copy *e,
 
 /*
  * What memory says now about what the index gave.  False: a name that the
- * index did not know as it was may be forgotten here.
+ * index did not know as it was may be forgotten here, or is not in the page.
  */
 static bool overrule(struct dir_page *p)
 {
 	struct itable *t = &p->c->t;
-	bool sure = true;
+	bool sure = true, kept = true;
 
 	for (size_t i = 0; i < p->n_db; i += SLICE) {
 		mutex_lock(&t->mu);
@@ -178,51 +234,102 @@ static bool overrule(struct dir_page *p)
 			/* most often nothing has changed anywhere */
 			if (!p->all_applied ||
 			    commit_next_seq(p->c->commit) != p->seq)
-				overrule_name(p, &p->db[k]);
+				sure &= overrule_name(p, &p->db[k]);
 			if (p->plus && !p->db[k].removed)
 				overrule_stat(p, &p->db[k], &p->st[k]);
 		}
-		sure = t->evicted_seq <= p->applied;
+		kept = t->evicted_seq <= p->applied;
 		mutex_unlock(&t->mu);
 	}
-	return sure;
+	return sure && kept;
 }
 
 struct ask {
 	struct dir_page *p;
 	struct entry_copy *e;
+	struct entry_copy now; /* what the index has at the cookie */
 };
 
 static int ask_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct ask *a = arg;
 	struct entry_copy *e = a->e;
+	struct inode *dir;
 	struct name *n;
-	int rc = itable_name(tx, &n, a->p->dir, name_of(a->p, e), e->len);
+	int rc = itable_get(tx, &dir, a->p->dir);
 
 	(void)c;
+	if (rc == 0)
+		rc = itable_name(tx, &n, a->p->dir, name_of(a->p, e), e->len);
 	if (rc < 0)
 		return rc;
-	e->removed = !n->row.ino || n->row.cookie != e->cookie;
-	e->ino = n->row.ino;
-	e->mode = n->row.mode;
 	e->has_stat = false; /* give() asks for them */
-	return 0;
+	e->removed = !n->row.ino || n->row.cookie != e->cookie;
+	for (struct link *l = dir->names.next; e->removed && l != &dir->names;
+	     l = l->next) {
+		n = itable_name_of(l);
+		if (n->row.ino && n->row.cookie == e->cookie)
+			replace_entry(a->p, e, n);
+	}
+	if (!e->removed) {
+		e->ino = n->row.ino;
+		e->mode = n->row.mode;
+	}
+	return a->p->names.bad ? -ENOMEM : 0;
+}
+
+static int add_now(void *ctx, const struct name_row *row, const char *name,
+		   uint16_t len)
+{
+	struct ask *a = ctx;
+
+	copy_name(a->p, &a->now, row, name, len);
+	return a->p->names.bad ? -ENOMEM : 0;
+}
+
+/* 1: the index has another name at the cookie by now, which is e then. */
+static int ask_index(struct ask *a)
+{
+	struct entry_copy *e = a->e;
+	struct idx_reader *r = NULL;
+	int rc = core_reader_take(a->p->c, &r);
+
+	a->now.cookie = 0;
+	if (rc >= 0)
+		rc = idx_names(r, a->p->dir, e->cookie - 1, 1, add_now, a);
+	core_reader_give(a->p->c, r);
+	if (rc < 0 || a->now.cookie != e->cookie || a->now.removed ||
+	    (a->now.len == e->len &&
+	     memcmp(name_of(a->p, &a->now), name_of(a->p, e), e->len) == 0))
+		return rc < 0 ? rc : 0;
+	*e = a->now;
+	return 1;
+}
+
+static int ask_one(struct dir_page *p, struct entry_copy *e)
+{
+	struct ask a = { .p = p, .e = e };
+	int rc = 1;
+
+	for (unsigned tries = 0; rc == 1 && tries < TRIES; tries++) {
+		rc = core_op(p->c, ask_op, &a);
+		if (rc == 0 && e->removed)
+			rc = ask_index(&a);
+	}
+	return rc < 0 ? rc : 0;
 }
 
 /*
- * What overrule() is not sure of, asked for name by name: slow, and never in
- * vain.  No name is missing in the page: what was not in memory was applied.
+ * What overrule() is not sure of, asked for name by name, and what is in the
+ * place of those that went: slow, and never in vain.  No name is missing in
+ * the page: what was not in memory was applied.
  */
 static int ask_each(struct dir_page *p)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < p->n_db && !rc; i++) {
-		struct ask a = { p, &p->db[i] };
-
-		rc = core_op(p->c, ask_op, &a);
-	}
+	for (size_t i = 0; i < p->n_db && !rc; i++)
+		rc = ask_one(p, &p->db[i]);
 	return rc;
 }
 
@@ -357,10 +464,14 @@ static int list_names(struct dir_page *p, bool read, core_dir_fn *fn, void *ctx)
 	for (;; read = false) {
 		uint64_t bound = UINT64_MAX;
 		int rc = read ? 0 : core_dir_page_read(p);
+		bool sure;
 
 		if (rc < 0)
 			return rc;
-		if (!overrule(p)) {
+		sure = overrule(p);
+		if (p->names.bad)
+			return -ENOMEM;
+		if (!sure) {
 			if (++tries < TRIES) {
 				/* a shorter page is read in a shorter time */
 				if (p->max / 2 >= PAGE_MIN)
@@ -383,12 +494,15 @@ static int list_names(struct dir_page *p, bool read, core_dir_fn *fn, void *ctx)
 	}
 }
 
-/* "." and "..", whose cookies are 1 and 2. */
-static int list_dots(struct dir_page *p, uint64_t after, core_dir_fn *fn,
-		     void *ctx)
+/*
+ * "." and "..", whose cookies are 1 and 2.  A page that was read has what was
+ * in memory before the index was read, and keeps that.
+ */
+static int list_dots(struct dir_page *p, bool read, uint64_t after,
+		     core_dir_fn *fn, void *ctx)
 {
 	struct stat st;
-	int rc = core_op(p->c, memory_op, p);
+	int rc = read ? 0 : core_op(p->c, memory_op, p);
 
 	if (!rc && after < 1) {
 		rc = core_getattr(p->c, p->dir, &st);
@@ -416,7 +530,7 @@ int core_readdir(struct core *c, uint64_t ino, uint64_t after, size_t want,
 		return -ENOMEM;
 	p->plus = plus;
 	if (after < 2)
-		rc = list_dots(p, after, fn, ctx);
+		rc = list_dots(p, read, after, fn, ctx);
 	if (!rc)
 		rc = list_names(p, read, fn, ctx);
 	core_dir_page_free(p);

@@ -266,6 +266,72 @@ Test(core, who_renames_what_is_listed_comes_to_an_end)
 	vol_release(&v);
 }
 
+enum meanwhile { RENAMED, RENAMED_TWICE, MADE_AGAIN, APPLIED, MEANWHILES };
+
+struct changing {
+	struct vol *v;
+	enum meanwhile what;
+	bool evicted; /* nothing is sure */
+	int n, of_it;
+};
+
+static void change_it(struct changing *s)
+{
+	struct core *c = s->v->core;
+	struct stat st;
+
+	cr_assert_eq(core_rename(c, &vol_cred, 1, "07", 1, "it", 0), 0);
+	if (s->what == RENAMED_TWICE)
+		cr_assert_eq(core_rename(c, &vol_cred, 1, "it", 1, "it2", 0),
+			     0);
+	if (s->what == MADE_AGAIN)
+		cr_assert_eq(core_mknod(c, &vol_cred, 1, "07", S_IFREG | 0644,
+					0, &st),
+			     0);
+	if (s->what == APPLIED)
+		cr_assert_eq(core_settle_index(c), 0);
+	if (s->evicted)
+		c->t.evicted_seq = UINT64_MAX;
+}
+
+/* Changes a name when the page is read and not yet given. */
+static int see_changing(void *ctx, const char *name, const struct stat *st,
+			uint64_t cookie)
+{
+	struct changing *s = ctx;
+
+	(void)st;
+	(void)cookie;
+	if (strcmp(name, ".") == 0)
+		change_it(s);
+	s->n++;
+	s->of_it += strncmp(name, "it", 2) == 0;
+	return 0;
+}
+
+/* What is called otherwise while it is listed is listed under some name. */
+Test(core, a_name_that_changes_while_it_is_listed_is_not_lost)
+{
+	for (unsigned i = 0; i < 4 * MEANWHILES; i++) {
+		struct changing s = { .what = i / 4, .evicted = i & 2 };
+		struct vol v;
+
+		vol_init(&v, 7);
+		cr_assert_eq(vol_mount(&v), 0);
+		make_thirty(&v);
+		s.v = &v;
+		core_readdir_ahead(v.core, 1, 0, 100, i & 1);
+		cr_assert_eq(core_readdir(v.core, 1, 0, 100, i & 1,
+					  see_changing, &s),
+			     0);
+		cr_assert_eq(s.of_it, 1, "case %u: %d times", i, s.of_it);
+		cr_assert_eq(s.n, s.what == MADE_AGAIN ? 33 : 32,
+			     "case %u: %d names", i, s.n);
+		cr_assert_eq(vol_umount(&v), 0);
+		vol_release(&v);
+	}
+}
+
 Test(core, random_work_agrees_with_the_oracle, .timeout = 120)
 {
 	uint64_t seed = prng_seed("core", 20261121);
