@@ -124,8 +124,9 @@ static int on_entry(void *ctx, uint64_t no, const struct digest *leaf,
 
 	(void)no;
 	(void)leaf;
-	if (entry_decode(&v, bytes, len) == 0 && v.state == ENTRY_CLEAR)
-		fsck_want_count(&f->wants, &v.core, v.body_n);
+	if (entry_decode(&v, bytes, len) == 0)
+		fsck_want_count(&f->wants, &v.core,
+				v.state == ENTRY_CLEAR ? v.body_n : 0);
 	return 0;
 }
 
@@ -268,7 +269,6 @@ static int look_at(struct fsck *f, const struct ledger_record *r)
 		struct entry_view view;
 
 		if (v[i].p && entry_decode(&view, v[i].p, v[i].n) == 0 &&
-		    view.state == ENTRY_CLEAR &&
 		    fsck_want_kind(view.core.kind) &&
 		    entry_open_view(&e, &view, NULL) == 0)
 			rc = fsck_want_entry(&f->wants, &e,

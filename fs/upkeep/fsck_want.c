@@ -278,11 +278,30 @@ bool fsck_want_kind(uint16_t kind)
 	}
 }
 
+/*
+ * Its body is not there or not understood: nothing is known but its core.  A
+ * version ends the one before in any case.
+ */
+static int on_opaque(struct fsck_wants *w, const struct entry *e, uint64_t no)
+{
+	struct fsck_inode *i;
+
+	if (e->core.kind != ENTRY_VERSION || !is_mine(w, e->core.inode))
+		return 0;
+	i = inode_get(w, e->core.inode);
+	if (!i)
+		return -ENOMEM;
+	i->next = no;
+	return 0;
+}
+
 int fsck_want_entry(struct fsck_wants *w, const struct entry *e, uint64_t no)
 {
 	const struct entry_body *b = &e->body;
 	bool mine = is_mine(w, e->core.inode);
 
+	if (e->state != ENTRY_CLEAR || b->opaque)
+		return on_opaque(w, e, no);
 	switch (e->core.kind) {
 	case ENTRY_VERSION:
 		return mine ? on_version(w, e, no) : 0;

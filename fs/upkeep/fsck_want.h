@@ -70,7 +70,7 @@ uint64_t fsck_want_parts(struct fsck_wants *w);
 void fsck_want_part(struct fsck_wants *w, uint64_t part);
 /* May an entry of this kind name something, or say what is needed? */
 bool fsck_want_kind(uint16_t kind);
-/* Tells fn what the entry names. */
+/* Tells fn what the entry names; of one that is not clear, its core counts. */
 int must_use fsck_want_entry(struct fsck_wants *w, const struct entry *e,
 			     uint64_t no);
 void fsck_want_release(struct fsck_wants *w);

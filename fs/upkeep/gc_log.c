@@ -33,8 +33,8 @@ static int count(struct fsck_wants *w, const struct ledger_record *r)
 
 		if (rc < 0)
 			return rc;
-		if (view.state == ENTRY_CLEAR)
-			fsck_want_count(w, &view.core, view.body_n);
+		fsck_want_count(w, &view.core,
+				view.state == ENTRY_CLEAR ? view.body_n : 0);
 	}
 	return 0;
 }
@@ -52,8 +52,7 @@ static int tell(struct fsck_wants *w, const struct ledger_record *r)
 		rc = ledger_record_entry(r, i, &p, &n);
 		if (rc == 0)
 			rc = entry_decode(&view, p, n);
-		if (rc < 0 || view.state != ENTRY_CLEAR ||
-		    !fsck_want_kind(view.core.kind))
+		if (rc < 0 || !fsck_want_kind(view.core.kind))
 			continue;
 		rc = entry_open_view(&e, &view, NULL);
 		if (rc == 0)
