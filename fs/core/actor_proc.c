@@ -160,6 +160,25 @@ int actor_proc_read(struct actor_proc *out, uint32_t pid)
 	return actor_proc_parse_stat(out, text, (size_t)n);
 }
 
+int actor_proc_user(uint32_t *out, uint32_t pid)
+{
+	char text[PROC_TEXT_MAX];
+	ssize_t n = proc_slurp(pid, "status", text, sizeof(text));
+
+	if (n < 0)
+		return (int)n;
+	for (int i = 1; i <= 4; i++) {
+		uint32_t uid = 0;
+
+		if (!status_line(&uid, text, text + n, "Uid:", i))
+			return -ERR_FORMAT;
+		if (i > 1 && uid != *out)
+			return -EPERM;
+		*out = uid;
+	}
+	return 0;
+}
+
 int actor_proc_start(uint64_t *out, uint32_t pid)
 {
 	char text[PROC_TEXT_MAX];

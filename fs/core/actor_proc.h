@@ -43,6 +43,11 @@ bool actor_proc_alive(int watch_fd);
 /* Do the two share an address space (vfork)?  True also when unknown. */
 bool actor_proc_shares_memory(uint32_t a, uint32_t b);
 
+/*
+ * Whose process it is, where its real, effective, saved and file user are the
+ * same; else -EPERM.  -ESRCH when it is gone.
+ */
+int must_use actor_proc_user(uint32_t *out, uint32_t pid);
 /* When process pid started; -ESRCH when it is gone. */
 int must_use actor_proc_start(uint64_t *out, uint32_t pid);
 /* Its path in the cgroup v2 hierarchy, in text[]; NULL: none, or too long. */

@@ -2,11 +2,15 @@
  * run_channel.c - see run_channel.h.
  *
  * One thread and poll(2): a connection waits for hours while its run goes on,
- * and there may be many.
+ * and there may be many.  Only what waits for the index has another thread
+ * (run_words.h): the answer is kept until then.
  *
  * Invariants: (1) What a client sends or leaves unread holds up nobody else:
- * nothing here blocks on a connection.  (2) A connection that goes takes its
- * run with it (serve_run_close).  (3) Only the thread touches connections.
+ * nothing here blocks on a connection, or for what others wrote.  (2) A
+ * connection that goes takes its run with it (serve_run_close).  (3) Only the
+ * thread touches connections.  (4) Of the places and of the runs that may be
+ * open, TRUSTED_MAX are for root and our own user alone: a connection has one
+ * run, and others' are at most ORDINARY_MAX.
  */
 #include "fs/daemon/run_channel.h"
 
@@ -14,12 +18,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,23 +31,42 @@
 #include "base/thread.h"
 #include "fs/core/core.h"
 #include "fs/daemon/control.h"
+#include "fs/daemon/run_place.h"
+#include "fs/daemon/run_words.h"
 #include "fs/daemon/serve_run.h"
+#include "fs/run/run_peer.h"
 #include "fs/run/run_table.h"
 
 enum {
-	CONNECTIONS_MAX = RUN_TABLE_OPEN_MAX + 64,
+	TRUSTED_MAX = 64,
+	ORDINARY_MAX = RUN_TABLE_OPEN_MAX - TRUSTED_MAX,
+	CONNECTIONS_MAX = RUN_TABLE_OPEN_MAX + TRUSTED_MAX,
 	EACH_USER_MAX = RUN_TABLE_OPEN_MAX / 4,
-	FIXED = 3, /* polled before the connections: 2 sockets, the pipe */
+	FIXED = 4, /* polled before the connections: 2 sockets, 2 pipes */
+	/* What a connection may have sent that asks for no new run. */
+	SHORT_REQUEST_MAX = 4096,
+	/*
+	 * Bytes of requests of a user: at once, and then in a second.  What a
+	 * run adds to the log is less than what declares it.
+	 */
 	USERS = 64,
-	BURST = 512, /* requests of a user at once, and then */
-	PER_SECOND = 64,
+	BURST = 1 << 20,
+	PER_SECOND = 128 << 10,
+	COST_MIN = 2 << 10,
 };
+/* How long a connection may be silent that has no run, and wait for a word. */
+#define SILENT_NS (20 * 1000000000LL)
+#define WORD_NS (5 * 1000000000LL)
 
 struct connection {
 	int fd;
-	struct cred peer;
+	struct run_peer peer;
 	struct buf in;
 	struct serve_run *run;
+	int64_t at_ns; /* of the last request, or accepted */
+	/* While it waits for a word: which, and the answer until then. */
+	uint64_t word;
+	struct buf members;
 };
 
 /* How much a user may still ask for; who comes to the same place shares. */
@@ -55,18 +75,12 @@ struct allowance {
 	int64_t at_ns;
 };
 
-/* A listening socket. */
-struct place {
-	int dir, fd;
-	char name[32];
-	bool bound;
-};
-
 struct run_channel {
 	struct core *core;
 	bool anybody;
-	struct place place[2]; /* STORE/runs; below RUN_CHANNEL_DIR */
-	int stop[2];
+	struct run_place place[2]; /* STORE/runs; below RUN_CHANNEL_DIR */
+	int stop[2], wake[2];
+	struct run_words *words;
 	struct connection v[CONNECTIONS_MAX];
 	unsigned n;
 	struct pollfd polled[FIXED + CONNECTIONS_MAX];
@@ -89,29 +103,18 @@ static bool trusted(uint32_t uid)
 	return uid == 0 || uid == geteuid();
 }
 
-static unsigned count_of(const struct run_channel *c, uint32_t uid)
+/* May one more of that user be heard? */
+static bool has_place(const struct run_channel *c, uint32_t uid)
 {
-	unsigned n = 0;
+	unsigned same = 0, ordinary = 0;
 
-	for (unsigned i = 0; i < c->n; i++)
-		n += c->v[i].peer.uid == uid;
-	return n;
-}
-
-static int peer_of(struct cred *out, int fd)
-{
-	struct ucred u;
-	socklen_t n = sizeof(u);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &n) < 0)
-		return -errno;
-	*out = (struct cred){
-		.uid = u.uid,
-		.gid = u.gid,
-		.pid = u.pid > 0 ? (uint32_t)u.pid : 0,
-		.umask = 022,
-	};
-	return 0;
+	if (trusted(uid))
+		return true;
+	for (unsigned i = 0; i < c->n; i++) {
+		same += c->v[i].peer.cr.uid == uid;
+		ordinary += !trusted(c->v[i].peer.cr.uid);
+	}
+	return c->anybody && same < EACH_USER_MAX && ordinary < ORDINARY_MAX;
 }
 
 static void accept_one(struct run_channel *c, int listener)
@@ -122,11 +125,10 @@ static void accept_one(struct run_channel *c, int listener)
 
 	if (rc < 0)
 		return;
-	*k = (struct connection){ .fd = fd };
+	*k = (struct connection){ .fd = fd, .at_ns = now_ns() };
 	k->in.max = RUN_CHANNEL_REQUEST_MAX;
-	rc = peer_of(&k->peer, fd);
-	if (rc == 0 && !trusted(k->peer.uid) &&
-	    (!c->anybody || count_of(c, k->peer.uid) >= EACH_USER_MAX))
+	rc = run_peer_of(&k->peer, fd);
+	if (rc == 0 && !has_place(c, k->peer.cr.uid))
 		rc = -EPERM;
 	if (rc == 0)
 		rc = serve_run_open(&k->run, c->core, &k->peer);
@@ -143,15 +145,17 @@ static void drop(struct run_channel *c, unsigned i)
 
 	serve_run_close(k->run);
 	buf_release(&k->in);
+	buf_release(&k->members);
 	close(k->fd);
 	*k = c->v[--c->n];
 }
 
 /* --- requests ------------------------------------------------------------------- */
 
-static bool may_ask(struct run_channel *c, uint32_t uid)
+static bool may_ask(struct run_channel *c, uint32_t uid, size_t bytes)
 {
 	struct allowance *a = &c->users[uid % USERS];
+	double cost = (double)(bytes > COST_MIN ? bytes : COST_MIN);
 	int64_t now = now_ns();
 
 	if (trusted(uid))
@@ -163,9 +167,9 @@ static bool may_ask(struct run_channel *c, uint32_t uid)
 	if (a->left > BURST)
 		a->left = BURST;
 	a->at_ns = now;
-	if (a->left < 1)
+	if (a->left < cost)
 		return false;
-	a->left -= 1;
+	a->left -= cost;
 	return true;
 }
 
@@ -175,7 +179,7 @@ static int ask(struct run_channel *c, struct connection *k, const char *line,
 	struct json_doc *doc = NULL;
 	int rc;
 
-	if (!may_ask(c, k->peer.uid))
+	if (!may_ask(c, k->peer.cr.uid, n))
 		return errmsg_set(em, -EAGAIN,
 				  "too many runs in too short a time");
 	rc = json_parse(&doc, line, n, em);
@@ -185,37 +189,46 @@ static int ask(struct run_channel *c, struct connection *k, const char *line,
 	return rc;
 }
 
-/* Answers one line; false when the connection is of no use any more. */
-static bool answer(struct run_channel *c, struct connection *k,
-		   const char *line, size_t n)
+/* False when the connection is of no use any more. */
+static bool reply(struct connection *k, int rc, const struct buf *members,
+		  const struct errmsg *em)
 {
-	struct buf autocall(buf_release) members = BUF_INIT;
 	struct buf autocall(buf_release) out = BUF_INIT;
-	struct errmsg em = ERRMSG_INIT;
-	int rc = ask(c, k, line, n, &members, &em);
 
-	control_reply(&out, rc, &members, &em);
+	control_reply(&out, rc, members, em);
 	/* A few hundred bytes: who has no room for them does not read. */
 	return !out.bad &&
 	       send(k->fd, out.p, out.n, MSG_NOSIGNAL) == (ssize_t)out.n;
 }
 
-static bool receive(struct run_channel *c, struct connection *k)
+/* Answers one line, or keeps the answer; false as reply(). */
+static bool answer(struct run_channel *c, struct connection *k,
+		   const char *line, size_t n)
 {
-	char piece[16384];
-	ssize_t n = recv(k->fd, piece, sizeof(piece), 0);
+	struct errmsg em = ERRMSG_INIT;
+	int rc = ask(c, k, line, n, &k->members, &em);
+	bool ok = true;
 
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+	k->at_ns = now_ns();
+	if (rc == 0 && serve_run_wants_word(k->run)) {
+		k->word = run_words_ask(c->words);
 		return true;
-	if (n <= 0)
-		return false;
-	buf_add(&k->in, piece, (size_t)n);
-	while (!k->in.bad && k->in.n > 0) {
+	}
+	ok = reply(k, rc, &k->members, &em);
+	buf_release(&k->members);
+	return ok;
+}
+
+/* Answers the lines that are there, until one waits for its word. */
+static bool answer_lines(struct run_channel *c, struct connection *k)
+{
+	while (!k->in.bad && k->in.n > 0 && !k->word) {
 		char *eol = memchr(k->in.p, '\n', k->in.n);
 		size_t len = eol ? (size_t)(eol - (char *)k->in.p) : 0;
 
 		if (!eol)
-			return true;
+			return serve_run_is_new(k->run) ||
+			       k->in.n <= SHORT_REQUEST_MAX;
 		if (!answer(c, k, (char *)k->in.p, len))
 			return false;
 		k->in.n -= len + 1;
@@ -226,126 +239,120 @@ static bool receive(struct run_channel *c, struct connection *k)
 	return !k->in.bad;
 }
 
+static bool receive(struct run_channel *c, struct connection *k)
+{
+	char piece[16384];
+	ssize_t n;
+
+	if (k->word)
+		return false; /* it hung up: nothing else is waited for */
+	n = recv(k->fd, piece, sizeof(piece), 0);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return true;
+	if (n <= 0)
+		return false;
+	buf_add(&k->in, piece, (size_t)n);
+	return answer_lines(c, k);
+}
+
+/* The index has the word by now, or does not get there: answers without. */
+static bool answer_word(struct run_channel *c, struct connection *k)
+{
+	struct errmsg em = ERRMSG_INIT;
+	bool ok;
+
+	if (run_words_ready(c->words, k->word))
+		serve_run_add_word(k->run, &k->members);
+	ok = reply(k, k->members.bad ? -ENOMEM : 0, &k->members, &em);
+	buf_release(&k->members);
+	k->word = 0;
+	return ok && answer_lines(c, k);
+}
+
+/* Until when a connection may stay as it is; INT64_MAX: for ever. */
+static int64_t until_ns(const struct connection *k)
+{
+	if (k->word)
+		return k->at_ns + WORD_NS;
+	return serve_run_goes(k->run) ? INT64_MAX : k->at_ns + SILENT_NS;
+}
+
+/* Words that are ready, and connections that are silent for too long. */
+static void look_at_all(struct run_channel *c)
+{
+	int64_t now = now_ns();
+
+	for (unsigned i = c->n; i-- > 0;) {
+		struct connection *k = &c->v[i];
+		bool late = now >= until_ns(k);
+		bool stays = !late;
+
+		if (k->word && (late || run_words_ready(c->words, k->word)))
+			stays = answer_word(c, k);
+		if (!stays)
+			drop(c, i);
+	}
+}
+
+/* Fills what is polled; in how many ms something is due, -1: nothing is. */
+static int prepare(struct run_channel *c)
+{
+	/* When it is full, others wait to be accepted. */
+	short more = c->n < CONNECTIONS_MAX ? POLLIN : 0;
+	struct pollfd *p = c->polled;
+	int64_t first = INT64_MAX, now = now_ns();
+
+	for (int i = 0; i < 2; i++)
+		p[i] = (struct pollfd){ c->place[i].fd, more, 0 };
+	p[2] = (struct pollfd){ c->stop[0], POLLIN, 0 };
+	p[3] = (struct pollfd){ c->wake[0], POLLIN, 0 };
+	for (unsigned i = 0; i < c->n; i++) {
+		const struct connection *k = &c->v[i];
+		int64_t until = until_ns(k);
+
+		if (until < first)
+			first = until;
+		p[FIXED + i] =
+			(struct pollfd){ k->fd, k->word ? 0 : POLLIN, 0 };
+	}
+	if (first == INT64_MAX)
+		return -1;
+	return first <= now ? 0 : (int)((first - now) / 1000000) + 1;
+}
+
 static void channel_main(void *arg)
 {
 	struct run_channel *c = arg;
+	char bytes[64];
 
 	for (;;) {
-		struct pollfd *p = c->polled;
+		const struct pollfd *p = c->polled;
+		int wait_ms = prepare(c);
 		unsigned n = c->n;
-		/* When it is full, others wait to be accepted. */
-		short more = n < CONNECTIONS_MAX ? POLLIN : 0;
 
-		for (int i = 0; i < 2; i++)
-			p[i] = (struct pollfd){ c->place[i].fd, more, 0 };
-		p[2] = (struct pollfd){ c->stop[0], POLLIN, 0 };
-		for (unsigned i = 0; i < n; i++)
-			p[FIXED + i] = (struct pollfd){ c->v[i].fd, POLLIN, 0 };
-		if (poll(p, FIXED + n, -1) < 0)
+		if (poll(c->polled, FIXED + n, wait_ms) < 0)
 			continue;
 		if (p[2].revents)
 			return;
+		if (p[3].revents)
+			(void)!read(c->wake[0], bytes, sizeof(bytes));
 		/* From the last on: drop() moves the last one. */
 		for (unsigned i = n; i-- > 0;)
 			if (p[FIXED + i].revents && !receive(c, &c->v[i]))
 				drop(c, i);
+		look_at_all(c);
 		for (int i = 0; i < 2; i++)
 			if (p[i].revents & POLLIN && c->n < CONNECTIONS_MAX)
 				accept_one(c, c->place[i].fd);
 	}
 }
 
-/* --- places -------------------------------------------------------------------- */
-
-/*
- * The device of what is mounted on dir last.  The mount is not asked: it may
- * be us who must answer.
- */
-static int device_name(char *out, size_t cap, const char *dir)
-{
-	char line[8192];
-	size_t n = strlen(dir);
-	int rc = -ENOENT;
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-
-	while (f && fgets(line, sizeof(line), f)) {
-		unsigned major, minor;
-		int at = 0;
-
-		if (sscanf(line, "%*d %*d %u:%u %*s %n", &major, &minor, &at) ==
-			    2 &&
-		    at > 0 && strncmp(line + at, dir, n) == 0 &&
-		    line[(size_t)at + n] == ' ') {
-			snprintf(out, cap, "%u:%u", major, minor);
-			rc = 0;
-		}
-	}
-	if (f)
-		fclose(f);
-	return rc;
-}
-
-static int bind_place(struct place *p)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-
-	p->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (p->fd < 0)
-		return -errno;
-	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s", p->dir,
-		 p->name);
-	/* What lies there is a dead daemon's. */
-	if (unlinkat(p->dir, p->name, 0) < 0 && errno != ENOENT)
-		return -errno;
-	if (bind(p->fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		return -errno;
-	p->bound = true;
-	if (fchmodat(p->dir, p->name, 0666, 0) < 0 ||
-	    listen(p->fd, CONNECTIONS_MAX) < 0)
-		return -errno;
-	return 0;
-}
-
-static int open_store_place(struct place *p, const char *store)
-{
-	snprintf(p->name, sizeof(p->name), RUN_CHANNEL_NAME);
-	p->dir = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return p->dir < 0 ? -errno : bind_place(p);
-}
-
-/* Not ours to make, or somebody else could put things there: then without. */
-static int open_public_place(struct place *p, const char *dir)
-{
-	struct stat st;
-	int rc = device_name(p->name, sizeof(p->name), dir);
-
-	if (rc == 0 && geteuid() != 0)
-		rc = -EPERM;
-	if (rc == 0 && mkdir(RUN_CHANNEL_DIR, 0755) < 0 && errno != EEXIST)
-		rc = -errno;
-	if (rc < 0)
-		return rc;
-	p->dir = open(RUN_CHANNEL_DIR,
-		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (p->dir < 0 || fstat(p->dir, &st) < 0)
-		return -errno;
-	if (st.st_uid != 0 || st.st_mode & 022)
-		return -EPERM;
-	return bind_place(p);
-}
-
-static void close_place(struct place *p)
-{
-	if (p->bound)
-		(void)unlinkat(p->dir, p->name, 0);
-	if (p->fd >= 0)
-		close(p->fd);
-	if (p->dir >= 0)
-		close(p->dir);
-	*p = (struct place){ .dir = -1, .fd = -1 };
-}
-
 /* --- life ---------------------------------------------------------------------- */
+
+static int settle(void *core)
+{
+	return core_settle_index(core);
+}
 
 int run_channel_open(struct run_channel **out,
 		     const struct run_channel_options *o, struct errmsg *em)
@@ -357,20 +364,23 @@ int run_channel_open(struct run_channel **out,
 		return -ENOMEM;
 	c->core = o->core;
 	c->anybody = o->anybody;
-	c->stop[0] = c->stop[1] = -1;
+	c->stop[0] = c->stop[1] = c->wake[0] = c->wake[1] = -1;
 	for (int i = 0; i < 2; i++)
-		c->place[i] = (struct place){ .dir = -1, .fd = -1 };
-	rc = open_store_place(&c->place[0], o->store);
-	public = open_public_place(&c->place[1], o->dir);
+		c->place[i] = (struct run_place)RUN_PLACE_NONE;
+	rc = run_place_open_store(&c->place[0], o->store, CONNECTIONS_MAX);
+	public = run_place_open_public(&c->place[1], o->dir, CONNECTIONS_MAX);
 	if (public < 0) {
-		close_place(&c->place[1]);
+		run_place_close(&c->place[1]);
 		if (geteuid() == 0)
 			log_event(LOG_WARN, "run_channel",
 				  "dir=" RUN_CHANNEL_DIR " error=\"%s\"",
 				  err_text(public));
 	}
-	if (rc == 0 && pipe2(c->stop, O_CLOEXEC) < 0)
+	if (rc == 0 && (pipe2(c->stop, O_CLOEXEC) < 0 ||
+			pipe2(c->wake, O_CLOEXEC | O_NONBLOCK) < 0))
 		rc = -errno;
+	if (rc == 0)
+		rc = run_words_open(&c->words, settle, c->core, c->wake[1]);
 	if (rc == 0)
 		rc = thread_start(&c->thread, "runs", channel_main, c);
 	if (rc < 0) {
@@ -390,12 +400,16 @@ void run_channel_close(struct run_channel *c)
 		while (write(c->stop[1], "x", 1) < 0 && errno == EINTR)
 			continue;
 	thread_join(&c->thread);
+	run_words_close(c->words);
 	for (int i = 0; i < 2; i++)
-		close_place(&c->place[i]);
+		run_place_close(&c->place[i]);
 	while (c->n > 0)
 		drop(c, c->n - 1);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		if (c->stop[i] >= 0)
 			close(c->stop[i]);
+		if (c->wake[i] >= 0)
+			close(c->wake[i]);
+	}
 	free(c);
 }

@@ -6,11 +6,12 @@
  * mounted; and at STORE/runs for those who can reach the store.  Lines as on
  * the control socket.  A connection is open for as long as its run goes on.
  *
- * Bounded: connections in all, of each user but root, bytes of a request, and
- * runs that a user starts in a second, so that nobody can fill the log who
- * may not write to the volume.
+ * Bounded: connections in all and of each user, some being kept for root and
+ * our own user; bytes of a request; how long one without a run may be silent;
+ * and the bytes that a user says in a second, so that nobody can fill the log
+ * who may not write to the volume.
  *
- * Threads: one of its own answers everything.
+ * Threads: one of its own answers everything; one waits for the index.
  */
 #ifndef FS_RUN_CHANNEL_H
 #define FS_RUN_CHANNEL_H

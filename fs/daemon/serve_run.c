@@ -18,6 +18,7 @@
 #include "fs/daemon/control.h"
 #include "fs/run/run.h"
 #include "fs/run/run_of.h"
+#include "fs/run/run_peer.h"
 #include "index/idx.h"
 #include "index/idx_runs.h"
 
@@ -25,14 +26,15 @@ enum { ENV_MAX = 1024 };
 
 struct serve_run {
 	struct core *core;
-	struct cred peer;
+	struct run_peer peer;
 	struct run_going *going; /* GOING */
 	uint8_t id[RUN_ID_SIZE];
-	bool used; /* no longer NEW */
+	bool used;	 /* no longer NEW */
+	bool wants_word; /* by the last request */
 };
 
 int serve_run_open(struct serve_run **out, struct core *core,
-		   const struct cred *peer)
+		   const struct run_peer *peer)
 {
 	struct serve_run *s = calloc(1, sizeof(*s));
 
@@ -54,8 +56,8 @@ void serve_run_close(struct serve_run *s)
 		int rc = run_end(s->core, take(s->going), &lost, NULL);
 
 		log_event(rc < 0 ? LOG_ERROR : LOG_WARN, "run_lost",
-			  "wrapper=%u uid=%u error=\"%s\"", s->peer.pid,
-			  s->peer.uid, rc < 0 ? err_text(rc) : "");
+			  "wrapper=%u uid=%u error=\"%s\"", s->peer.cr.pid,
+			  s->peer.cr.uid, rc < 0 ? err_text(rc) : "");
 	}
 	free(s);
 }
@@ -185,26 +187,6 @@ static int verb_start(struct serve_run *s, const struct json *request,
 	return rc;
 }
 
-/* What people call it; the number is the index's. */
-static int add_word(struct serve_run *s, struct buf *out)
-{
-	struct idx_reader *r = NULL;
-	struct idx_run run;
-	char word[RUN_WORD_MAX];
-	int rc = core_settle_index(s->core);
-
-	if (rc >= 0)
-		rc = core_reader_take(s->core, &r);
-	if (rc >= 0)
-		rc = idx_run_by_id(r, &run, s->id);
-	core_reader_give(s->core, r);
-	if (rc > 0) {
-		idx_run_word(word, &run);
-		control_add_str(out, "word", word);
-	}
-	return 0; /* the end is entered in any case */
-}
-
 static int verb_end(struct serve_run *s, const struct json *request,
 		    struct buf *out, struct errmsg *em)
 {
@@ -229,7 +211,8 @@ static int verb_end(struct serve_run *s, const struct json *request,
 		return errmsg_set(em, rc, "the end of the run: %s",
 				  err_text(rc));
 	control_add_u64(out, "processes", processes);
-	return json_get_bool(request, "word", false) ? add_word(s, out) : 0;
+	s->wants_word = json_get_bool(request, "word", false);
+	return 0;
 }
 
 int serve_run_ask(struct serve_run *s, const struct json *request,
@@ -237,9 +220,41 @@ int serve_run_ask(struct serve_run *s, const struct json *request,
 {
 	const char *verb = json_get_str(request, "verb");
 
+	s->wants_word = false;
 	if (verb && strcmp(verb, "run-start") == 0)
 		return verb_start(s, request, em);
 	if (verb && strcmp(verb, "run-end") == 0)
 		return verb_end(s, request, out, em);
 	return errmsg_set(em, -ERR_USAGE, "unknown verb");
+}
+
+bool serve_run_wants_word(const struct serve_run *s)
+{
+	return s->wants_word;
+}
+
+void serve_run_add_word(struct serve_run *s, struct buf *out)
+{
+	struct idx_reader *r = NULL;
+	struct idx_run run;
+	char word[RUN_WORD_MAX];
+	int rc = core_reader_take(s->core, &r);
+
+	if (rc >= 0)
+		rc = idx_run_by_id(r, &run, s->id);
+	core_reader_give(s->core, r);
+	if (rc > 0) { /* the end is entered in any case */
+		idx_run_word(word, &run);
+		control_add_str(out, "word", word);
+	}
+}
+
+bool serve_run_is_new(const struct serve_run *s)
+{
+	return !s->used;
+}
+
+bool serve_run_goes(const struct serve_run *s)
+{
+	return s->going != NULL;
 }

@@ -6,7 +6,7 @@
  *             run: 32 hex digits; argv (ledger/argv.h form), cwd and user in
  *             hex; env: {"NAME in hex": "SHA-256 of the value"}, ascending
  *   run-end   {how: "exit" | "signal", status, left?, word?} -> processes,
- *             and with word: NAME.NUMBER, which waits for the index
+ *             and with word: NAME.NUMBER, when the index has it
  *
  * A run belongs to the user who connected, as the kernel says.  When the
  * connection goes without run-end, it has ended as lost.
@@ -16,21 +16,32 @@
 #ifndef FS_SERVE_RUN_H
 #define FS_SERVE_RUN_H
 
+#include <stdbool.h>
+
 #include "base/auto.h"
 
 struct buf;
 struct core;
-struct cred;
 struct errmsg;
 struct json;
+struct run_peer;
 struct serve_run;
 
 int must_use serve_run_open(struct serve_run **out, struct core *core,
-			    const struct cred *peer);
+			    const struct run_peer *peer);
 /* Ends as lost what did not end; NULL is a no-op. */
 void serve_run_close(struct serve_run *s);
 /* Answers one request: members as for control.h. */
 int must_use serve_run_ask(struct serve_run *s, const struct json *request,
 			   struct buf *out, struct errmsg *em);
+/*
+ * Did the last request, a run-end, ask for the word?  The index tells it; once
+ * that is there, it is added to the members of the answer.
+ */
+bool serve_run_wants_word(const struct serve_run *s);
+void serve_run_add_word(struct serve_run *s, struct buf *out);
+/* No run was declared yet; one goes on. */
+bool serve_run_is_new(const struct serve_run *s);
+bool serve_run_goes(const struct serve_run *s);
 
 #endif

@@ -18,6 +18,7 @@
 #include "fs/core/actor_proc.h"
 #include "fs/core/core_internal.h"
 #include "fs/core/trail.h"
+#include "fs/run/run_peer.h"
 #include "index/idx.h"
 #include "index/idx_runs.h"
 #include "ledger/entry_run.h"
@@ -179,18 +180,53 @@ static int is_new(struct core *c, const uint8_t *id, struct errmsg *em)
 	return rc > 0 ? errmsg_set(em, -EEXIST, KNOWN) : rc;
 }
 
-int run_start(struct core *c, const struct cred *cr, struct run_going **out,
-	      const struct run_said *said, struct errmsg *em)
+/* May it be declared at all? */
+static int check_id(const uint8_t *id, struct errmsg *em)
+{
+	static const uint8_t zero[RUN_ID_SIZE];
+
+	if (run_id_implicit(id) || memcmp(id, zero, RUN_ID_SIZE) == 0)
+		return errmsg_set(em, -ERR_USAGE,
+				  "an id of this kind cannot be declared");
+	return 0;
+}
+
+/*
+ * Who declares it.  The process is looked at only while it is the one that
+ * connected, and believed only if it is still: its children will be the run's.
+ */
+static struct actor *wrapper_of(struct core *c, const struct run_peer *who)
+{
+	const struct cred user = {
+		.uid = who->cr.uid,
+		.gid = who->cr.gid,
+		.umask = who->cr.umask,
+	};
+	struct actor *a = core_actor(c, run_peer_there(who) ? &who->cr : &user);
+
+	if (a && a->tgid != 0 && !run_peer_is(who, a->tgid, a->start_time)) {
+		actor_drop(c->actors, a);
+		a = core_actor(c, &user);
+	}
+	return a;
+}
+
+int run_start(struct core *c, const struct run_peer *who,
+	      struct run_going **out, const struct run_said *said,
+	      struct errmsg *em)
 {
 	struct buf autocall(buf_release) path = BUF_INIT;
 	struct run_going *r = calloc(1, sizeof(*r));
-	struct start_arg a = { .said = said, .r = r, .cr = cr };
-	int rc = r ? core_may_change(c, false) : -ENOMEM;
+	struct start_arg a = { .said = said, .r = r, .cr = &who->cr };
+	int rc = r ? check_id(said->id, em) : -ENOMEM;
 
+	/* It adds to the log: the space that deleting needs is not for it. */
+	if (rc == 0)
+		rc = core_may_change(c, true);
 	if (rc < 0)
 		goto fail;
 	memcpy(r->id, said->id, sizeof(r->id));
-	r->wrapper = core_actor(c, cr);
+	r->wrapper = wrapper_of(c, who);
 	if (said->own_cgroup)
 		cgroup_path(&path, r->wrapper, said->id);
 	a.cgroup = (struct entry_str){ (char *)path.p, path.n };

@@ -15,14 +15,15 @@
 #include "ledger/entry.h"
 
 struct core;
-struct cred;
 struct errmsg;
+struct run_peer;
 
 /* What is said of a run when it starts; all of it is borrowed. */
 struct run_said {
-	uint8_t id[RUN_ID_SIZE]; /* made by the wrapper, at random */
-	const char *name;	 /* idx_run_name_ok */
-	struct entry_str argv;	 /* ledger/argv.h form */
+	/* made by the wrapper, at random; not zero, not RUN_ID_IMPLICIT */
+	uint8_t id[RUN_ID_SIZE];
+	const char *name;      /* idx_run_name_ok */
+	struct entry_str argv; /* ledger/argv.h form */
 	struct entry_str cwd, user, policy;
 	const struct entry_env *env; /* names strictly ascending */
 	uint16_t n_env;
@@ -34,10 +35,11 @@ struct run_said {
 struct run_going;
 
 /*
- * Enters RUN_START; from here on the wrapper's (cr's) children belong to it.
- * -EEXIST: the id is known; -ENFILE; -ERR_USAGE, -ERR_LIMIT: what is said.
+ * Enters RUN_START; from here on the wrapper's (who's) children belong to it,
+ * if it is there yet.  -EEXIST: the id is known; -ENFILE; -ENOSPC; -ERR_USAGE,
+ * -ERR_LIMIT: what is said.
  */
-int must_use run_start(struct core *c, const struct cred *cr,
+int must_use run_start(struct core *c, const struct run_peer *who,
 		       struct run_going **out, const struct run_said *said,
 		       struct errmsg *em);
 

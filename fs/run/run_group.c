@@ -95,6 +95,7 @@ int run_group_id(struct run_group *g, uint8_t out[RUN_ID_SIZE], uint32_t group,
 			    vio_random(g->vio, out, RUN_ID_SIZE);
 	if (rc < 0)
 		return rc;
+	out[0] |= RUN_ID_IMPLICIT;
 	mutex_lock(&g->mu);
 	struct slot *s = &g->slots[group % RUN_GROUP_MAX];
 	if (leader_start || s->group != group || s->session != session) {

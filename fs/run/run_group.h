@@ -3,7 +3,8 @@
  * pipeline, a `make` or a script.
  *
  * Its id is made from the boot, the group's number and when its leader
- * started, so that a remount gives the same.  Of a group whose leader is gone
+ * started, so that a remount gives the same; it has the bit RUN_ID_IMPLICIT,
+ * so that nobody can declare it.  Of a group whose leader is gone
  * what was said before is remembered, bounded; else it gets a random id.
  *
  * Threads: thread-safe; its lock is a leaf.

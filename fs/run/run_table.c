@@ -5,7 +5,8 @@
  * where nobody starts runs by the thousand.
  *
  * Invariants: (1) an id is in it once.  (2) n_open and n count what the
- * list holds; marks is the number of runs that are not OVER.
+ * list holds; marks is the number of runs that are not OVER.  (3) each user
+ * that has runs in it is among the users, with how many of them have ended.
  */
 #include "fs/run/run_table.h"
 
@@ -19,11 +20,18 @@
 
 enum run_state { RUN_OPEN, RUN_LEFT, RUN_OVER };
 
+struct user {
+	struct user *next;
+	uint32_t uid;
+	unsigned n, n_ended; /* runs */
+};
+
 struct run {
 	struct run *next;
 	uint8_t id[RUN_ID_SIZE];
 	enum run_state state;
-	uint32_t uid, wrapper;
+	struct user *user;
+	uint32_t wrapper;
 	uint64_t wrapper_start;
 	uint64_t processes;
 	size_t cgroup_n; /* 0: none */
@@ -33,6 +41,7 @@ struct run {
 struct run_table {
 	struct mutex mu;
 	struct run *first;	   /* guarded by mu */
+	struct user *users;	   /* guarded by mu */
 	unsigned n_open;	   /* guarded by mu */
 	_Atomic unsigned n, marks; /* changed under mu */
 };
@@ -61,6 +70,7 @@ int run_table_open(struct run_table **out)
 void run_table_close(struct run_table *t)
 {
 	struct run *next;
+	struct user *u;
 
 	if (!t)
 		return;
@@ -68,8 +78,45 @@ void run_table_close(struct run_table *t)
 		next = r->next;
 		free(r);
 	}
+	while ((u = t->users)) {
+		t->users = u->next;
+		free(u);
+	}
 	mutex_destroy(&t->mu);
 	free(t);
+}
+
+/* The user's place, made if there is none; NULL: out of memory. */
+static struct user *user_locked(struct run_table *t, uint32_t uid)
+	requires_capability(&t->mu)
+{
+	struct user *u = t->users;
+
+	while (u && u->uid != uid)
+		u = u->next;
+	if (u)
+		return u;
+	u = calloc(1, sizeof(*u));
+	if (!u)
+		return NULL;
+	u->uid = uid;
+	u->next = t->users;
+	t->users = u;
+	return u;
+}
+
+/* A user without runs is forgotten. */
+static void user_done_locked(struct run_table *t, struct user *u)
+	requires_capability(&t->mu)
+{
+	struct user **at = &t->users;
+
+	if (u->n > 0)
+		return;
+	while (*at != u)
+		at = &(*at)->next;
+	*at = u->next;
+	free(u);
 }
 
 static void forget_locked(struct run_table *t, struct run **at)
@@ -82,15 +129,27 @@ static void forget_locked(struct run_table *t, struct run **at)
 		atomic_fetch_sub(&t->marks, 1);
 	*at = r->next;
 	atomic_fetch_sub(&t->n, 1);
+	r->user->n--;
+	r->user->n_ended--;
+	user_done_locked(t, r->user);
 	free(r);
 }
 
-/* The oldest that is OVER goes, or else the oldest LEFT one. */
+/*
+ * One of the user who has most goes, so that nobody pushes out another's: his
+ * oldest that is OVER, or else the oldest LEFT one.
+ */
 static void make_room_locked(struct run_table *t) requires_capability(&t->mu)
 {
 	struct run **over = NULL, **left = NULL;
+	const struct user *most = t->users;
 
+	for (const struct user *u = t->users; u; u = u->next)
+		if (u->n_ended > most->n_ended)
+			most = u;
 	for (struct run **at = &t->first; *at; at = &(*at)->next) {
+		if ((*at)->user != most)
+			continue;
 		if ((*at)->state == RUN_OVER)
 			over = at;
 		else if ((*at)->state == RUN_LEFT)
@@ -100,37 +159,47 @@ static void make_room_locked(struct run_table *t) requires_capability(&t->mu)
 	forget_locked(t, over ? over : left);
 }
 
+/* Takes r over unless it fails. */
+static int add_locked(struct run_table *t, struct run *r, uint32_t uid)
+	requires_capability(&t->mu)
+{
+	if (find_locked(t, r->id))
+		return -EEXIST;
+	if (t->n_open == RUN_TABLE_OPEN_MAX)
+		return -ENFILE;
+	if (atomic_load(&t->n) == RUN_TABLE_MAX)
+		make_room_locked(t);
+	r->user = user_locked(t, uid);
+	if (!r->user)
+		return -ENOMEM;
+	r->user->n++;
+	r->next = t->first;
+	t->first = r;
+	atomic_fetch_add(&t->n, 1);
+	t->n_open++;
+	atomic_fetch_add(&t->marks, 1);
+	return 0;
+}
+
 int run_table_add(struct run_table *t, const struct run_table_new *n)
 {
 	size_t len = n->cgroup ? strlen(n->cgroup) : 0;
 	struct run *r = calloc(1, sizeof(*r) + len + 1);
-	int rc = r ? 0 : -ENOMEM;
+	int rc;
 
-	if (rc < 0)
-		return rc;
+	if (!r)
+		return -ENOMEM;
 	memcpy(r->id, n->id, RUN_ID_SIZE);
-	r->uid = n->uid;
 	r->wrapper = n->wrapper;
 	r->wrapper_start = n->wrapper_start;
 	r->cgroup_n = len;
 	if (len > 0)
 		memcpy(r->cgroup, n->cgroup, len);
 	mutex_lock(&t->mu);
-	if (find_locked(t, n->id))
-		rc = -EEXIST;
-	else if (t->n_open == RUN_TABLE_OPEN_MAX)
-		rc = -ENFILE;
-	if (rc == 0) {
-		if (atomic_load(&t->n) == RUN_TABLE_MAX)
-			make_room_locked(t);
-		r->next = t->first;
-		t->first = take(r);
-		atomic_fetch_add(&t->n, 1);
-		t->n_open++;
-		atomic_fetch_add(&t->marks, 1);
-	}
+	rc = add_locked(t, r, n->uid);
 	mutex_unlock(&t->mu);
-	free(r);
+	if (rc < 0)
+		free(r);
 	return rc;
 }
 
@@ -140,6 +209,7 @@ void run_table_end(struct run_table *t, const uint8_t *id, bool left)
 	struct run *r = find_locked(t, id);
 	if (r && r->state == RUN_OPEN) {
 		r->state = left ? RUN_LEFT : RUN_OVER;
+		r->user->n_ended++;
 		t->n_open--;
 		if (!left)
 			atomic_fetch_sub(&t->marks, 1);
@@ -190,7 +260,7 @@ bool run_table_marked(struct run_table *t, const uint8_t *id, uint32_t uid)
 {
 	mutex_lock(&t->mu);
 	const struct run *r = find_locked(t, id);
-	bool yes = r && r->state != RUN_OVER && r->uid == uid;
+	bool yes = r && r->state != RUN_OVER && r->user->uid == uid;
 	mutex_unlock(&t->mu);
 	return yes;
 }

@@ -46,6 +46,8 @@ refuse "one more" 1 "no space left" sh -c 'cp source mnt/more && sync mnt/more'
 [ "$(stat -f -c %a mnt)" -lt $((40000000 / $(stat -f -c %S mnt))) ] ||
 	fail "statfs tells of space: $(stat -f -c %a mnt)"
 
+refuse "a run" 125 "no space left" vouch run --in mnt -- true
+
 check() { # WHEN
 	local i
 	cmp keep mnt/before || fail "$1: the first file"

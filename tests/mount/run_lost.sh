@@ -104,7 +104,7 @@ def ask(*lines):
 start = {"verb": "run-start", "run": sys.argv[1], "name": "again", "argv": "", "cwd": "", "user": "", "env": {}}
 fresh = dict(start, run="0123456789abcdef" * 2)
 ask(start)
-ask(dict(start, run="x"), dict(start, run="AB" * 16), dict(fresh, name="a/b"), dict(fresh, argv="0"),
+ask(dict(start, run="8" + "0" * 31), dict(start, run="f" * 32), dict(start, run="0" * 32), dict(start, run="x"), dict(start, run="AB" * 16), dict(fresh, name="a/b"), dict(fresh, argv="0"),
     dict(fresh, argv="6100"), dict(fresh, env={"62": "0" * 64, "61": "0" * 64}), dict(fresh, env={"": "0" * 64}),
     dict(fresh, env={"61": "0"}), "{", "[]", {"verb": "stop"}, {"verb": "run-end", "how": "exit", "status": 0})
 ask(fresh, fresh, {"verb": "run-end", "how": "gone", "status": 0}, {"verb": "run-end", "how": "exit", "status": 4},
@@ -113,8 +113,9 @@ PY
 python3 ask.py "$(run_id two)" >ask.out || fail "the channel"
 cat ask.out
 same "known" "$(sed -n 1p ask.out | jq -r .error)" "a run of this id is known already"
-same "refused" "$(sed -n 2,13p ask.out | jq -r .ok | sort | uniq -c | tr -s ' ')" " 12 false"
-same "one run for a connection" "$(sed -n '14,$p' ask.out | jq -r .ok | tr '\n' ' ')" "true false false true false false "
+same "refused" "$(sed -n 2,16p ask.out | jq -r .ok | sort | uniq -c | tr -s ' ')" " 15 false"
+same "what nobody declares" "$(sed -n 2,4p ask.out | jq -r .error | sort -u)" "an id of this kind cannot be declared"
+same "one run for a connection" "$(sed -n '17,$p' ask.out | jq -r .ok | tr '\n' ' ')" "true false false true false false "
 log_read
 same "no more was entered" "$(run_end again)" "exit 4"
 umount_volume

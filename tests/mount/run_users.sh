@@ -79,7 +79,7 @@ n = 0
 for i in range(700):
     s = dial()
     try:
-        s.sendall((json.dumps(dict(start, run=secrets.token_hex(16))) + "\n").encode())
+        s.sendall((json.dumps(dict(start, run="%032x" % secrets.randbits(127))) + "\n").encode())
         n += b"true" in s.recv(999)
     except OSError: pass
     s.close()
@@ -95,6 +95,35 @@ cat flood.out
 n=$(sed -n 's/^entered //p' flood.out)
 [ "$n" -ge 100 ] && [ "$n" -le 690 ] || fail "runs of one user in a second: $n"
 bert vouch run --name after --in mnt -- true || fail "others are kept out"
+
+# --- users who hold all places: root has some of his own; silence has an end
+cat >hold.py <<'PY'
+import socket, sys, time
+def dial():
+    s = socket.socket(socket.AF_UNIX); s.settimeout(60); s.connect(sys.argv[1]); return s
+held = [dial() for i in range(250)]
+open(sys.argv[2], "w").close()
+began = time.time()
+for s in held:
+    try: s.recv(9)
+    except ConnectionResetError: pass
+print("closed after %d s" % (time.time() - began))
+PY
+chmod 644 hold.py
+mkdir -m 1777 held
+for uid in 5001 5002 5003 5004 5005; do
+	setpriv --reuid $uid --regid $uid --clear-groups -- timeout 150 python3 hold.py "/run/vouchfs/$dev" held/$uid >closed.$uid 2>&1 &
+done
+for uid in 5001 5002 5003 5004 5005; do until_there held/$uid; done
+timeout $((10 * SLOWNESS)) vouch run --name root-runs --in mnt -- true || fail "users keep root out: $?"
+wait
+for uid in 5001 5002 5003 5004 5005; do
+	grep -q 'closed after' closed.$uid || fail "silent connections stay: $(cat closed.$uid)"
+done
+longest=$(sed -n 's/closed after \([0-9]*\) s/\1/p' closed.* | sort -n | tail -n 1)
+[ "${longest:-0}" -ge 10 ] || fail "nobody had a place for long: $longest s"
+echo "closed after $longest s of silence"
+bert vouch run --name later --in mnt -- true || fail "places do not come back"
 same "the daemon lives" "$(cat mnt/pub/a.1 && vouch status mnt --format=json | jq -r .state)" mounted
 umount_volume
 [ ! -e "/run/vouchfs/$dev" ] || fail "the channel is left"

@@ -219,6 +219,75 @@ Test(run_table, is_bounded_and_forgets_the_oldest_that_is_over)
 	run_table_close(t);
 }
 
+/* Runs of a user that have ended, numbered from `from`. */
+static void fill_table(struct run_table *t, uint32_t uid, unsigned from,
+		       unsigned n, bool left)
+{
+	uint8_t id[RUN_ID_SIZE];
+	const struct run_table_new run = {
+		.id = id,
+		.uid = uid,
+		.cgroup = "/x",
+	};
+
+	for (unsigned i = 0; i < n; i++) {
+		number(id, from + i);
+		cr_assert_eq(run_table_add(t, &run), 0);
+		run_table_end(t, id, left);
+	}
+}
+
+static unsigned count_known(struct run_table *t, unsigned from, unsigned n)
+{
+	uint8_t id[RUN_ID_SIZE];
+	unsigned there = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		number(id, from + i);
+		there += run_table_in_cgroup(t, id, "/x", 2);
+	}
+	return there;
+}
+
+Test(run_table, who_has_most_makes_room)
+{
+	struct run_table *t = NULL;
+
+	cr_assert_eq(run_table_open(&t), 0);
+	fill_table(t, 0, 0, 5, true);
+	fill_table(t, 0, 100, 5, false);
+	fill_table(t, 4343, 200, 5, true);
+	fill_table(t, 4242, 10000, 2 * RUN_TABLE_MAX, true);
+	cr_assert_eq(count_known(t, 0, 5), 5, "what is left of root's");
+	cr_assert_eq(count_known(t, 100, 5), 5);
+	cr_assert_eq(count_known(t, 200, 5), 5, "and of another's");
+	/* the table is full of his: nobody else pays for it */
+	fill_table(t, 0, 300, 5, true);
+	fill_table(t, 0, 400, 5, false);
+	cr_assert_eq(count_known(t, 0, 500), 25);
+	cr_assert_eq(count_known(t, 10000, 2 * RUN_TABLE_MAX),
+		     RUN_TABLE_MAX - 25);
+	run_table_close(t);
+}
+
+Test(run_group, nobody_declares_an_id_of_its)
+{
+	struct vio *v = NULL;
+	struct run_group *g = NULL;
+	uint8_t id[RUN_ID_SIZE];
+
+	cr_assert_eq(vio_posix_open(&v, "/"), 0);
+	cr_assert_eq(run_group_open(&g, v), 0);
+	for (unsigned i = 1; i < 64; i++) {
+		cr_assert_eq(run_group_id(g, id, i, 5, i % 2 ? 77 : 0), 0);
+		cr_assert(run_id_implicit(id), "group %u", i);
+		cr_assert_eq(run_group_id(g, id, i, 5, 0), 0);
+		cr_assert(run_id_implicit(id), "remembered group %u", i);
+	}
+	run_group_close(g);
+	vio_free(v);
+}
+
 Test(run_group, is_the_same_for_the_same_leader)
 {
 	struct vio *v = NULL;
