@@ -49,6 +49,7 @@ struct packfile_gap {
 struct packfile {
 	struct vio *vio;
 	atomic_bool condemned; /* gc: no chunk may be found here any more */
+	atomic_bool doubted;   /* could not be read: nor for a duplicate */
 	struct packfile_handles *handles;
 	uint64_t number;
 	uint8_t volume_id[16];
@@ -63,7 +64,7 @@ struct packfile {
 	uint64_t allocated; /* room on disk asked for */
 	uint64_t marked;    /* end of the records is a close mark there */
 	uint64_t pushed;    /* asked to be written up to here */
-	uint64_t forgotten; /* not in the page cache up to here */
+	uint64_t forgotten; /* up to here, or it is to stay in memory */
 	bool no_allocate;   /* the filesystem cannot */
 	bool unreadable;    /* what is in it could not be listed */
 	bool broken;	    /* an error of a flush was told: no other is good */

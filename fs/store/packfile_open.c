@@ -190,6 +190,9 @@ static int open_records(struct packfile *f, uint64_t size, bool adopt)
 	if (rc < 0 || !marked || !adopt || f->n_gaps > 0 || f->read_only)
 		return rc;
 	f->marked = f->end;
+	/* what is there is on the disk, and of others than who appends */
+	f->pushed = f->end;
+	f->forgotten = f->end;
 	f->state = PACK_OPEN;
 	return 0;
 }
@@ -315,6 +318,7 @@ int packfile_reopen(struct packfile *f, struct errmsg *em)
 	packfile_forget(f);
 	mutex_lock(&f->mu);
 	clear_locked(f);
+	atomic_store(&f->doubted, false);
 	rc = look(f, em);
 	if (rc == -ENOENT)
 		f->state = PACK_GONE;

@@ -29,7 +29,10 @@
 
 enum { PIECE = 512 << 10, PAGE = 4096 };
 
-/* True when the bytes [*from, *to) are to be begun; nobody else begins them. */
+/*
+ * True when the bytes [*from, *to) are to be begun; nobody else begins them.
+ * They are not to be forgotten, or else those in [f->forgotten, *from) are, now.
+ */
 static bool due_locked(struct packfile *f, uint64_t *from, uint64_t *to)
 	requires_capability(&f->mu)
 {
@@ -56,15 +59,15 @@ int packfile_pace(struct packfile *f, bool forget)
 	else if (due_locked(f, &from, &to))
 		rc = packfile_pin(f, &file);
 	f->pacing += file != NULL;
-	if (file && forget) {
+	if (file) {
 		forgotten = f->forgotten;
-		f->forgotten = from;
+		f->forgotten = forget ? from : to;
 	}
 	mutex_unlock(&f->mu);
 	if (!file)
 		return rc;
 	rc = vio_writeback(file, 0, from, true);
-	if (rc == 0 && forget)
+	if (rc == 0 && forget && forgotten < from)
 		vio_forget(file, forgotten, from - forgotten);
 	if (rc == 0)
 		rc = vio_writeback(file, from, to - from, false);

@@ -403,6 +403,8 @@ static int lost_pack(struct store_checker *c, int why)
 		else
 			r = store_replica_next(s, r);
 	}
+	if (!ok) /* whoever has its bytes still may bring them once more */
+		atomic_store(&c->file->doubted, true);
 	store_checker_count(c, ok);
 	store_checker_found(c, "%s: %s%s", c->file->name, err_text(why),
 			    ok ? "; fetched from a replica" : "");
@@ -428,6 +430,7 @@ static int after_repairs(struct store_checker *c)
 
 static void count_pack(struct store_checker *c)
 {
+	atomic_store(&c->file->doubted, false);
 	c->report->packs++;
 	c->report->chunks += c->n_good;
 	c->report->bytes += c->n;

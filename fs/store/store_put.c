@@ -6,8 +6,9 @@
  * was opened, or are now (read back and compared).  A record found bad on this occasion is
  * written anew in place, since good bytes are at hand.
  *
- * A pack that gc has condemned is passed over; what is found elsewhere, or
- * stored, is noted for gc in the same section (lease.h).
+ * A pack that gc has condemned is passed over, and so is one that a check
+ * could not read.  What is found elsewhere, or stored, is noted for gc in the
+ * same section (lease.h).
  *
  * What counts as durable: bytes below packfile.durable; and everything in the
  * settling pack, because a frame that is not given back has them too.
@@ -138,6 +139,7 @@ static int find_duplicate(struct store *s, struct packfile **out,
 		uint64_t end = 0;
 
 		if (!f || atomic_load(&f->condemned) ||
+		    atomic_load(&f->doubted) ||
 		    record_at(s, f, &r, &at[i], c) < 0 ||
 		    !digest_eq(&r.id, &c->id) || r.raw_len != c->raw_len ||
 		    r.type != c->type)
