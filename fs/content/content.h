@@ -209,6 +209,14 @@ struct content_version {
 int must_use content_version(struct content *c, struct content_version *out);
 void content_version_release(struct content_version *v);
 void content_versioned(struct content *c, uint64_t gen);
+/*
+ * The same with no entry, for who holds too many extents and whom the log
+ * need not know: nothing is staged by it, and after content_folded the tree
+ * is a base that the next save or version reports.  Its chunks last as long
+ * as the content does.
+ */
+int must_use content_fold(struct content *c, struct content_version *out);
+void content_folded(struct content *c, uint64_t gen);
 
 /*
  * SHA-256 of a version's bytes, streamed (bounded memory).  go_on (may be

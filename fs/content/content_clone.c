@@ -179,14 +179,12 @@ static int clone_piece(struct clone *k, const struct piece *p)
 		.kind = p->kind == PIECE_ZERO ? EXTENT_HOLE : EXTENT_CHUNK,
 		.flags = p->flags & EXTENT_STAGED,
 	};
-	uint64_t off = 0;
 
 	if (p->kind == PIECE_BASE)
 		return clone_base(k, p);
 	if (p->kind == PIECE_MEM)
-		return content_write(k->to, k->buf, (size_t)p->len,
-				     p->off + k->shift_up - k->shift_down,
-				     false, 0, &off);
+		return content_write_soon(k->to, k->buf, (size_t)p->len,
+					  p->off + k->shift_up - k->shift_down);
 	return set_extent(k, &e);
 }
 
@@ -279,13 +277,26 @@ static int clone_in_section(struct content *c, uint64_t off,
 	return *out_len > 0 ? 0 : rc;
 }
 
+static uint64_t extents_of(struct content *c)
+{
+	uint64_t n = 0;
+
+	mutex_lock(&c->mu);
+	n = c->counted;
+	mutex_unlock(&c->mu);
+	return n;
+}
+
 int content_clone(struct content *c, uint64_t off, struct content *from,
 		  uint64_t from_off, uint64_t len, uint64_t *out_len)
 {
 	struct lease *lease = store_lease(c->pool->store);
+	uint64_t before = extents_of(c);
 	unsigned section = lease_enter(lease);
 	int rc = clone_in_section(c, off, from, from_off, len, out_len);
 
 	lease_leave(lease, section);
+	if (extents_of(c) > before) /* not before: gc waits for sections */
+		content_pool_thin(c->pool);
 	return rc;
 }

@@ -188,6 +188,7 @@ struct content_pool {
 	struct mutex mu; /* a leaf */
 	struct cond unpinned;
 	struct cond thinned; /* extents are no more than their bound again */
+	unsigned thinning;   /* who waits for that, and may for long */
 	struct scratch *scratch;
 	unsigned n_scratch;
 	struct writer *writer;
@@ -268,7 +269,6 @@ struct content {
 	struct mutex wmu;
 	struct writer *writer; /* guarded by wmu */
 	bool unflushed;	       /* guarded by wmu */
-	uint64_t bulk;	       /* bytes put so far; guarded by wmu */
 
 	/* the pool's lists; guarded by pool->mu */
 	struct content *all_prev, *all_next;
@@ -289,10 +289,16 @@ void content_leave(struct content *c) excludes_capability(&c->mu);
 int must_use content_thaw_locked(struct content *c) requires_capability(&c->mu);
 /* The pool knows how many extents there are. */
 void content_count_locked(struct content *c) requires_capability(&c->mu);
-/* After a write here and there, without locks: where there are too many. */
-void content_pool_thin(struct content_pool *p);
-/* The same, and keeps the content on the pool's list while it holds buffers. */
+/* ... and the content is on the pool's list while it holds buffers. */
 void content_list_locked(struct content *c) requires_capability(&c->mu);
+/*
+ * After extents were added here and there, without locks and outside of
+ * sections (lease.h): waits a while where there are too many.
+ */
+void content_pool_thin(struct content_pool *p);
+/* content_write() that does not wait for that. */
+int must_use content_write_soon(struct content *c, const void *p, size_t n,
+				uint64_t off);
 /* Where a change begins: cuts that end in the same block are none any more. */
 void content_uncut_locked(struct layer *l, uint64_t lo);
 /* Makes the file at least `size` bytes; the gap reads as zeros. */
@@ -302,8 +308,12 @@ int must_use content_grow_locked(struct content *c, uint64_t size)
 void content_changed_locked(struct content *c, uint64_t lo, uint64_t hi)
 	requires_capability(&c->mu);
 
-/* Stores a chunk through the bulk writer, or flushes what went through it. */
-int must_use content_bulk_put(struct content *c, const struct chunk *k);
+/*
+ * Stores a chunk through the bulk writer, or flushes what went through it.
+ * forget: it is of a long stream, and nobody will read it soon.
+ */
+int must_use content_bulk_put(struct content *c, const struct chunk *k,
+			      bool forget);
 int must_use content_bulk_flush(struct content *c);
 
 /* --- spilling: content_spill.c --- */
@@ -320,6 +330,7 @@ bool content_spill_due_locked(const struct content *c)
 struct put {
 	int (*put)(struct put *p, const struct chunk *k, uint8_t *out_flags);
 	struct content *content;
+	bool forget; /* content_bulk_put */
 };
 
 /* struct put's function that sends everything to the bulk writer. */
@@ -351,8 +362,8 @@ enum spill_what {
 };
 
 /*
- * Takes the unsaved extents of [from, to), until max bytes of buffers are
- * among them.
+ * Takes the extents of [from, to) that `what` says, until max bytes of buffers
+ * are among them.
  */
 int must_use content_spill_take_locked(struct content *c, struct spill *s,
 				       uint64_t from, uint64_t to,

@@ -22,6 +22,8 @@ enum {
 	SHA_TRY_NS = 64 * 1000, /* 1 GB/s */
 	CORES_ENOUGH = 4,	/* one for SHA-256 is one to spare */
 	THIN_NS = 100000000,	/* a write waits so long, at most */
+	THIN_LONG = 2,		/* so many of them at a time, ... */
+	THIN_SHORT_NS = 2000000 /* ... and the others so long */
 };
 
 /* A writer waits for room: cut streams first, then whatever is oldest. */
@@ -153,16 +155,29 @@ uint64_t content_pool_extents_max(const struct content_pool *p)
 }
 
 /*
- * Versions are on their way (core's tick asks for them at half the bound).
- * Where none can be made, as on a full disk, a write takes long, but ends.
+ * Versions are on their way: core's tick asks for them above half the bound,
+ * though not of a file whose last one failed a moment ago.  Where none can be
+ * made, as on a full disk, a write takes long, but ends.
+ *
+ * Who waits here is one of the few threads that answer all requests: with all
+ * of them asleep a lookup waited for them, too, and the mount answered 40
+ * requests a second.  So no more than two wait long; the others only for as
+ * long as it takes that extents grow more slowly than versions end them.
  */
 void content_pool_thin(struct content_pool *p)
 {
+	bool is_long = false;
+
 	if (atomic_load(&p->extents) <= p->extents_max)
 		return;
 	mutex_lock(&p->mu);
-	if (atomic_load(&p->extents) > p->extents_max)
-		cond_timedwait_ns(&p->thinned, &p->mu, THIN_NS);
+	if (atomic_load(&p->extents) > p->extents_max) {
+		is_long = p->thinning < THIN_LONG;
+		p->thinning += is_long;
+		cond_timedwait_ns(&p->thinned, &p->mu,
+				  is_long ? THIN_NS : THIN_SHORT_NS);
+		p->thinning -= is_long;
+	}
 	mutex_unlock(&p->mu);
 }
 
@@ -335,12 +350,11 @@ int content_pool_each(struct content_pool *p, const struct content_each *fns)
 
 /* --- the bulk writer of one content --- */
 
-int content_bulk_put(struct content *c, const struct chunk *chunk)
+int content_bulk_put(struct content *c, const struct chunk *chunk, bool forget)
 {
 	struct store *store = c->pool->store;
 	struct packfile *filling = NULL;
 	struct chunk k = *chunk;
-	bool forget = false;
 	int rc = 0;
 
 	/*
@@ -357,8 +371,6 @@ int content_bulk_put(struct content *c, const struct chunk *chunk)
 		rc = content_pool_writer(c->pool, &c->writer);
 	if (rc == 0) {
 		c->unflushed = true;
-		c->bulk += k.raw_len;
-		forget = c->bulk > CONTENT_LONG;
 		rc = store_writer_add(c->writer->w, &filling, &k);
 	}
 	mutex_unlock(&c->wmu);

@@ -61,7 +61,7 @@ static int sink_put(struct put *p, const struct chunk *k, uint8_t *out_flags)
 	if (s->bytes + k->stored_len > CONTENT_STAGE || s->n >= SINK_IDS)
 		s->bulk = true;
 	if (s->bulk)
-		return content_bulk_put(p->content, k);
+		return content_bulk_put(p->content, k, p->forget);
 	rc = store_stage(store, k, &frame);
 	if (rc < 0 || !frame)
 		return rc;

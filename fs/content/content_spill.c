@@ -217,6 +217,7 @@ struct batch {
 	uint64_t sha_no;
 	bool sha;
 	bool base;
+	bool forget; /* of a long stream */
 	struct digest root;
 	uint64_t root_size;
 };
@@ -224,7 +225,7 @@ struct batch {
 int content_spill_put(struct put *p, const struct chunk *k, uint8_t *out_flags)
 {
 	*out_flags = 0;
-	return content_bulk_put(p->content, k);
+	return content_bulk_put(p->content, k, p->forget);
 }
 
 bool content_stream_due_locked(const struct content *c)
@@ -266,6 +267,7 @@ static void claim_locked(struct content *c, struct scratch *sc, struct batch *b,
 		b->base = b->base || p->kind == PIECE_BASE;
 		b->hi += p->len;
 	}
+	b->forget = b->hi - c->stream_start > CONTENT_LONG;
 	c->cutting = true;
 }
 
@@ -371,9 +373,11 @@ static int batch_locked(struct content *c, struct scratch *sc, uint64_t end,
 	if (due)
 		workers_push(c->pool->workers, &c->work);
 
+	put->forget = b.forget;
 	for (size_t i = 0; rc == 0 && i < b.n_done; i++)
 		if (sc->done[i].kind == EXTENT_CHUNK)
 			rc = store_one(&w, sc, &sc->done[i], put);
+	put->forget = false;
 	content_reader_close(b.reader);
 	*out_cut = b.n_done > 0;
 

@@ -48,6 +48,7 @@ struct walk {
 	uint64_t kept;	    /* the base is accounted for up to here */
 	uint64_t stream_no;
 	bool in_step;
+	bool bulk; /* nothing is staged */
 };
 
 static uint64_t block_down(uint64_t off)
@@ -499,7 +500,8 @@ static int version(struct content *c, struct walk *w,
 	mutex_unlock(&c->mu);
 	if (rc < 0)
 		return rc;
-	content_sink_init(&w->sink, c, c->low->ext.mem > CONTENT_STAGE);
+	content_sink_init(&w->sink, c,
+			  w->bulk || c->low->ext.mem > CONTENT_STAGE);
 	rc = make_tree(w, &out->root);
 	if (rc == 0 && out->has_sha256)
 		rc = plain_digest(w, no, &out->sha256);
@@ -523,9 +525,9 @@ static int version(struct content *c, struct walk *w,
 	return rc;
 }
 
-int content_version(struct content *c, struct content_version *out)
+static int make(struct content *c, struct content_version *out, bool bulk)
 {
-	struct walk w = { .content = c };
+	struct walk w = { .content = c, .bulk = bulk };
 	int rc = store_failed(c->pool->store);
 
 	*out = (struct content_version){ .gen = 0 };
@@ -547,6 +549,16 @@ int content_version(struct content *c, struct content_version *out)
 	return 0;
 }
 
+int content_version(struct content *c, struct content_version *out)
+{
+	return make(c, out, false);
+}
+
+int content_fold(struct content *c, struct content_version *out)
+{
+	return make(c, out, true);
+}
+
 void content_version_release(struct content_version *v)
 {
 	free(v->staged);
@@ -554,16 +566,25 @@ void content_version_release(struct content_version *v)
 	v->n_staged = 0;
 }
 
+/* The tree that was made becomes the base; false: it is void. */
+static bool base_locked(struct content *c, uint64_t gen)
+	requires_capability(&c->mu)
+{
+	if (!c->low || c->gen != gen)
+		return false;
+	extents_release(&c->low->ext);
+	*c->low = (struct layer){ .limit = 0 };
+	c->low = NULL;
+	c->root = c->low_root;
+	c->root_size = c->low_size;
+	c->base_data = c->low_data;
+	return true;
+}
+
 void content_versioned(struct content *c, uint64_t gen)
 {
 	mutex_lock(&c->mu);
-	if (c->low && c->gen == gen) {
-		extents_release(&c->low->ext);
-		*c->low = (struct layer){ .limit = 0 };
-		c->low = NULL;
-		c->root = c->low_root;
-		c->root_size = c->low_size;
-		c->base_data = c->low_data;
+	if (base_locked(c, gen)) {
 		c->base_unsaved = false;
 		c->saved_size = c->low_size;
 		c->hidden_end = c->low_size > c->size ? c->low_size : c->size;
@@ -571,6 +592,21 @@ void content_versioned(struct content *c, uint64_t gen)
 		c->unsaved = c->touched;
 		if (!c->touched)
 			c->unsaved_ns = 0;
+	}
+	content_count_locked(c);
+	mutex_unlock(&c->mu);
+}
+
+/* As with a clone: the log knows nothing of this base. */
+void content_folded(struct content *c, uint64_t gen)
+{
+	mutex_lock(&c->mu);
+	if (base_locked(c, gen)) {
+		c->base_unsaved = true;
+		c->dirty = true;
+		if (!c->unsaved)
+			c->unsaved_ns = vio_mono_ns(c->pool->vio);
+		c->unsaved = true;
 	}
 	content_count_locked(c);
 	mutex_unlock(&c->mu);

@@ -104,6 +104,7 @@ struct order {
 	size_t n;
 	uint64_t off;
 	bool append;
+	bool soon; /* does not wait where there are too many extents */
 	uint64_t stream;
 	struct dirty_buf **spare; /* p is its start, it may be taken; or NULL */
 };
@@ -290,12 +291,14 @@ static int write_slice(struct content *c, const struct order *order,
 	struct dirty_buf *spare = NULL;
 	bool due = false;
 	bool scattered = false;
+	uint64_t extents = 0;
 	int rc = 0;
 
 	mutex_lock(&c->mu);
 	do {
 		while (o.append && c->appending)
 			cond_wait(&c->cond, &c->mu);
+		extents = c->counted;
 		if (o.append)
 			o.off = c->size;
 		if (o.n > LIMIT_FILE_SIZE - o.off) {
@@ -317,14 +320,15 @@ static int write_slice(struct content *c, const struct order *order,
 	*out_off = o.off;
 	if (rc == 0) {
 		due = content_spill_due_locked(c);
-		scattered = c->stream_end != o.off + o.n;
 		content_list_locked(c);
+		scattered =
+			c->counted > extents && c->stream_end != o.off + o.n;
 	}
 	mutex_unlock(&c->mu);
 	dirty_put(spare);
 	if (due)
 		workers_push(c->pool->workers, &c->work);
-	if (scattered)
+	if (scattered && !o.soon)
 		content_pool_thin(c->pool);
 	return rc;
 }
@@ -390,16 +394,37 @@ static int write_order(struct content *c, const struct order *o,
 int content_write(struct content *c, const void *p, size_t n, uint64_t off,
 		  bool append, uint64_t stream, uint64_t *out_off)
 {
-	struct order o = { p, n, off, append, stream, NULL };
+	struct order o = {
+		.p = p,
+		.n = n,
+		.off = off,
+		.append = append,
+		.stream = stream,
+	};
 
 	return write_order(c, &o, out_off);
+}
+
+int content_write_soon(struct content *c, const void *p, size_t n, uint64_t off)
+{
+	struct order o = { .p = p, .n = n, .off = off, .soon = true };
+	uint64_t at = 0;
+
+	return write_order(c, &o, &at);
 }
 
 int content_write_spare(struct content *c, struct dirty_buf **spare, size_t n,
 			uint64_t off, bool append, uint64_t stream,
 			uint64_t *out_off)
 {
-	struct order o = { (*spare)->p, n, off, append, stream, spare };
+	struct order o = {
+		.p = (*spare)->p,
+		.n = n,
+		.off = off,
+		.append = append,
+		.stream = stream,
+		.spare = spare,
+	};
 
 	assert(n <= (*spare)->cap);
 	return write_order(c, &o, out_off);

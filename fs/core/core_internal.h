@@ -68,6 +68,7 @@ struct core {
 	uint32_t owner_uid; /* of STORE: may read whole-ledger views */
 	uint64_t next_ino;  /* counter; guarded by t.mu */
 	struct link dirty;  /* files to save or version; guarded by t.mu */
+	size_t n_dirty;	    /* of them; guarded by t.mu */
 	/* versions whose plain digest is owed, a ring; guarded by t.mu */
 	uint64_t undigested[CORE_UNDIGESTED];
 	unsigned undigested_at, undigested_n;

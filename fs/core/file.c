@@ -41,16 +41,19 @@ void file_mark(struct core *c, struct file *f)
 	if (f->on_dirty)
 		return;
 	f->on_dirty = true;
+	c->n_dirty++;
 	f->dirty.prev = c->dirty.prev;
 	f->dirty.next = &c->dirty;
 	c->dirty.prev->next = &f->dirty;
 	c->dirty.prev = &f->dirty;
 }
 
-void file_forget(struct file *f)
+void file_forget(struct core *c, struct file *f)
 {
 	if (!f->on_dirty)
 		return;
+	assert(c->n_dirty > 0);
+	c->n_dirty--;
 	f->dirty.prev->next = f->dirty.next;
 	f->dirty.next->prev = f->dirty.prev;
 	f->on_dirty = false;
@@ -65,7 +68,7 @@ void file_give(struct core *c, struct file *f)
 	mutex_lock(&c->t.mu);
 	assert(f->users > 0);
 	if (--f->users == 0 && f->inode->row.flags & INODE_ORPHAN)
-		file_forget(f); /* nobody will ever see these bytes */
+		file_forget(c, f); /* nobody will ever see these bytes */
 	last = f->users == 0 && !f->on_dirty;
 	if (last) {
 		f->inode->file = NULL;
@@ -84,7 +87,7 @@ void file_drop_all(struct core *c)
 
 		mutex_lock(&c->t.mu);
 		f->users++;
-		file_forget(f);
+		file_forget(c, f);
 		mutex_unlock(&c->t.mu);
 		file_give(c, f);
 	}
@@ -94,11 +97,10 @@ void file_drop_all(struct core *c)
 static int hold_dirty(struct core *c, struct file ***out, size_t *out_n)
 {
 	struct file **v = NULL;
-	size_t n = 0, cap = 0;
+	size_t n = 0, cap;
 
 	mutex_lock(&c->t.mu);
-	for (struct link *at = c->dirty.next; at != &c->dirty; at = at->next)
-		cap++;
+	cap = c->n_dirty;
 	v = calloc(cap ? cap : 1, sizeof(struct file *));
 	for (struct link *at = c->dirty.next; v && at != &c->dirty;
 	     at = at->next) {

@@ -93,7 +93,7 @@ void file_dirtied(struct core *c, struct file *f, struct actor *a,
 		  uint8_t strength, int64_t now);
 /* Onto the list of dirty files, or off it (itable.mu held). */
 void file_mark(struct core *c, struct file *f);
-void file_forget(struct file *f);
+void file_forget(struct core *c, struct file *f);
 /* At the end, when nothing else runs: all are dropped, saved or not. */
 void file_drop_all(struct core *c);
 /*

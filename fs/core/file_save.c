@@ -2,7 +2,8 @@
  * file_save.c - a file's bytes become entries: EXTENTS and VERSION.
  *
  * content.c makes the bytes durable (or stages them for the frame) before
- * the entry is queued here: invariant 3 of DESIGN 2.
+ * the entry is queued here: invariant 3 of DESIGN 2.  Too many extents of a
+ * file without a name become a tree with no entry (may_fold).
  *
  * Save and version are each one section of the store's lease: what they put or
  * report is queued before it ends (lease.h).
@@ -176,7 +177,8 @@ struct version_arg {
 	struct file *f;
 	struct content_version *v;
 	uint8_t reason;
-	bool made;
+	bool fold; /* no entry, if it still may be */
+	bool made, folded;
 };
 
 static void fill_version(struct pend *p, const struct version_arg *a)
@@ -239,6 +241,20 @@ static size_t path_of(struct core *c, const struct inode *i, char *out,
 	return cap - at;
 }
 
+/*
+ * Extents of a file without a name become a tree like any other's, but no
+ * entry: a version in the log would be kept as history, and these bytes are
+ * nobody's at the last close.  Where the log knows of extents of it, as after
+ * a fsync, only a VERSION ends them.
+ */
+static bool may_fold(const struct file *f, uint8_t reason)
+{
+	const struct inode_row *row = &f->inode->row;
+
+	return reason == ENTRY_REASON_EXTENTS && row->flags & INODE_ORPHAN &&
+	       !(row->flags & INODE_HAS_EXTENTS);
+}
+
 static int version_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct version_arg *a = arg;
@@ -252,6 +268,10 @@ static int version_op(struct core *c, struct itable_tx *tx, void *arg)
 
 	if (a->made || i->gone)
 		return 0; /* nobody can ever open it again */
+	/* what a clone brought may ride in another's frame: with an entry */
+	a->folded = a->fold && may_fold(f, a->reason) && a->v->n_staged == 0;
+	if (a->folded)
+		return 0;
 	n_path = path_of(c, i, path, sizeof(path));
 	rc = trail_reads(c, tx, f->writer, &reads);
 	if (rc < 0)
@@ -297,7 +317,7 @@ static void settle_locked(struct core *c, struct file *f)
 
 	content_state(f->content, &st);
 	again = st.dirty || st.unsaved;
-	file_forget(f);
+	file_forget(c, f);
 	if (again) { /* written meanwhile: next time, after the others */
 		file_mark(c, f);
 		return;
@@ -322,17 +342,21 @@ static int version_held(struct core *c, struct file *f, uint8_t reason)
 	content_state(f->content, &st);
 	mutex_lock(&c->t.mu);
 	empty_first = !f->inode->row.version && reason == ENTRY_REASON_DEMAND;
+	a.fold = may_fold(f, reason);
 	mutex_unlock(&c->t.mu);
 	if (!st.dirty && !st.unsaved && !empty_first) {
 		rc = core_op(c, touched_op, f);
 		goto out;
 	}
 	memset(&v, 0, sizeof(v));
-	rc = content_version(f->content, &v);
+	rc = a.fold ? content_fold(f->content, &v) :
+		      content_version(f->content, &v);
 	if (rc < 0)
 		return rc;
 	rc = core_op(c, version_op, &a);
-	if (rc >= 0)
+	if (rc >= 0 && a.folded)
+		content_folded(f->content, v.gen);
+	else if (rc >= 0)
 		content_versioned(f->content, v.gen);
 	content_version_release(&v);
 out:

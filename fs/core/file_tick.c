@@ -27,29 +27,35 @@ enum {
 
 enum due { DUE_NOTHING, DUE_SAVE, DUE_VERSION };
 
-/*
- * How many extents a file may have now (itable.mu held): while all files
- * together have more than half of what they may, half of the average, so there
- * is always one that has more.
- */
-static uint64_t extents_max(struct core *c)
-{
-	uint64_t half = content_pool_extents_max(c->pool) / 2;
-	uint64_t n = 1;
+/* How many extents a file may have now (itable.mu held). */
+struct bound {
+	uint64_t max;
+	bool crowded; /* all files together have more than half of theirs */
+};
 
-	if (content_pool_extents(c->pool) <= half)
-		return EXTENTS_MAX;
-	for (struct link *l = c->dirty.next; l != &c->dirty; l = l->next)
-		n++;
-	if (half / 2 / n < EXTENTS_FEW)
-		return EXTENTS_FEW;
-	return half / 2 / n < EXTENTS_MAX ? half / 2 / n : EXTENTS_MAX;
+/*
+ * While it is crowded, half of the average at most: some file has more.  Those
+ * with few are left alone until all room is taken, for their folding is dear.
+ */
+static struct bound bound_of(struct core *c)
+{
+	uint64_t all = content_pool_extents_max(c->pool);
+	uint64_t have = content_pool_extents(c->pool);
+	uint64_t few = have > all ? 0 : EXTENTS_FEW;
+	uint64_t share = all / 4 / (c->n_dirty + 1);
+
+	if (have <= all / 2)
+		return (struct bound){ .max = EXTENTS_MAX };
+	if (share > EXTENTS_MAX)
+		share = EXTENTS_MAX;
+	return (struct bound){ share > few ? share : few, true };
 }
 
-static enum due what_is_due(const struct file *f, int64_t now, uint64_t max,
+static enum due what_is_due(const struct file *f, int64_t now, struct bound b,
 			    uint8_t *reason)
 {
-	bool orphan = f->inode->row.flags & INODE_ORPHAN;
+	uint32_t flags = f->inode->row.flags;
+	bool orphan = flags & INODE_ORPHAN;
 	struct content_state st;
 
 	if (now < f->retry_ns)
@@ -59,7 +65,10 @@ static enum due what_is_due(const struct file *f, int64_t now, uint64_t max,
 	if (!orphan && !f->writers && now - st.write_ns > CLOSED_MS * NS_PER_MS)
 		return DUE_VERSION;
 	*reason = ENTRY_REASON_EXTENTS;
-	if (st.extents > max)
+	/* one without a name that was synced needs an entry, which is kept */
+	if (orphan && flags & INODE_HAS_EXTENTS && !b.crowded)
+		return DUE_NOTHING;
+	if (st.extents > b.max)
 		return DUE_VERSION;
 	if (orphan)
 		return DUE_NOTHING; /* what has no name is not kept */
@@ -80,7 +89,7 @@ static void do_due(struct core *c, struct file *f)
 
 	mutex_lock(&c->t.mu);
 	f->job_queued = false;
-	due = what_is_due(f, vio_mono_ns(c->vio), extents_max(c), &reason);
+	due = what_is_due(f, vio_mono_ns(c->vio), bound_of(c), &reason);
 	mutex_unlock(&c->t.mu);
 	if (due == DUE_SAVE)
 		rc = file_save(c, f, &seq);
@@ -162,17 +171,17 @@ static unsigned collect(struct core *c, struct file **v, unsigned n, bool all)
 {
 	int64_t now = vio_mono_ns(c->vio);
 	unsigned found = 0;
-	uint64_t max;
+	struct bound b;
 	uint8_t reason;
 
 	mutex_lock(&c->t.mu);
-	max = extents_max(c);
+	b = bound_of(c);
 	for (struct link *l = c->dirty.next; l != &c->dirty && found < n;
 	     l = l->next) {
 		struct file *f = (struct file *)l;
 
 		if (all ? f->inode->row.flags & INODE_ORPHAN :
-			  f->job_queued || what_is_due(f, now, max, &reason) ==
+			  f->job_queued || what_is_due(f, now, b, &reason) ==
 						   DUE_NOTHING)
 			continue;
 		f->users++;
@@ -200,7 +209,7 @@ static void to_the_end(struct core *c, struct file *f)
 {
 	mutex_lock(&c->t.mu);
 	if (f->on_dirty) {
-		file_forget(f);
+		file_forget(c, f);
 		file_mark(c, f);
 	}
 	mutex_unlock(&c->t.mu);
@@ -209,16 +218,16 @@ static void to_the_end(struct core *c, struct file *f)
 int file_version_all(struct core *c, uint8_t reason)
 {
 	struct file *v[64];
-	unsigned n, budget = 0;
+	unsigned n;
+	size_t budget;
 	int first = 0;
 
 	/* once each: files written to all the time never rest */
 	mutex_lock(&c->t.mu);
-	for (struct link *l = c->dirty.next; l != &c->dirty; l = l->next)
-		budget++;
+	budget = c->n_dirty;
 	mutex_unlock(&c->t.mu);
-	while (budget > 0 &&
-	       (n = collect(c, v, budget < 64 ? budget : 64, true)) > 0) {
+	while ((n = collect(c, v, budget < 64 ? (unsigned)budget : 64, true)) >
+	       0) {
 		budget -= n;
 		for (unsigned i = 0; i < n; i++) {
 			int rc = file_version(c, v[i], reason);

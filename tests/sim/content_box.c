@@ -26,6 +26,7 @@ static void open_all(struct content_box *b)
 	struct store_options so = { .vio = vio, .cache_bytes = 2 << 20 };
 	struct content_pool_options po = { .vio = vio,
 					   .dirty_bytes_max = b->dirty_max,
+					   .extents_max = b->extents_max,
 					   .digests_later = b->digests_later };
 	struct errmsg em = ERRMSG_INIT;
 

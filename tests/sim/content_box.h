@@ -22,7 +22,8 @@ struct content_box {
 	struct store *store;
 	struct content_pool *pool;
 	uint64_t dirty_max;
-	bool digests_later; /* set before init */
+	bool digests_later;   /* set before init */
+	uint64_t extents_max; /* the same; 0: the default */
 };
 
 /* Aborts when anything fails; dirty_max 0: the default. */

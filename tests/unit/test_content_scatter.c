@@ -3,16 +3,20 @@
  * them come.
  */
 #include <criterion/criterion.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/thread.h"
 #include "fs/content/content.h"
 #include "fs/store/store.h"
 #include "tests/sim/content_box.h"
 #include "tests/sim/model_content.h"
 #include "tests/sim/prng.h"
+#include "tests/sim/vio_sim.h"
 
 enum { BLOCK = 4096, MIB = 1 << 20 };
 
@@ -125,6 +129,93 @@ Test(content_scatter, few_places_wait_for_the_save)
 	usleep(20000);
 	content_state(c, &st);
 	cr_assert(st.buffered == N * BLOCK && chunks(&b) == made);
+	content_close(c);
+	content_box_release(&b);
+}
+
+/*
+ * A file held open for long is written here and there all the time, and the
+ * next version reads that back; a long stream is read by nobody soon.
+ */
+Test(content_scatter, stay_in_the_page_cache_where_streams_do_not,
+     .timeout = 120)
+{
+	enum { N = 80 * MIB / BLOCK };
+	struct content_box b = { .sim = NULL };
+	struct content_saved s = { .extents = NULL };
+	struct content *c = NULL;
+	autofree uint8_t *p = noise(80 * MIB, 25);
+
+	content_box_init(&b, 0);
+	c = content_box_new(&b);
+	for (size_t i = 0; i < N; i++) {
+		size_t at = i * 7919 % N;
+
+		put(c, p + at * BLOCK, BLOCK, 2 * at * BLOCK);
+		if (i % 4096 == 4095) {
+			content_box_save(&b, c, &s);
+			content_saved_release(&s);
+		}
+	}
+	cr_assert_eq(vio_sim_forgotten(b.sim), 0);
+	content_close(c);
+	free(p);
+	p = noise(80 * MIB, 26);
+	c = content_box_new(&b);
+	for (size_t at = 0; at < 80 * MIB; at += MIB)
+		put(c, p + at, MIB, at);
+	content_box_save(&b, c, &s);
+	content_saved_release(&s);
+	cr_assert(vio_sim_forgotten(b.sim) > 8 * MIB &&
+		  vio_sim_forgotten(b.sim) < 20 * MIB);
+	content_close(c);
+	content_box_release(&b);
+}
+
+enum { THREADS = 4, WRITES = 400 };
+
+struct many {
+	struct content *c;
+	atomic_uint_least64_t place; /* the next */
+};
+
+static void many_main(void *arg)
+{
+	struct many *m = arg;
+	uint8_t block[BLOCK] = { 1 };
+	uint64_t i = 0;
+
+	while ((i = atomic_fetch_add(&m->place, 1)) < WRITES)
+		put(m->c, block, BLOCK, (2 * i + 2) * BLOCK);
+}
+
+/* Four threads answer all requests of a mount: it takes two of them at most. */
+Test(content_scatter, too_many_extents_put_two_threads_to_sleep_not_all)
+{
+	struct content_box b = { .extents_max = 10 };
+	struct thread t[THREADS] = { { .running = false } };
+	struct content *c = NULL;
+	struct many m;
+	struct timespec from, to;
+	uint8_t block[BLOCK] = { 2 };
+
+	content_box_init(&b, 0);
+	c = content_box_new(&b);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	m.c = c;
+	atomic_init(&m.place, 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		cr_assert_eq(thread_start(&t[i], "writer", many_main, &m), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		thread_join(&t[i]);
+	/* over what is there nobody waits at all */
+	for (unsigned i = 0; i < 200; i++)
+		put(c, block, BLOCK, 2 * BLOCK);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	cr_assert(content_pool_extents(b.pool) > 10);
+	/* all asleep for 0.1 s each: 10 s, and 20 for what is over others */
+	cr_assert(to.tv_sec - from.tv_sec < 6, "%ld",
+		  (long)(to.tv_sec - from.tv_sec));
 	content_close(c);
 	content_box_release(&b);
 }

@@ -54,6 +54,16 @@ static void flush(struct core *c)
 	cr_assert_eq(commit_flush(c->commit, commit_last_seq(c->commit)), 0);
 }
 
+static uint64_t version_of(struct core *c, uint64_t ino)
+{
+	uint64_t n = 0;
+
+	mutex_lock(&c->t.mu);
+	n = itable_find_inode(&c->t, ino)->row.version;
+	mutex_unlock(&c->t.mu);
+	return n;
+}
+
 /* Neither many files nor files without a name are left out. */
 static void open_files_stay_below(bool unlinked)
 {
@@ -78,6 +88,8 @@ static void open_files_stay_below(bool unlinked)
 		while (core_step(v.core))
 			;
 		flush(v.core);
+		/* a version would be history, for ever */
+		cr_assert(!unlinked || version_of(v.core, st.st_ino) == 0);
 		cr_assert(content_pool_extents(v.core->pool) <=
 				  MAX / 2 + 2 * PLACES,
 			  "%lu", content_pool_extents(v.core->pool));
@@ -124,4 +136,86 @@ Test(core_extents, too_many_slow_writers_down_and_stop_none)
 	core_release(v.core, f.h);
 	cr_assert_eq(vol_umount(&v), 0);
 	vol_release(&v);
+}
+
+static void synced(void *ctx, int rc)
+{
+	int *out = ctx;
+
+	*out = rc;
+}
+
+static void fsync_of(struct core *c, struct handle *h)
+{
+	int rc = 1;
+
+	core_fsync(c, h, core_handle_ino(h), synced, &rc);
+	while (rc == 1 && core_step(c))
+		;
+	flush(c);
+	cr_assert_eq(rc, 0);
+}
+
+static struct handle *open_again(struct core *c, const char *name)
+{
+	struct handle *h = NULL;
+	struct stat st;
+	bool keep = false;
+
+	cr_assert_eq(core_lookup(c, 1, name, &st), 0);
+	cr_assert_eq(core_open_file(c, &vol_cred, st.st_ino, O_RDONLY, false,
+				    &h, &keep),
+		     0);
+	return h;
+}
+
+/*
+ * One without a name, of which the log knows nothing, gets a name: what was
+ * folded is there after a crash, with what was saved since and with what was
+ * written since.
+ */
+static void named_later(bool saved, bool more)
+{
+	struct vol v = { .extents_max = 0 };
+	struct open_file f = { .first = 3 };
+	struct prng crash;
+	struct stat st;
+
+	vol_init(&v, 3);
+	v.extents_max = PLACES;
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(
+		core_tmpfile(v.core, &vol_cred, 1, 0600, O_RDWR, &f.h, &st), 0);
+	scatter(v.core, &f);
+	while (core_step(v.core))
+		;
+	cr_assert_eq(content_pool_extents(v.core->pool), 0);
+	cr_assert_eq(version_of(v.core, st.st_ino), 0);
+	reads_back(v.core, &f);
+	if (more)
+		scatter(v.core, &f);
+	if (saved)
+		fsync_of(v.core, f.h);
+	cr_assert_eq(core_link(v.core, &vol_cred, st.st_ino, 1, "a", &st), 0);
+	flush(v.core);
+	prng_init(&crash, 4);
+	vol_crash(&v, &crash);
+	cr_assert_eq(vol_mount(&v), 0);
+	f.h = open_again(v.core, "a");
+	reads_back(v.core, &f);
+	core_release(v.core, f.h);
+	cr_assert_eq(vol_umount(&v), 0);
+	vol_release(&v);
+}
+
+Test(core_extents, folded_without_a_name_are_there_under_one)
+{
+	named_later(false, false);
+	named_later(false, true);
+}
+
+Test(core_extents, folded_without_a_name_are_saved_whole)
+{
+	named_later(true, false);
+	named_later(true, true);
 }
