@@ -108,27 +108,34 @@ static int open_store(struct core *c, struct errmsg *em)
 	return c->store ? 0 : store_open(&c->store, &so, em);
 }
 
+/* The ledger knows no words for what is wrong with the store. */
+struct recovery {
+	struct core *core;
+	struct errmsg em;
+};
+
 /*
  * A small chunk of a frame that was not settled.  The ledger holds the
  * store's lock by now; nothing is changed before.
  */
 static int on_chunk(void *ctx, const struct ledger_chunk *k)
 {
-	struct core *c = ctx;
+	struct recovery *r = ctx;
 	struct chunk chunk = chunk_of_frame(k);
-	int rc = open_store(c, NULL);
+	int rc = open_store(r->core, &r->em);
 
-	return rc < 0 ? rc : store_recover(c->store, &chunk);
+	return rc < 0 ? rc : store_recover(r->core->store, &chunk);
 }
 
 static int open_log(struct core *c, struct errmsg *em)
 {
+	struct recovery found = { .core = c, .em = ERRMSG_INIT };
 	struct ledger_options lo = {
 		.vio = c->vio,
 		.guard_vio = c->guard_vio,
 		.read_only = c->o.read_only,
 		.on_chunk = on_chunk,
-		.ctx = c,
+		.ctx = &found, /* used while it opens, not after */
 		.wal_segment_bytes = c->o.wal_segment_bytes,
 		.journal_segment_bytes = c->o.journal_segment_bytes,
 	};
@@ -140,6 +147,8 @@ static int open_log(struct core *c, struct errmsg *em)
 	char words[160];
 	int rc = ledger_open(&c->ledger, &lo, em);
 
+	if (rc < 0 && em && found.em.text[0] != '\0')
+		*em = found.em;
 	if (rc >= 0)
 		rc = open_store(c, em);
 	if (rc >= 0 && store_notes(c->store, words, sizeof(words)) > 0)

@@ -157,3 +157,20 @@ printf '\x63' | dd of=$pack bs=1 seek=8 conv=notrunc status=none
 refused_with 'a pack of a newer format' '00000001.pack: written by a newer version'
 cp kept/packs/00000001.pack $pack
 goes_on 'and put back'
+
+# --- the same words where a mount has to put chunks back into packs first
+fresh_volume
+mount_volume
+for i in $(seq 20); do
+	echo "late $i" >mnt/late$i
+	vouch sync mnt || fail 'sync'
+done
+kill_daemon
+umount -l mnt
+mv $pack vol/packs/00000077.pack
+refused_with 'a pack under a wrong name after a crash' '00000077.pack: is pack 1 under a wrong name'
+mv vol/packs/00000077.pack $pack
+goes_on 'and named as it was'
+mount_volume
+same 'what was synced before the crash' "$(cat mnt/late20)" 'late 20'
+umount_volume
