@@ -156,9 +156,16 @@ static int serve_one(void)
 	return rc < 0 ? rc : 1;
 }
 
+/* A sanitizer's shadow alone is terabytes of addresses. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ADDRESSES_MAX RLIM_INFINITY
+#else
+#define ADDRESSES_MAX MEMORY_MAX
+#endif
+
 static int limit(void)
 {
-	const struct rlimit memory = { MEMORY_MAX, MEMORY_MAX };
+	const struct rlimit memory = { ADDRESSES_MAX, ADDRESSES_MAX };
 	const struct rlimit cpu = { CPU_SECONDS, CPU_SECONDS };
 	const struct rlimit core = { 0, 0 };
 
