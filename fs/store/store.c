@@ -235,6 +235,7 @@ static int open_parts(struct store *s, const struct store_options *o,
 		po.same_volume = false;
 	}
 	po.next_min = m.next;
+	s->complete = m.first;
 	rc = packs_open(&s->packs, o->vio, &po, em);
 	if (rc == 0 &&
 	    (m.listed == 0 || m.listed != packs_print(&s->packs, m.first)))

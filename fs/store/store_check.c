@@ -436,6 +436,26 @@ static void count_pack(struct store_checker *c)
 	c->report->bytes += c->n;
 }
 
+/*
+ * Bytes behind the last record, found at the open: torn by a crash while the
+ * pack was filled, or while its footer was written; else it had a footer, or
+ * other records, and they are damaged.
+ */
+static void check_end(struct store_checker *c)
+{
+	uint64_t n = c->file->cut_bytes;
+
+	if (n == 0 || c->store->read_only)
+		return;
+	if (c->file->number >= c->store->complete) {
+		c->report->torn_bytes += n;
+		return;
+	}
+	store_checker_count(c, false);
+	store_checker_found(c, "%s: its end was damaged when it was opened",
+			    c->file->name);
+}
+
 /* All of it at hand, from its first byte to its last. */
 static int check_closely(struct store_checker *c)
 {
@@ -460,8 +480,7 @@ static int check_closely(struct store_checker *c)
 		rc = lost_pack(c, rc);
 	if (rc < 0)
 		return rc == -ENOMEM ? rc : 0;
-	if (c->file->cut_bytes > 0 && !c->store->read_only)
-		c->report->torn_bytes += c->file->cut_bytes; /* by a crash */
+	check_end(c);
 	if (state != PACK_OPEN)
 		v = footer(c, &n, &listed);
 	if (listed == -ENOMEM)

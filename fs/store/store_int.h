@@ -60,6 +60,7 @@ struct store {
 	void *ctx;
 
 	struct packs packs;
+	uint64_t complete; /* packs below were, and listed, before the open */
 	struct lease lease;
 	struct locations *locations;
 	struct verified verified; /* store_place()s */

@@ -167,3 +167,53 @@ Test(store_check, a_place_that_gc_gave_up_is_not_missed)
 	store_close(s);
 	vio_sim_free(sim);
 }
+
+/* A footer that goes bad while nothing is mounted: no crash was there. */
+Test(store_check, the_end_of_a_full_pack_is_no_torn_one, .timeout = 120)
+{
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct store *s = store_on(sim);
+	struct store_check_report rep = { 0 };
+	struct vio_stat st = { 0 };
+	char name[PACK_NAME_SIZE];
+	struct told t;
+
+	fill(s);
+	store_close(s);
+	pack_name(name, 1);
+	cr_assert_eq(vio_stat(vio_sim_vio(sim), name, &st), 0);
+	cr_assert_eq(vio_sim_flip(sim, name, st.size - 1, 3), 0);
+	s = store_on(sim);
+	check(s, &rep, &t);
+	cr_assert_eq(rep.bad, 1, "%s", t.words);
+	cr_assert_eq(rep.torn_bytes, 0);
+	cr_assert_eq(rep.chunks, CHUNKS);
+	cr_assert(strstr(t.words, name), "%s", t.words);
+	store_close(s);
+	vio_sim_free(sim);
+}
+
+/* The same after a crash while it was filled. */
+Test(store_check, the_end_of_a_pack_that_was_filled_is_torn, .timeout = 120)
+{
+	enum { FULL = 255 }; /* chunks of a full pack */
+	const uint64_t record = PACK_RECORD_SIZE + (uint64_t)LIMIT_CHUNK;
+	const uint64_t end = PACK_HEADER_SIZE + (CHUNKS - 2 * FULL) * record;
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct store *s = store_on(sim);
+	struct store_check_report rep = { 0 };
+	char name[PACK_NAME_SIZE];
+	struct told t;
+
+	fill(s);
+	vio_sim_kill(sim);
+	store_close(s); /* marks nothing */
+	pack_name(name, PACKS);
+	cr_assert_eq(vio_sim_flip(sim, name, end - 1, 3), 0);
+	s = store_on(sim);
+	check(s, &rep, &t);
+	cr_assert_eq(rep.bad, 0, "%s", t.words);
+	cr_assert(rep.torn_bytes > 0 && rep.torn_bytes <= record);
+	store_close(s);
+	vio_sim_free(sim);
+}
