@@ -254,9 +254,14 @@ int must_use core_make_version(struct core *c, uint64_t ino, uint8_t reason);
 /*
  * SHA-256 of the newest version (made first when the file is dirty), computed
  * and entered as a DIGEST when the log does not say it yet.  May take as long
- * as reading the file.  -ENODATA: not a regular file.
+ * as reading the file.  -ENODATA: not a regular file.  -ECANCELED: see next.
  */
 int must_use core_digest(struct core *c, uint64_t ino, struct digest *out);
+/*
+ * The mount ends: who is in core_digest() gives up, and so does whoever comes.
+ * Its end waits for those who answer requests, and this one may take minutes.
+ */
+void core_digest_end(struct core *c);
 /* Resolves an absolute path inside the volume without following symlinks. */
 int must_use core_resolve(struct core *c, const char *path, uint64_t *out_ino);
 /*

@@ -102,9 +102,21 @@ int core_digest_idle(struct core *c, struct digest *out, uint64_t ino,
 	return rc < 0 ? rc : 0;
 }
 
+static bool not_ended(void *ctx)
+{
+	struct core *c = ctx;
+
+	return !atomic_load(&c->digest_end);
+}
+
 int core_digest(struct core *c, uint64_t ino, struct digest *out)
 {
-	return core_digest_idle(c, out, ino, NULL, NULL);
+	return core_digest_idle(c, out, ino, not_ended, c);
+}
+
+void core_digest_end(struct core *c)
+{
+	atomic_store(&c->digest_end, true);
 }
 
 int core_digest_of(struct core *c, const struct core_digest_old *v,

@@ -93,10 +93,11 @@ struct core {
 	struct thread job_threads[CORE_JOB_THREADS];
 	struct cond idle_cond; /* with jobs_mu: the idle thread shall end */
 	struct thread idle_thread;
-	atomic_bool gc_end; /* the volume is about to be closed */
-	atomic_uint alerts; /* chunks found lost since the mount */
-	bool closing;	    /* guarded by t.mu: nothing is queued any more */
-	bool finished;	    /* core_finish was called; its caller's */
+	atomic_bool gc_end;	/* the volume is about to be closed */
+	atomic_bool digest_end; /* the same: core_digest() gives up */
+	atomic_uint alerts;	/* chunks found lost since the mount */
+	bool closing;  /* guarded by t.mu: nothing is queued any more */
+	bool finished; /* core_finish was called; its caller's */
 	struct handle *handles; /* all; guarded by t.mu */
 };
 

@@ -384,6 +384,7 @@ static void wait_for_workers(struct fuse_ll *l)
 			continue;
 		}
 		fuse_session_exit(l->se);
+		core_digest_end(l->o.core);
 		poller_stop(&l->poller);
 		for (unsigned i = 0; i < l->n_workers; i++)
 			if (l->workers[i].thread.running)

@@ -3,6 +3,7 @@
  * of handles; and what order in the queue means for attributes.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -490,5 +491,30 @@ Test(core_life, full_disk_is_waited_for_and_loses_nothing, .timeout = 60)
 	cr_assert_eq(core_lookup(v.core, 1, "a", &now), 0);
 	cr_assert_eq(now.st_mode & 07777, 0600);
 	cr_assert_eq(now.st_size, 3);
+	end(&v);
+}
+
+/* An unmount waits for who answers a request: he gives a long one up. */
+Test(core_life, a_plain_digest_is_given_up_when_the_mount_ends, .timeout = 60)
+{
+	enum { STEP = 64 << 10, STEPS = 16 };
+	static uint8_t p[STEP];
+	struct vol v = { .quiet = false };
+	struct digest sha256;
+	struct handle *h = NULL;
+	struct stat st;
+
+	start(&v, 31);
+	for (int round = 0; round < 2; round++) {
+		h = make(v.core, round ? "b" : "a", O_RDWR, &st);
+		memset(p, round + 1, sizeof(p));
+		for (uint64_t i = STEPS; i-- > 0;) /* not hashed meanwhile */
+			put(v.core, h, p, sizeof(p), i * STEP);
+		core_release(v.core, h);
+		if (round)
+			core_digest_end(v.core);
+		cr_assert_eq(core_digest(v.core, st.st_ino, &sha256),
+			     round ? -ECANCELED : 0);
+	}
 	end(&v);
 }
