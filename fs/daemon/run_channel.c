@@ -54,9 +54,12 @@ enum {
 	PER_SECOND = 128 << 10,
 	COST_MIN = 2 << 10,
 };
-/* How long a connection may be silent that has no run, and wait for a word. */
+/*
+ * How long a connection may be silent that has no run, and wait for a word:
+ * less than `vouch run` waits for an answer.
+ */
 #define SILENT_NS (20 * 1000000000LL)
-#define WORD_NS (5 * 1000000000LL)
+#define WORD_NS (3 * 1000000000LL)
 
 struct connection {
 	int fd;
