@@ -38,6 +38,8 @@
 enum { VOLUMES_MAX = OPT_TEXTS_MAX, LINGER_MS = 100 };
 /* Ids that are tried, and those of them that a cgroup shows. */
 enum { IDS_MAX = 8, IDS_SHOWN = 4 };
+/* For an answer; of a volume that nobody named; when a signal ends us. */
+enum { ANSWER_MS = 30000, FOUND_MS = 5000, ENDING_MS = 1000 };
 /* As env(1), timeout(1) and shells have them. */
 enum { EXIT_OURS = 125, EXIT_NOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 
@@ -54,6 +56,7 @@ struct cmd {
 	unsigned n;
 	struct run_child child;
 	char word[RUN_WORD_MAX]; /* NAME.NUMBER in the first volume, if asked */
+	char *audit;		 /* where its views are, if they are */
 	uint64_t processes;	 /* most that a volume has seen */
 	bool left;
 	unsigned n_left; /* 0: not counted */
@@ -71,7 +74,7 @@ static bool have(const struct cmd *x, const char *dir)
 	return false;
 }
 
-static int add_volume(struct cmd *x, const struct mounts_one *m,
+static int add_volume(struct cmd *x, const struct mounts_one *m, bool found,
 		      struct errmsg *em)
 {
 	int rc;
@@ -80,7 +83,7 @@ static int add_volume(struct cmd *x, const struct mounts_one *m,
 		return 0;
 	rc = run_client_open(&x->volumes[x->n], m, em);
 	if (rc == 0)
-		x->n++;
+		x->volumes[x->n++].found = found;
 	return rc;
 }
 
@@ -101,7 +104,7 @@ static int add_named(struct cmd *x, const struct mounts *m, struct errmsg *em)
 					"%s is not inside a vouchfs mount",
 					x->in.v[i]);
 		else
-			rc = add_volume(x, one, em);
+			rc = add_volume(x, one, false, em);
 	}
 	return rc;
 }
@@ -113,11 +116,11 @@ static int add_found(struct cmd *x, const struct mounts *m, struct errmsg *em)
 	const struct mounts_one *one = cwd ? mounts_over(m, cwd) : NULL;
 
 	if (one)
-		return add_volume(x, one, em);
+		return add_volume(x, one, false, em);
 	for (size_t i = 0; i < m->n; i++)
 		if (m->v[i].uid == getuid() && !m->v[i].read_only) {
 			struct errmsg own = ERRMSG_INIT;
-			int rc = add_volume(x, &m->v[i], &own);
+			int rc = add_volume(x, &m->v[i], true, &own);
 
 			if (rc == -ENOMEM)
 				return rc;
@@ -176,15 +179,41 @@ static int make_child(struct cmd *x, char **argv)
 	return rc;
 }
 
+/* One that nobody named goes on without the run. */
+static void leave_out(struct cmd *x, unsigned i, const char *why)
+{
+	if (!x->quiet)
+		fprintf(stderr,
+			"vouch run: the run is not declared there: %s\n", why);
+	run_client_close(&x->volumes[i]);
+	x->n--;
+	memmove(&x->volumes[i], &x->volumes[i + 1],
+		(x->n - i) * sizeof(x->volumes[0]));
+}
+
+/* -EINTR: a signal ends us, the program was not started. */
 static int declare(struct cmd *x, char **argv, struct errmsg *em)
 {
 	struct buf autocall(buf_release) members = BUF_INIT;
 	int rc = run_said_members(&members, x->id, x->name, argv, environ,
 				  x->cgroup.dir >= 0);
 
-	for (unsigned i = 0; i < x->n && rc == 0; i++)
-		rc = run_client_ask(&x->volumes[i], NULL, (char *)members.p,
-				    em);
+	for (unsigned i = 0; i < x->n && rc == 0;) {
+		struct run_client *c = &x->volumes[i];
+		const struct run_patience w = {
+			.ms = c->found ? FOUND_MS : ANSWER_MS,
+			.ending = x->child.ending,
+		};
+
+		rc = run_client_ask(c, NULL, (char *)members.p, &w, em);
+		if (rc == 0) {
+			i++;
+		} else if (c->found && x->n > 1 && rc != -EINTR &&
+			   rc != -EEXIST) {
+			leave_out(x, i, errmsg_text(em, rc));
+			rc = 0;
+		}
+	}
 	return rc;
 }
 
@@ -213,6 +242,7 @@ static int start_as(struct cmd *x, char **argv, bool with_cgroup,
 static int start_over(struct cmd *x, struct errmsg *em)
 {
 	run_cgroup_remove(&x->cgroup);
+	run_child_hear(&x->child);
 	for (unsigned i = 0; i < x->n; i++)
 		run_client_close(&x->volumes[i]);
 	x->n = 0;
@@ -251,8 +281,13 @@ static void end_one(struct cmd *x, struct run_client *c)
 	struct json_doc *answer = NULL;
 	struct errmsg em = ERRMSG_INIT;
 	uint64_t processes = 0;
+	const struct run_patience w = {
+		.ms = ANSWER_MS,
+		.ending = x->child.ending,
+		.ending_ms = ENDING_MS,
+	};
 	bool by_signal = WIFSIGNALED(x->status);
-	const char *word;
+	const char *word, *virtual;
 	int rc;
 
 	buf_addf(&b,
@@ -262,7 +297,7 @@ static void end_one(struct cmd *x, struct run_client *c)
 		 by_signal ? WTERMSIG(x->status) : WEXITSTATUS(x->status),
 		 x->left ? "true" : "false",
 		 says(x) && c == x->volumes ? "true" : "false");
-	rc = b.bad ? -ENOMEM : run_client_ask(c, &answer, (char *)b.p, &em);
+	rc = b.bad ? -ENOMEM : run_client_ask(c, &answer, (char *)b.p, &w, &em);
 	if (rc == 0 &&
 	    json_get_u64(json_root(answer), "processes", &processes) &&
 	    processes > x->processes)
@@ -270,6 +305,11 @@ static void end_one(struct cmd *x, struct run_client *c)
 	word = rc == 0 ? json_get_str(json_root(answer), "word") : NULL;
 	if (word)
 		snprintf(x->word, sizeof(x->word), "%s", word);
+	virtual = word ? json_get_str(json_root(answer), "virtual") : NULL;
+	if (word && c->whole && !x->audit &&
+	    asprintf(&x->audit, "%s%s%s/audit", c->dir, virtual ? "/" : "",
+		     virtual ? virtual : "") < 0)
+		x->audit = NULL;
 	json_free(answer);
 	if (rc < 0) {
 		x->not_told = true;
@@ -325,8 +365,8 @@ static struct json_doc *read_summary(const struct cmd *x)
 	ssize_t n = -1;
 	FILE *f;
 
-	if (!x->word[0] || asprintf(&path, "%s/audit/runs/%s/summary.json",
-				    x->volumes[0].dir, x->word) < 0)
+	if (!x->audit ||
+	    asprintf(&path, "%s/runs/%s/summary.json", x->audit, x->word) < 0)
 		return NULL;
 	f = fopen(path, "re");
 	if (f) {
@@ -376,9 +416,8 @@ static void add_done(struct buf *b, const struct cmd *x)
 		buf_adds(b, "  nothing changed");
 	if (changed) {
 		buf_adds(b, "; see ");
-		text_term_escape(b, x->volumes[0].dir,
-				 strlen(x->volumes[0].dir));
-		buf_addf(b, "/audit/runs/%s\n", x->word);
+		text_term_escape(b, x->audit, strlen(x->audit));
+		buf_addf(b, "/runs/%s\n", x->word);
 	}
 	json_free(doc);
 }
@@ -431,6 +470,8 @@ static void release(struct cmd *x)
 	for (unsigned i = 0; i < x->n; i++)
 		run_client_close(&x->volumes[i]);
 	x->n = 0;
+	free(x->audit);
+	x->audit = NULL;
 	run_cgroup_remove(&x->cgroup);
 }
 
@@ -458,6 +499,8 @@ static int run(struct cmd *x, char **argv)
 		rc = start(x, argv, &em);
 	if (rc < 0) {
 		release(x);
+		if (rc == -EINTR)
+			run_child_hear(&x->child);
 		if (rc == -ERR_USAGE)
 			return opt_misuse("run", "%s", errmsg_text(&em, rc));
 		(void)opt_fail("run", rc, &em);
@@ -478,7 +521,7 @@ int cmd_run(int argc, char **argv)
 	struct cmd x = {
 		.format = OPT_AS_TEXT,
 		.cgroup = { .parent = -1, .dir = -1 },
-		.child = { .go = -1, .failed = -1 },
+		.child = RUN_CHILD_INIT,
 	};
 	const struct opt options[] = {
 		{ 'n', "name", OPT_TEXT, &x.name, "NAME",

@@ -236,6 +236,12 @@ int ctl_connect(int *out_fd, const char *store, struct errmsg *em)
 			  err_text(rc));
 }
 
+/* Where the caller's socket has a time limit: the daemon's own EAGAIN differs. */
+static int no_answer(int error)
+{
+	return error == EAGAIN ? -ETIMEDOUT : -error;
+}
+
 static int send_all(int fd, const char *p, size_t n)
 {
 	while (n > 0) {
@@ -243,7 +249,7 @@ static int send_all(int fd, const char *p, size_t n)
 		if (sent < 0 && errno == EINTR)
 			continue;
 		if (sent < 0)
-			return -errno;
+			return no_answer(errno);
 		p += sent;
 		n -= (size_t)sent;
 	}
@@ -273,7 +279,7 @@ static int receive_line(struct buf *out, int fd)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return -errno;
+			return no_answer(errno);
 		if (n == 0)
 			return -EPIPE;
 		/* What follows the line stays for the next call. */
@@ -282,7 +288,7 @@ static int receive_line(struct buf *out, int fd)
 		n = recv(fd, piece, eol ? len + 1 : len, 0);
 		buf_add(out, piece, len);
 		if (n < 0 || out->bad)
-			return n < 0 ? -errno : -ENOMEM;
+			return n < 0 ? no_answer(errno) : -ENOMEM;
 		if (eol)
 			return 0;
 	}
@@ -306,7 +312,9 @@ int ctl_receive(struct json_doc **out, int fd, struct errmsg *em)
 	struct json_doc *doc = NULL;
 	int rc = receive_line(&line, fd);
 
-	if (rc < 0)
+	if (rc == -ETIMEDOUT)
+		errmsg_set(em, rc, "the daemon does not answer");
+	else if (rc < 0)
 		errmsg_set(em, rc, "the daemon ended without an answer");
 	else
 		rc = json_parse(&doc, line.p, line.n, em);

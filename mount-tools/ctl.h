@@ -43,7 +43,10 @@ int must_use ctl_call(struct json_doc **out, const char *store,
 /* The parts of it, for those who ask "wait" or several things. */
 int must_use ctl_connect(int *out_fd, const char *store, struct errmsg *em);
 int must_use ctl_send(int fd, const char *members, struct errmsg *em);
-/* Blocks for one line; -EPIPE when the daemon is gone. */
+/*
+ * Blocks for one line; -EPIPE when the daemon is gone, -ETIMEDOUT where the
+ * socket has a time limit.
+ */
 int must_use ctl_receive(struct json_doc **out, int fd, struct errmsg *em);
 /* The daemon's process id, 0 if unknown. */
 int ctl_peer_pid(int fd);

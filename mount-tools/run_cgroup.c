@@ -3,7 +3,8 @@
  *
  * The cgroup of a run that left processes behind, or whose wrapper was
  * killed, stays.  The next run beside it takes it away when it is empty and
- * old enough to be nobody's who is about to use it.
+ * old enough to be nobody's who is about to use it.  Where somebody is in a
+ * cgroup, nothing in it is touched: he may just have made it for a run.
  */
 #include "mount-tools/run_cgroup.h"
 
@@ -89,7 +90,27 @@ static int open_own(int *out)
 	return rc;
 }
 
-static void remove_tree(int parent, const char *name, int depth);
+static bool populated(int events)
+{
+	char text[256];
+	ssize_t n = pread(events, text, sizeof(text) - 1, 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	return strstr(text, "populated 1") != NULL;
+}
+
+/* Is nobody in it, nor in what is inside it? */
+static bool is_empty(int dir)
+{
+	int events = openat(dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	bool empty = events >= 0 && !populated(events);
+
+	if (events >= 0)
+		close(events);
+	return empty;
+}
+
+static void remove_tree(int parent, const char *name, int depth, time_t before);
 
 /* Runs inside it that are over. */
 static void remove_inner(int parent, int depth, time_t before)
@@ -109,11 +130,11 @@ static void remove_inner(int parent, int depth, time_t before)
 			    sizeof(RUN_CGROUP_PREFIX) - 1) == 0 &&
 		    fstatat(parent, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    st.st_mtime < before)
-			remove_tree(parent, e->d_name, depth);
+			remove_tree(parent, e->d_name, depth, before);
 	closedir(d);
 }
 
-static void remove_tree(int parent, const char *name, int depth)
+static void remove_tree(int parent, const char *name, int depth, time_t before)
 {
 	int fd;
 
@@ -122,7 +143,8 @@ static void remove_tree(int parent, const char *name, int depth)
 	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	remove_inner(fd, depth + 1, time(NULL) + 1);
+	if (is_empty(fd))
+		remove_inner(fd, depth + 1, before);
 	close(fd);
 	(void)unlinkat(parent, name, AT_REMOVEDIR);
 }
@@ -178,15 +200,6 @@ int run_cgroup_enter(const struct run_cgroup *g)
 	return rc;
 }
 
-static bool populated(int events)
-{
-	char text[256];
-	ssize_t n = pread(events, text, sizeof(text) - 1, 0);
-
-	text[n > 0 ? n : 0] = '\0';
-	return strstr(text, "populated 1") != NULL;
-}
-
 static unsigned count(const struct run_cgroup *g)
 {
 	autofree char *text = malloc(TEXT_MAX);
@@ -223,7 +236,7 @@ void run_cgroup_remove(struct run_cgroup *g)
 		close(g->dir);
 	if (g->parent >= 0) {
 		if (g->name[0])
-			remove_tree(g->parent, g->name, 0);
+			remove_tree(g->parent, g->name, 0, time(NULL) + 1);
 		close(g->parent);
 	}
 	*g = (struct run_cgroup){ .parent = -1, .dir = -1 };

@@ -1,8 +1,9 @@
 /*
  * run_child.c - see run_child.h.
  *
- * The child stays in our process group, so what a terminal sends reaches it
- * by itself; only what somebody sent to us alone is passed on.  When it stops
+ * The child stays in our process group, so what a terminal sends, or kill(2)
+ * to the whole group, reaches it by itself; only what somebody sent to us
+ * alone is passed on (run_witness.h tells which it was).  When it stops
  * and there is a terminal, we stop too, so that the shell above sees it, and
  * go on together.  Signals are blocked and waited for: nothing interrupts.
  *
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -29,6 +31,8 @@
 
 static const int passed_on[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
 				 SIGUSR1, SIGUSR2, SIGWINCH };
+/* Who sends one of these does not want us to wait for a daemon. */
+static const int that_end[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
 
 /* --- start ---------------------------------------------------------------------- */
 
@@ -36,6 +40,7 @@ static const int passed_on[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
 static void hear_signals(struct run_child *c)
 {
 	struct sigaction was;
+	sigset_t ending;
 
 	sigemptyset(&c->heard);
 	sigaddset(&c->heard, SIGCHLD);
@@ -47,6 +52,11 @@ static void hear_signals(struct run_child *c)
 			  was.sa_handler == SIG_IGN;
 	signal(SIGCHLD, SIG_DFL);
 	sigprocmask(SIG_BLOCK, &c->heard, &c->mask);
+	sigemptyset(&ending);
+	for (size_t i = 0; i < sizeof(that_end) / sizeof(that_end[0]); i++)
+		if (sigismember(&c->heard, that_end[i]))
+			sigaddset(&ending, that_end[i]);
+	c->ending = signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static _Noreturn void child_main(const struct run_child *c, char **argv,
@@ -90,7 +100,7 @@ int run_child_make(struct run_child *out, char **argv, char **envp,
 	bool moved = false;
 	pid_t pid = -1;
 
-	*out = (struct run_child){ .go = -1, .failed = -1 };
+	*out = (struct run_child)RUN_CHILD_INIT;
 	if (pipe2(go, O_CLOEXEC) < 0)
 		return -errno;
 	if (pipe2(failed, O_CLOEXEC) < 0) {
@@ -100,6 +110,7 @@ int run_child_make(struct run_child *out, char **argv, char **envp,
 		return rc;
 	}
 	hear_signals(out);
+	run_witness_make(&out->witness);
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL);
 	if (g && g->dir >= 0) {
 		pid = fork_into(g->dir);
@@ -142,12 +153,17 @@ void run_child_cancel(struct run_child *c)
 		close(c->failed);
 	if (c->pid > 0 && c->go >= 0)
 		(void)reap(c->pid);
-	if (c->go >= 0) { /* another one is made as this one was */
-		if (c->chld_ignored)
-			signal(SIGCHLD, SIG_IGN);
-		sigprocmask(SIG_SETMASK, &c->mask, NULL);
-	}
-	c->go = c->failed = -1;
+	if (c->ending >= 0)
+		close(c->ending);
+	c->go = c->failed = c->ending = -1;
+	run_witness_end(&c->witness);
+}
+
+void run_child_hear(const struct run_child *c)
+{
+	if (c->chld_ignored)
+		signal(SIGCHLD, SIG_IGN);
+	sigprocmask(SIG_SETMASK, &c->mask, NULL);
 }
 
 int run_child_go(struct run_child *c)
@@ -169,16 +185,20 @@ int run_child_go(struct run_child *c)
 		return 0;
 	(void)reap(c->pid);
 	c->pid = 0;
+	run_witness_end(&c->witness);
 	return -error;
 }
 
 /* --- while it runs ---------------------------------------------------------------- */
 
 /* Sent to us alone, by somebody else than the child? */
-static bool is_ours(const struct run_child *c, const siginfo_t *si)
+static bool is_ours(struct run_child *c, const siginfo_t *si)
 {
+	bool all = run_witness_saw(&c->witness, si);
+
 	if (si->si_code <= 0) /* kill(2) and its like */
-		return si->si_pid != c->pid;
+		return si->si_pid != c->pid &&
+		       (!all || getpgid(c->pid) != getpgrp());
 	/* A terminal hangs up on the leader of its session alone. */
 	return si->si_signo == SIGHUP && getsid(0) == getpid();
 }
@@ -225,7 +245,8 @@ static void stop_together(const struct run_child *c)
 		kill(c->pid, SIGCONT);
 }
 
-int run_child_wait(struct run_child *c)
+/* Passes signals on until the child ends. */
+static int wait_child(struct run_child *c)
 {
 	int status = 0;
 	pid_t pid;
@@ -234,9 +255,12 @@ int run_child_wait(struct run_child *c)
 		siginfo_t si;
 
 		/* Those whom it left behind are ours to reap, too. */
-		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 			if (pid == c->pid)
 				return status;
+			if (pid == c->witness.pid)
+				c->witness.pid = 0;
+		}
 		if (pid < 0 && errno == ECHILD)
 			return 0; /* cannot be: nobody else waits */
 		if (is_stopped(c->pid)) {
@@ -251,6 +275,20 @@ int run_child_wait(struct run_child *c)
 		if (si.si_signo != SIGCHLD && is_ours(c, &si))
 			kill(c->pid, si.si_signo);
 	}
+}
+
+int run_child_wait(struct run_child *c)
+{
+	const struct timespec none = { 0 };
+	int status = wait_child(c);
+	sigset_t rest = c->heard;
+
+	run_witness_end(&c->witness);
+	/* What came with its end was for it. */
+	sigdelset(&rest, SIGCHLD);
+	while (sigtimedwait(&rest, NULL, &none) > 0)
+		continue;
+	return status;
 }
 
 bool run_child_left(int wait_ms)

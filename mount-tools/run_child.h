@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/auto.h"
+#include "mount-tools/run_witness.h"
 
 struct run_cgroup;
 
@@ -19,10 +20,17 @@ struct run_child {
 	pid_t pid;	      /* 0: none */
 	int go;		      /* pipe: a byte lets it start */
 	int failed;	      /* pipe: errno of an execve that failed */
+	int ending;	      /* readable: a signal came that ends us */
 	sigset_t mask, heard; /* mask as it was; what is waited for */
+	struct run_witness witness;
 	bool chld_ignored;
 	bool in_cgroup;
 };
+
+#define RUN_CHILD_INIT                                                         \
+	{                                                                      \
+		.go = -1, .failed = -1, .ending = -1, .witness = { .fd = -1 }, \
+	}
 
 /*
  * Makes the process, in the cgroup if that has one; it waits for
@@ -38,6 +46,11 @@ int run_child_wait(struct run_child *c);
 bool run_child_left(int wait_ms);
 /* It never starts; a no-op when it did. */
 void run_child_cancel(struct run_child *c);
+/*
+ * After run_child_cancel(), to end, or to make another one: signals are as
+ * they were, and what came meanwhile may end us.
+ */
+void run_child_hear(const struct run_child *c);
 /* Ends as it ended: the exit status, or by the same signal. */
 _Noreturn void run_child_end_as(int status);
 

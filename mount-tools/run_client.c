@@ -5,9 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,7 +21,10 @@
 #include "mount-tools/ctl.h"
 #include "mount-tools/mounts.h"
 
-enum { PATIENCE = 300, STEP_MS = 100 };
+enum { STEP_MS = 100 };
+
+/* For what is not waited for with poll(2): to connect, to send, half a line. */
+static const struct timeval stuck = { .tv_sec = 5 };
 
 /* Who listens must be whose mount it is: others could ask for our names. */
 static int check_peer(int fd, const struct mounts_one *m)
@@ -43,8 +49,13 @@ static int dial(int *out, const char *dir, const char *name,
 	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s", at,
 		 name);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		rc = -errno;
+	if (fd < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &stuck, sizeof(stuck)) <
+		    0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &stuck, sizeof(stuck)) <
+		    0 ||
+	    connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		rc = errno == EAGAIN ? -ETIMEDOUT : -errno;
 	close(at);
 	if (rc == 0)
 		rc = check_peer(fd, m);
@@ -72,12 +83,13 @@ int run_client_open(struct run_client *out, const struct mounts_one *m,
 				  "%s is mounted read-only: no run can be "
 				  "entered in its log",
 				  m->dir);
-	if (rc == -ENOENT || rc == -ECONNREFUSED)
+	if (rc == -ENOENT || rc == -ECONNREFUSED || rc == -ETIMEDOUT)
 		return errmsg_set(em, -ENOTCONN,
 				  "the daemon of %s does not answer", m->dir);
 	if (rc < 0)
 		return errmsg_set(em, rc, "the daemon of %s: %s", m->dir,
 				  err_text(rc));
+	out->whole = strcmp(m->root, "/") == 0;
 	out->dir = strdup(m->dir);
 	if (!out->dir) {
 		run_client_close(out);
@@ -94,21 +106,80 @@ void run_client_close(struct run_client *c)
 	*c = (struct run_client){ .fd = -1 };
 }
 
-int run_client_ask(struct run_client *c, struct json_doc **out,
-		   const char *members, struct errmsg *em)
+static int64_t now_ms(void)
 {
-	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* One request's time. */
+struct waiting {
+	const struct run_patience *w;
+	int64_t until;
+	bool ending; /* we are to end, and it is short */
+};
+
+/*
+ * Until fd (-1: none) can be read, at most `ms` if that is not negative: 0, or
+ * the time is up.
+ */
+static int wait_for(struct waiting *x, int fd, int ms)
+{
+	struct pollfd v[2] = {
+		{ .fd = fd, .events = POLLIN },
+		{ .fd = x->ending ? -1 : x->w->ending, .events = POLLIN },
+	};
+	int64_t until = ms < 0 ? INT64_MAX : now_ms() + ms;
+
+	for (;;) {
+		int64_t now = now_ms();
+		int64_t end = until < x->until ? until : x->until;
+		int got = poll(v, 2, end > now ? (int)(end - now) : 0);
+
+		if (got < 0 && errno != EINTR)
+			return -errno;
+		if (got > 0 && v[0].revents)
+			return 0;
+		if (got > 0 && v[1].revents) {
+			x->ending = true;
+			v[1].fd = -1;
+			v[1].revents = 0;
+			if (x->until > now + x->w->ending_ms)
+				x->until = now + x->w->ending_ms;
+		} else if (got == 0 && now >= x->until) {
+			return x->ending ? -EINTR : -ETIMEDOUT;
+		} else if (got == 0 && now >= until) {
+			return 0;
+		}
+	}
+}
+
+int run_client_ask(struct run_client *c, struct json_doc **out,
+		   const char *members, const struct run_patience *w,
+		   struct errmsg *em)
+{
+	struct waiting x = { .w = w, .until = now_ms() + w->ms };
 	struct errmsg own = ERRMSG_INIT;
 	int rc = -EAGAIN;
 
-	for (int i = 0; i < PATIENCE && rc == -EAGAIN; i++) {
-		if (i > 0)
-			nanosleep(&step, NULL);
+	for (int i = 0; rc == -EAGAIN; i++) {
+		/* its own words stay when the time is up */
+		if (i > 0 && wait_for(&x, -1, STEP_MS) < 0)
+			break;
 		own.text[0] = '\0';
 		rc = ctl_send(c->fd, members, &own);
+		if (rc < 0)
+			break;
+		rc = wait_for(&x, c->fd, -1);
 		if (rc == 0)
 			rc = ctl_receive(out, c->fd, &own);
+		else
+			errmsg_set(&own, rc, "the daemon does not answer");
 	}
+	if (rc == -EAGAIN && x.ending)
+		rc = -EINTR;
 	return rc < 0 ? errmsg_set(em, rc, "%s: %s", c->dir,
 				   errmsg_text(&own, rc)) :
 			0;

@@ -237,6 +237,7 @@ void serve_run_add_word(struct serve_run *s, struct buf *out)
 {
 	struct idx_reader *r = NULL;
 	struct idx_run run;
+	const char *virtual = core_options_of(s->core)->virtual_name;
 	char word[RUN_WORD_MAX];
 	int rc = core_reader_take(s->core, &r);
 
@@ -246,6 +247,8 @@ void serve_run_add_word(struct serve_run *s, struct buf *out)
 	if (rc > 0) { /* the end is entered in any case */
 		idx_run_word(word, &run);
 		control_add_str(out, "word", word);
+		if (virtual)
+			control_add_str(out, "virtual", virtual);
 	}
 }
 

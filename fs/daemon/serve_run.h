@@ -6,7 +6,8 @@
  *             run: 32 hex digits; argv (ledger/argv.h form), cwd and user in
  *             hex; env: {"NAME in hex": "SHA-256 of the value"}, ascending
  *   run-end   {how: "exit" | "signal", status, left?, word?} -> processes,
- *             and with word: NAME.NUMBER, when the index has it
+ *             and with word: NAME.NUMBER, when the index has it, and
+ *             virtual: the mount's option, if it has one
  *
  * A run belongs to the user who connected, as the kernel says.  When the
  * connection goes without run-end, it has ended as lost.

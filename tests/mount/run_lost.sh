@@ -41,6 +41,74 @@ for mode in '' --no-cgroup; do
 	same "$name: after" "$(who "$name.3")" "$(run_id "$name") $how"
 done
 
+# --- a run that starts takes nothing away in a cgroup that somebody is in: a
+#     run inside may be about to use it
+cgroot=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
+if [ -n "$cgroups" ] && [ -d "$cgroot$(sed -n 's/^0:://p' /proc/self/cgroup)" ]; then
+	vouch run --name outer --in mnt -- bash -c '
+		d='"$cgroot"'$(sed -n "s/^0:://p" /proc/self/cgroup)
+		echo "$d" >outer.dir
+		mkdir "$d/vouch-run-inside" && touch -d "10 minutes ago" "$d"
+		: >outer.ready
+		while [ ! -e outer.go ]; do sleep 0.05; done' &
+	wrapper=$!
+	until_there outer.ready
+	expect "a run beside it" vouch run -q --in mnt -- true
+	[ -d "$(cat outer.dir)/vouch-run-inside" ] || fail "the cgroup of a run inside is gone"
+	: >outer.go
+	wait $wrapper
+	[ ! -e "$(cat outer.dir)" ] || fail "the cgroup stays when nobody is in it"
+fi
+
+# --- a daemon that does not answer: a signal ends us, before and after
+stop_daemon() {
+	victim=$(daemon_pid)
+	kill -STOP "$victim"
+}
+stop_daemon
+vouch run --name never --in vol/../mnt -- touch never-1 2>never.err &
+wrapper=$!
+sleep 1
+start=$SECONDS
+kill -TERM $wrapper
+wait $wrapper
+same "ended before it began" $? 143
+[ $((SECONDS - start)) -lt $((10 * SLOWNESS)) ] || fail "it took $((SECONDS - start)) s to end"
+kill -CONT "$victim"
+[ ! -e never-1 ] || fail "the program was started"
+vouch run --name unheard --in mnt -- sh -c ': >unheard.1; until [ -e unheard.go ]; do sleep 0.05; done; exit 6' 2>unheard.err &
+wrapper=$!
+until_there unheard.1
+stop_daemon
+: >unheard.go
+sleep 1
+start=$SECONDS
+kill -TERM $wrapper
+wait $wrapper
+same "the status is still the program's" $? 6
+[ $((SECONDS - start)) -lt $((10 * SLOWNESS)) ] || fail "it took $((SECONDS - start)) s to end"
+grep -q "counts as lost" unheard.err || fail "nothing is said: $(cat unheard.err)"
+kill -CONT "$victim"
+
+# where nobody says which: one that does not answer is left out.  (In a
+# namespace without other people's mounts.)
+if unshare -m true 2>/dev/null; then
+	mkdir mnt2
+	vouch init vol2 >/dev/null && vouch mount vol2 mnt2 || fail "a second volume"
+	stop_daemon
+	unshare -m bash -c '
+		awk -v d="$PWD/" "/ fuse.vouchfs / && index(\$5, d) != 1 { print \$5 }" /proc/self/mountinfo |
+			xargs -r -d "\n" -n 1 umount -l
+		exec vouch run --name either -- touch mnt2/either' 2>either.err
+	same "it runs" $? 0
+	kill -CONT "$victim"
+	grep -q "not declared there: .*/mnt: the daemon does not answer" either.err ||
+		fail "nothing is said of it: $(cat either.err)"
+	vouch umount mnt2 || fail "umount of the second"
+	same "the other has it" "$(vouch log vol2 --all --format=json |
+		jq -rs 'map(select(.kind == "run-end")) | map("\(.how) \(.status)") | join(", ")')" "exit 0"
+fi
+
 # --- the mount goes in order while a run goes on elsewhere
 vouch run --name unmounted --in mnt -- sh -c ': >mnt/u.1; until [ -e u.go ]; do sleep 0.05; done; exit 5' 2>u.err &
 wrapper=$!

@@ -63,6 +63,39 @@ for sig in TERM INT HUP QUIT USR1 USR2; do
 done
 rm -f ready got
 
+# --- and those sent to the whole group reach it once
+cat >../group.py <<'PY'
+import os, signal, subprocess, sys, time
+child = """
+import os, signal, sys, time
+n = 0
+def hear(s, f):
+    global n
+    n += 1
+    os.write(1, b"%d\\n" % n)
+for s in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1): signal.signal(s, hear)
+os.write(1, b"ready\\n")
+end = time.time() + 60
+while time.time() < end and n < 8: time.sleep(0.05)
+if n < 8: sys.exit(99)
+if os.fork() == 0:
+    time.sleep(0.3); os.kill(0, signal.SIGTERM); os._exit(0)
+while n < 9: time.sleep(0.05)
+time.sleep(0.5)
+sys.exit(n)
+"""
+p = subprocess.Popen(["vouch", "run", "--", sys.executable, "-c", child], stdout=subprocess.PIPE,
+    preexec_fn=lambda: (os.setpgid(0, 0), [signal.signal(s, signal.SIG_DFL) for s in (signal.SIGTERM, signal.SIGINT)]))
+out = [p.stdout.readline().strip()]
+for s in (signal.SIGTERM, signal.SIGINT):
+    for send in (os.killpg, os.kill, os.killpg, os.kill):
+        send(p.pid, s)
+        out.append(p.stdout.readline().strip())
+        time.sleep(0.3) # a second one would be here by then
+print(b" ".join(out).decode(), p.wait(60))
+PY
+same "sent to the group" "$(timeout 60 python3 ../group.py 2>&1)" "ready 1 2 3 4 5 6 7 8 9"
+
 # --- a terminal: ^C and ^Z reach the program, once; the shell sees the stop
 cat >../term.py <<'PY'
 import os, pty, select, sys, time
@@ -151,6 +184,27 @@ same "not the marker" "$(jq -rs 'map(select(.kind == "run-start" and .name == "s
 log_read
 [ "$(jq -rs 'map(select(.kind == "run-start" and .name == "large"))[0].environment_left_out' log.jsonl)" -ge 200 ] ||
 	fail "what was left out is not told"
+
+# --- a mount whose virtual names lie elsewhere: it is these that are read
+umount_volume
+mount_volume -o virtual=.v
+mkdir -p mnt/audit/runs
+cat >seen.py <<'PY'
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp("vouch", ["vouch", "run", "--name", "elsewhere", "--in", "mnt", "--", "sh", "-c", "echo 1 >mnt/made"])
+seen = b""
+while True:
+    try: piece = os.read(fd, 4096)
+    except OSError: break
+    if not piece: break
+    seen += piece
+os.waitpid(pid, 0)
+sys.stdout.buffer.write(seen)
+PY
+timeout 60 python3 seen.py >seen.out
+grep -q '1 file made.* see .*mnt/\.v/audit/runs/elsewhere\.1' seen.out || fail "the summary: $(cat seen.out)"
 
 # --- read-only, and no volume at all
 umount_volume
