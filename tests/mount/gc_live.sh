@@ -15,6 +15,29 @@ lump() {
 
 sums() { (cd mnt/keep && find . -type f | sort | xargs sha256sum); }
 
+# bring_back ROUND: a version that gc may be about to take: it comes back whole,
+# or not at all, and then in words
+back=0 gone=0
+bring_back() {
+	local old
+	lump mnt/busy/r "old $1" 900
+	vouch sync mnt
+	old=$(($(vouch status mnt --format=json | jq .seals) - 1))
+	lump mnt/busy/r "new $1" 900
+	sync mnt/busy/r
+	if vouch restore mnt/busy/r --at "$old" >restore.out 2>&1; then
+		back=$((back + 1))
+		cmp mnt/busy/r <(lump /dev/stdout "old $1" 900) ||
+			{ echo "round $1: other bytes came back"; return 1; }
+	else
+		gone=$((gone + 1))
+		grep -q "cannot be restored: released" restore.out ||
+			{ echo "round $1: $(cat restore.out)"; return 1; }
+		cmp mnt/busy/r <(lump /dev/stdout "new $1" 900) ||
+			{ echo "round $1: not brought back, and other bytes"; return 1; }
+	fi
+}
+
 churn() { # works until the file `stop` is there
 	local i=0
 	while [ ! -e stop ]; do
@@ -27,9 +50,10 @@ churn() { # works until the file `stop` is there
 		sync mnt/busy/a
 		cmp -s mnt/busy/a <(lump /dev/stdout "w$((i % 5))" 1500) ||
 			{ echo "round $i: a holds other bytes"; return 1; }
-		vouch restore mnt/busy/a --version=1 >/dev/null 2>&1
+		bring_back $i || return 1
 	done
-	echo "$i rounds"
+	echo "$i rounds, $back versions brought back, $gone were gone"
+	[ $back -gt 0 ]
 }
 
 new_volume
