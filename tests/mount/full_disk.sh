@@ -46,6 +46,11 @@ refuse "one more" 1 "no space left" sh -c 'cp source mnt/more && sync mnt/more'
 [ "$(stat -f -c %a mnt)" -lt $((40000000 / $(stat -f -c %S mnt))) ] ||
 	fail "statfs tells of space: $(stat -f -c %a mnt)"
 
+# to the last small file: a run adds less than a large one
+for i in $(seq 2000); do
+	bytes $((1000 + i)) 60000 >small
+	cp small mnt/small$i 2>err && sync mnt/small$i 2>>err || break
+done
 refuse "a run" 125 "no space left" vouch run --in mnt -- true
 
 check() { # WHEN

@@ -261,7 +261,7 @@ Test(apply, rmdir_wants_an_empty_directory_and_the_flag)
 		     "a removed directory gets no names");
 }
 
-Test(apply, rename_moves_and_gives_a_new_cookie)
+Test(apply, rename_gives_a_new_cookie_in_another_directory_alone)
 {
 	uint64_t d = make(1, "d", DT_DIR), e = make(1, "e", DT_DIR);
 	uint64_t s = make(d, "s", DT_DIR);
@@ -275,7 +275,11 @@ Test(apply, rename_moves_and_gives_a_new_cookie)
 	cr_assert_eq(row_of(e)->nlink, 3);
 	cr_assert_eq(rename_at(e, "t", e, "u", 0), 1);
 	cr_assert_eq(state_mem_ops.name_get(&m, &row, e, "u", 1), 1);
-	cr_assert_eq(row.cookie, 4);
+	cr_assert_eq(row.cookie, 3, "it stays where it is listed");
+	cr_assert_eq(row.since, no);
+	cr_assert_eq(rename_at(e, "u", d, "w", 0), 1);
+	cr_assert_eq(state_mem_ops.name_get(&m, &row, d, "w", 1), 1);
+	cr_assert_eq(row.cookie, 4, "behind where s was");
 	cr_assert_eq(row.since, no);
 }
 
