@@ -113,12 +113,14 @@ bool poller_polls(const struct poller *p)
 
 static void lead(struct poller *p, unsigned me)
 {
+	struct poller_seat *s = &p->seat[me];
+
 	mutex_lock(&p->mu);
 	if (p->leader == POLLER_NOBODY && !p->stop) {
-		p->served = p->crowd = 0;
+		s->served = s->crowd = 0;
+		s->preempted = preemptions();
+		s->tries = true; /* see missed() */
 		p->worth = WORTH_START;
-		p->preempted = preemptions();
-		p->seat[me].tries = true; /* see missed() */
 		p->leader = (int)me;
 	}
 	mutex_unlock(&p->mu);
@@ -206,12 +208,12 @@ static void missed(struct poller *p, unsigned me)
  */
 static void waited(struct poller *p, unsigned me)
 {
-	const struct poller_seat *s = &p->seat[me];
+	struct poller_seat *s = &p->seat[me];
 	uint8_t slow = p->slow[s->kind];
 
 	if (s->lasted && slow < SLOW_MOST)
 		p->slow[s->kind] = slow + SLOW_UP;
-	if ((s->lasted && slow >= SLOW_IS) || (++p->crowd >= CROWD && p->spare))
+	if ((s->lasted && slow >= SLOW_IS) || (++s->crowd >= CROWD && p->spare))
 		end_lead(p, me, false);
 }
 
@@ -225,7 +227,7 @@ static void spin(struct poller *p, unsigned me)
 		waited(p, me);
 		return;
 	}
-	p->crowd = 0;
+	p->seat[me].crowd = 0;
 	while (p->seat[me].tries && p->leader == (int)me) {
 		if (poll(&f, 1, 0) != 0) {
 			if (p->worth < WORTH_MOST)
@@ -266,17 +268,18 @@ void poller_got(struct poller *p, unsigned me, unsigned kind)
 		p->run = 0;
 	atomic_fetch_add(&s->turns, 1);
 	if (p->leader == (int)me && p->slow[s->kind] >= SLOW_IS)
-		end_lead(p, me, p->served >= LONG_LEAD);
+		end_lead(p, me, s->served >= LONG_LEAD);
 }
 
 /* Is the core wanted by others? */
 static void look_around(struct poller *p, unsigned me)
 {
+	struct poller_seat *s = &p->seat[me];
 	long n = preemptions();
 
-	if (n - p->preempted > LOOK_EVERY / 16)
+	if (n - s->preempted > LOOK_EVERY / 16)
 		end_lead(p, me, false);
-	p->preempted = n;
+	s->preempted = n;
 }
 
 void poller_done(struct poller *p, unsigned me)
@@ -296,7 +299,7 @@ void poller_done(struct poller *p, unsigned me)
 	p->done_ns = now;
 	atomic_fetch_add(&s->turns, 1);
 	if (p->leader == (int)me) {
-		if (++p->served % LOOK_EVERY == 0)
+		if (++s->served % LOOK_EVERY == 0)
 			look_around(p, me);
 	} else if (p->leader == POLLER_NOBODY) {
 		if (slow >= SLOW_IS)

@@ -30,6 +30,9 @@ struct poller_seat {
 	int64_t since_ns;	/* when it got it, or was done with the last */
 	bool tries;		/* spins before it sleeps */
 	bool lasted;		/* the last request did */
+	/* As the leader; its own thread's alone, also when it was ended. */
+	uint32_t served, crowd;
+	long preempted; /* how often it was, when last seen */
 };
 
 struct poller {
@@ -46,10 +49,7 @@ struct poller {
 	_Atomic uint32_t run;	 /* so many came closely and were quick */
 	_Atomic uint32_t wanted; /* so long a run makes a leader */
 	_Atomic uint8_t slow[POLLER_KINDS]; /* see waited() */
-	/* The leader's own, and whoever makes a leader sets them under mu. */
-	uint32_t served, crowd;
 	_Atomic uint32_t worth; /* spins that paid, less those that did not */
-	long preempted;		/* how often the leader was, when last seen */
 
 	struct mutex mu;
 	struct cond changed;
