@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "analytics/audit_mirror.h"
+#include "analytics/entry_page.h"
 #include "analytics/line.h"
 #include "analytics/provider_internal.h"
 #include "base/err.h"
@@ -14,26 +15,13 @@
 #include "index/idx_query.h"
 
 /* So many entries are rendered for a stat(2), so that tar sees a size. */
-enum { PAGE = 256, STAT_ENTRIES = 64 };
-
-struct page {
-	struct idx_entry v[PAGE];
-	unsigned n;
-};
-
-static int add_entry(void *ctx, const struct idx_entry *e)
-{
-	struct page *g = ctx;
-
-	g->v[g->n++] = *e;
-	return 0;
-}
+enum { STAT_ENTRIES = 64 };
 
 /* max 0: all.  -ERR_LIMIT: there are more. */
 static int render(struct provider *p, struct spool *out, uint64_t ino,
 		  unsigned max)
 {
-	autofree struct page *g = calloc(1, sizeof(*g));
+	autofree struct entry_page *g = calloc(1, sizeof(*g));
 	struct buf line = BUF_INIT;
 	struct idx_reader *r = NULL;
 	uint64_t from = 0;
@@ -42,18 +30,18 @@ static int render(struct provider *p, struct spool *out, uint64_t ino,
 
 	while (rc >= 0) {
 		g->n = 0;
-		rc = idx_history(r, ino, from, IDX_NOW, PAGE, false, add_entry,
-				 g);
+		rc = idx_history(r, ino, from, IDX_NOW, ENTRY_PAGE, false,
+				 entry_page_add, g);
 		if (rc >= 0 && max && done + g->n > max)
 			rc = -ERR_LIMIT;
 		for (unsigned i = 0; rc >= 0 && i < g->n; i++) {
 			rc = line_history(p->core, r, &line, &g->v[i], ino);
 			spool_buf(out, &line);
 		}
-		if (rc < 0 || g->n < PAGE)
+		if (rc < 0 || g->n < ENTRY_PAGE)
 			break;
 		done += g->n;
-		from = g->v[PAGE - 1].no + 1;
+		from = g->v[ENTRY_PAGE - 1].no + 1;
 	}
 	core_reader_give(p->core, r);
 	buf_release(&line);

@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "analytics/provider_internal.h"
 #include "analytics/run_diff.h"
@@ -50,10 +49,11 @@ static const struct {
 };
 enum { DOCUMENTS = sizeof(documents) / sizeof(documents[0]) };
 
-static bool may_see(struct provider *p, const struct cred *cr,
+/* whole: he may see the whole ledger. */
+static bool may_see(bool whole, const struct cred *cr,
 		    const struct idx_run *run)
 {
-	return cr->uid == run->uid || provider_whole(p, cr) == 0;
+	return whole || cr->uid == run->uid;
 }
 
 /* --- the list --- */
@@ -85,7 +85,7 @@ static int runs_lookup(struct provider *p, const struct cred *cr,
 		rc = provider_settle(p);
 		rc = rc < 0 ? rc : find_run(p, name, &run);
 	}
-	if (rc < 0 || !may_see(p, cr, &run))
+	if (rc < 0 || !may_see(provider_whole(p, cr) == 0, cr, &run))
 		return rc < 0 ? rc : -ENOENT;
 	out->kind = NODE_RUN;
 	out->a = run.no;
@@ -131,6 +131,7 @@ static int runs_readdir(struct provider *p, struct vdir_list *l, uint64_t off,
 {
 	autofree struct listed *g = calloc(1, sizeof(*g));
 	uint64_t before = off <= 2 ? IDX_NOW : off - COOKIES;
+	bool whole = provider_whole(p, &l->cr) == 0;
 	char word[RUN_WORD_MAX];
 	int rc;
 
@@ -145,7 +146,7 @@ static int runs_readdir(struct provider *p, struct vdir_list *l, uint64_t off,
 
 			before = g->v[i].no;
 			idx_run_word(word, &g->v[i]);
-			if (may_see(p, &l->cr, &g->v[i]) &&
+			if (may_see(whole, &l->cr, &g->v[i]) &&
 			    provider_fill(fill, ctx, word, S_IFDIR, &k,
 					  before + COOKIES))
 				return 0;
@@ -226,22 +227,20 @@ const struct view audit_run_view = {
 
 /* --- a document --- */
 
-static int render_for(struct provider *p, const struct cred *cr, struct node *n,
-		      struct spool *out)
+static int render_for(struct provider *p, const struct cred *cr, bool whole,
+		      struct node *n, struct spool *out)
 {
-	struct run_view v = { .cr = provider_whole(p, cr) ? cr : NULL };
+	struct run_view v = { .cr = whole ? NULL : cr };
 	struct idx_reader *r = NULL;
-	struct timespec now;
 	struct idx_run run;
 	int rc = core_reader_take(p->core, &r);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	v.until_ns = (now.tv_sec + RENDER_SECONDS) * 1000000000LL + now.tv_nsec;
+	run_walk_limit(&v, RENDER_SECONDS);
 	if (rc >= 0)
 		rc = idx_run(r, &run, n->key.a);
 	if (rc == 0)
 		rc = -ESTALE;
-	if (rc > 0 && !may_see(p, cr, &run))
+	if (rc > 0 && !may_see(whole, cr, &run))
 		rc = -EACCES;
 	if (rc > 0)
 		rc = documents[n->key.kind - NODE_RUN_SUMMARY].report(
@@ -253,14 +252,14 @@ static int render_for(struct provider *p, const struct cred *cr, struct node *n,
 static int render(struct provider *p, const struct cred *cr, struct node *n,
 		  struct spool *out)
 {
-	bool stranger = provider_whole(p, cr) < 0;
+	bool whole = provider_whole(p, cr) == 0;
 	int rc;
 
-	if (stranger &&
+	if (!whole &&
 	    __atomic_exchange_n(&p->run_rendered, true, __ATOMIC_ACQUIRE))
 		return -EAGAIN;
-	rc = render_for(p, cr, n, out);
-	if (stranger)
+	rc = render_for(p, cr, whole, n, out);
+	if (!whole)
 		__atomic_store_n(&p->run_rendered, false, __ATOMIC_RELEASE);
 	return rc;
 }

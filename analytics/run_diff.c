@@ -219,6 +219,15 @@ static void join_replaced(struct run_diff_list *l)
 	l->n = n;
 }
 
+bool run_diff_same_bytes(const struct run_diff_item *i)
+{
+	const struct past *a = i->before.past, *b = i->after.past;
+
+	return i->before.path && i->after.path && S_ISREG(a->mode) &&
+	       S_ISREG(b->mode) && digest_eq(&a->root, &b->root) &&
+	       a->size == b->size && a->extents_from == b->extents_from;
+}
+
 static bool is_same(const struct run_diff_item *i)
 {
 	const struct past *a = i->before.past, *b = i->after.past;
@@ -229,8 +238,7 @@ static bool is_same(const struct run_diff_item *i)
 	if (S_ISLNK(a->mode))
 		return strcmp(a->target ? a->target : "",
 			      b->target ? b->target : "") == 0;
-	return digest_eq(&a->root, &b->root) && a->size == b->size &&
-	       a->extents_from == b->extents_from;
+	return run_diff_same_bytes(i);
 }
 
 static void drop_same(struct run_diff_list *l)

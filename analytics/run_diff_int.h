@@ -4,6 +4,7 @@
 #ifndef ANALYTICS_RUN_DIFF_INT_H
 #define ANALYTICS_RUN_DIFF_INT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "analytics/run_diff.h"
@@ -28,6 +29,8 @@ struct run_diff_list {
 int must_use run_diff_find(struct core *c, struct run_view *v,
 			   struct idx_reader *r, const struct idx_run *run,
 			   struct run_diff_list *out);
+/* Regular files with the same bytes; nothing is read to tell. */
+bool run_diff_same_bytes(const struct run_diff_item *i);
 void run_diff_list_release(struct run_diff_list *l);
 
 #endif

@@ -90,16 +90,6 @@ static int read_side(struct printer *p, const struct run_diff_side *s,
 	return n < 0 ? (int)n : 1;
 }
 
-/* The same bytes, as far as can be told without reading them. */
-static bool same_bytes(const struct run_diff_item *i)
-{
-	const struct past *a = i->before.past, *b = i->after.past;
-
-	return i->before.path && i->after.path && S_ISREG(a->mode) &&
-	       S_ISREG(b->mode) && digest_eq(&a->root, &b->root) &&
-	       a->size == b->size && a->extents_from == b->extents_from;
-}
-
 /*
  * What the helper cannot do within its limits is binary, too: it has ended
  * then, and the next file has a new one.
@@ -133,7 +123,7 @@ static int compare(struct printer *p, const struct run_diff_item *i,
 	p->hidden = !may_read(p, &i->before) || !may_read(p, &i->after);
 	if (p->hidden)
 		return 0;
-	if (same_bytes(i)) {
+	if (run_diff_same_bytes(i)) {
 		out->binary = false;
 		return 0;
 	}

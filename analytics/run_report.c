@@ -73,8 +73,7 @@ struct opened {
 
 static int opened_line(void *ctx, const struct idx_read_item *item)
 {
-	static const char *const strengths[] = { "guessed", "by ancestry",
-						 "by handle", "exact" };
+	const char *strength = entry_strength_word(item->strength);
 	const struct opened *o = ctx;
 	struct buf *b = &o->w->line, path = BUF_INIT;
 	int rc = item->ino ? idx_path(o->w->r, &path, item->ino, o->by->no) : 0;
@@ -95,7 +94,7 @@ static int opened_line(void *ctx, const struct idx_read_item *item)
 		buf_addc(b, ',');
 	}
 	buf_addf(b, "\"strength\":\"%s\",\"entry\":",
-		 item->strength < 4 ? strengths[item->strength] : "guessed");
+		 strength ? strength : "guessed");
 	line_no(b, o->by->no);
 	if (rc >= 0) {
 		buf_adds(b, ",\"by\":");
@@ -129,7 +128,7 @@ int run_report_opened(struct core *c, struct run_view *v, struct idx_reader *r,
 struct counts {
 	uint64_t files, dirs, others; /* created */
 	uint64_t removed, renamed, linked, attributes, versions, bytes;
-	uint64_t opened, restored;
+	uint64_t opened;
 	uint64_t strengths[4]; /* of the versions */
 	uint64_t *inodes;      /* touched; sorted only at the end */
 	size_t n, cap;
@@ -241,9 +240,7 @@ static int count(void *ctx, const struct idx_entry *e)
 	case ENTRY_LINK:
 		c->linked++;
 		return 0;
-	case ENTRY_RESTORE:
-		c->restored++;
-		return 0;
+	case ENTRY_RESTORE: /* the version that follows counts */
 	case ENTRY_SNAPSHOT:
 	case ENTRY_CLONE:
 		return 0;

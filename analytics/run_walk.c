@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "analytics/entry_page.h"
 #include "analytics/line.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -15,27 +16,17 @@
 #include "index/idx_runs.h"
 #include "ledger/entry.h"
 
-enum { PAGE = 256 };
-
-struct page {
-	struct idx_entry v[PAGE];
-	unsigned n;
-};
-
-static int add_entry(void *ctx, const struct idx_entry *e)
-{
-	struct page *g = ctx;
-
-	g->v[g->n++] = *e;
-	return 0;
-}
-
 static int64_t now_ns(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+void run_walk_limit(struct run_view *v, unsigned seconds)
+{
+	v->until_ns = now_ns() + seconds * 1000000000LL;
 }
 
 int run_walk_in_time(const struct run_view *v)
@@ -65,13 +56,14 @@ int run_walk_shows(struct run_view *v, struct idx_reader *r, uint64_t actor_no)
 int run_walk(struct run_view *v, struct idx_reader *r,
 	     const struct idx_run *run, idx_entry_fn *fn, void *ctx)
 {
-	autofree struct page *g = calloc(1, sizeof(*g));
+	autofree struct entry_page *g = calloc(1, sizeof(*g));
 	uint64_t from = 0;
 	int rc = g ? 0 : -ENOMEM;
 
 	while (rc >= 0) {
 		g->n = 0;
-		rc = idx_run_entries(r, run, from, IDX_NOW, PAGE, add_entry, g);
+		rc = idx_run_entries(r, run, from, IDX_NOW, ENTRY_PAGE,
+				     entry_page_add, g);
 		for (unsigned i = 0; rc >= 0 && i < g->n; i++) {
 			rc = run_walk_shows(v, r, g->v[i].actor_no);
 			if (rc > 0)
@@ -81,9 +73,9 @@ int run_walk(struct run_view *v, struct idx_reader *r,
 			if (rc >= 0)
 				rc = fn(ctx, &g->v[i]);
 		}
-		if (rc < 0 || g->n < PAGE)
+		if (rc < 0 || g->n < ENTRY_PAGE)
 			break;
-		from = g->v[PAGE - 1].no + 1;
+		from = g->v[ENTRY_PAGE - 1].no + 1;
 	}
 	return rc < 0 ? rc : 0;
 }

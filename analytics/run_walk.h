@@ -31,6 +31,8 @@ struct run_view {
 	bool shown;
 };
 
+/* It has so long from now on. */
+void run_walk_limit(struct run_view *v, unsigned seconds);
 /* -ETIMEDOUT when its time is over. */
 int must_use run_walk_in_time(const struct run_view *v);
 /* Is what that ACTOR's process did to be seen? 1, 0 or an error. */

@@ -290,24 +290,3 @@ int idx_run_actors(struct idx_reader *r, const struct idx_run *run,
 	idx_reader_give(r, READER_S_RUN_ACTORS, s);
 	return rc ? rc : n;
 }
-
-int idx_run_span(struct idx_reader *r, const struct idx_run *run,
-		 uint64_t *out_first, uint64_t *out_last)
-{
-	sqlite3_stmt *s = NULL;
-	bool bad = false;
-	int rc = idx_reader_take(r, READER_S_RUN_SPAN, &s);
-
-	if (rc)
-		return rc;
-	db_bind_u64(s, 1, run->no);
-	rc = db_step(s);
-	if (rc > 0 && sqlite3_column_type(s, 0) == SQLITE_NULL) {
-		rc = 0;
-	} else if (rc > 0) {
-		*out_first = db_u64(s, 0, &bad);
-		*out_last = db_u64(s, 1, &bad);
-	}
-	idx_reader_give(r, READER_S_RUN_SPAN, s);
-	return bad ? -ERR_CORRUPT : rc;
-}

@@ -70,8 +70,5 @@ int must_use idx_run_entries(struct idx_reader *r, const struct idx_run *run,
 int must_use idx_run_actors(struct idx_reader *r, const struct idx_run *run,
 			    uint64_t after, uint32_t max, idx_no_fn *fn,
 			    void *ctx);
-/* The first and the last seal in which it did something; 0: it never did. */
-int must_use idx_run_span(struct idx_reader *r, const struct idx_run *run,
-			  uint64_t *out_first, uint64_t *out_last);
 
 #endif

@@ -239,14 +239,11 @@ static int ask_about(struct sum *s, uint64_t ino)
 static int on_run(void *ctx, const struct idx_run *v)
 {
 	struct sum *s = ctx;
-	uint64_t first = 0, last = 0;
 	int rc;
 
 	add(s, v->name, strlen(v->name));
 	add(s, &v->end_no, sizeof(v->end_no));
-	rc = idx_run_span(s->r, v, &first, &last);
-	if (rc >= 0)
-		rc = idx_run_entries(s->r, v, 0, IDX_NOW, 1000, on_entry, s);
+	rc = idx_run_entries(s->r, v, 0, IDX_NOW, 1000, on_entry, s);
 	return rc < 0 ? rc : 0;
 }
 
