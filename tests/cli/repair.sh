@@ -3,13 +3,6 @@
 # replica; a lost store is made again.
 . "$TOP/tests/mount/lib.sh"
 
-flip() {	# FILE OFFSET: inverts one byte
-	local was
-	was=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
-	printf "\\x$(printf %02x $((was ^ 255)))" |
-		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
-
 new_volume --origin=example/repair
 mount_volume
 head -c 2000000 /dev/urandom >big

@@ -3,13 +3,6 @@
 # of packs: what is wrong with either is told, also where there is a lot of it.
 . "$TOP/tests/mount/lib.sh"
 
-flip() {	# FILE OFFSET: inverts one byte
-	local was
-	was=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
-	printf "\\x$(printf %02x $((was ^ 255)))" |
-		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
-
 new_volume --origin=example/both
 mount_volume
 head -c 24000000 /dev/urandom >mnt/big

@@ -19,51 +19,9 @@
 #include "tests/sim/model_content.h"
 #include "tests/sim/prng.h"
 #include "tests/sim/vio_sim.h"
+#include "tests/unit/content_checks.h"
 
 enum { KIB = 1 << 10, MIB = 1 << 20 };
-
-static uint8_t *noise(size_t n, uint64_t seed)
-{
-	uint8_t *p = malloc(n + 1);
-	struct prng prng = { .seed = 0 };
-
-	cr_assert(p);
-	prng_init(&prng, seed);
-	prng_bytes(&prng, p, n);
-	return p;
-}
-
-static void put(struct content *c, const void *p, size_t n, uint64_t off)
-{
-	uint64_t at = 0;
-
-	cr_assert(content_write(c, p, n, off, false, 1, &at) == 0);
-	cr_assert(at == off);
-}
-
-static void same_root(const struct digest *root, const uint8_t *p, size_t n)
-{
-	struct digest want = { .b = { 0 } };
-
-	model_content_root(&want, p, n);
-	cr_assert(digest_eq(&want, root));
-}
-
-static void reads_as(struct content *c, const uint8_t *p, size_t n)
-{
-	autofree uint8_t *q = malloc(n + 2);
-
-	cr_assert(content_read(c, q, n + 2, 0) == (ssize_t)n);
-	cr_assert(memcmp(p, q, n) == 0);
-}
-
-static uint64_t chunks(struct content_box *b)
-{
-	struct store_stat st = { .packs = 0 };
-
-	store_stat(b->store, &st);
-	return st.chunks;
-}
 
 Test(content, of_one_chunk_has_the_plain_hash_as_root)
 {
