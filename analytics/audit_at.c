@@ -3,8 +3,8 @@
  *
  * A node is (entry number, inode): what it shows can never change, so names,
  * attributes and pages are the kernel's to keep.  WHEN is a snapshot's name
- * (it starts with a letter), a position "SEAL" or "SEAL.POSITION", or a time
- * that is not in the future.
+ * (it starts with a letter), a position "SEAL" or "SEAL.POSITION", a run's
+ * start or end, or a time that is not in the future (audit_when.h).
  *
  * Who may not read an inode now may not read its past; the past of what is
  * gone is the owner's.
@@ -31,10 +31,11 @@ static int at_root_lookup(struct provider *p, const struct cred *cr,
 			  struct node *dir, const char *name,
 			  struct node_key *out, char store[KEY_STRING])
 {
-	(void)cr, (void)dir, (void)store;
+	(void)dir, (void)store;
 	out->kind = NODE_AT;
 	out->b = STATE_ROOT_INO;
-	return audit_when(p->core, &out->a, name, NULL);
+	return audit_when(p->core, provider_whole(p, cr) == 0 ? NULL : cr,
+			  &out->a, name, NULL);
 }
 
 static int at_root_attr(struct provider *p, struct node *n, struct stat *out,

@@ -1,5 +1,5 @@
 /*
- * audit_when.c - snapshot names, positions and times.
+ * audit_when.c - snapshot names, positions, runs and times.
  *
  * A time means the last entry before which none is later (the running
  * maximum), so that clock steps do not make it ambiguous.  What is younger
@@ -20,6 +20,7 @@
 #include "fs/core/core.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
+#include "index/idx_runs.h"
 
 enum { WHOLE = LIMIT_BATCH }; /* not said */
 
@@ -85,9 +86,91 @@ static int find_time(struct idx_reader *r, uint64_t *out, int64_t t,
 	return rc < 0 ? rc : 0;
 }
 
-int audit_when_find(struct idx_reader *r, uint64_t *out, const char *when,
-		    int64_t now, struct errmsg *em)
+/* --- runs --- */
+
+/* The run before ":start" or ":end"; NULL: this is no such thing. */
+static const char *parse_run(const char *when, char out[RUN_WORD_MAX],
+			     bool *out_end)
 {
+	const char *colon = strrchr(when, ':');
+	size_t n = colon ? (size_t)(colon - when) : 0;
+
+	if (!n || n >= RUN_WORD_MAX ||
+	    (strcmp(colon, ":start") != 0 && strcmp(colon, ":end") != 0))
+		return NULL;
+	memcpy(out, when, n);
+	out[n] = '\0';
+	*out_end = colon[1] == 'e';
+	return out;
+}
+
+static bool may_see(const struct cred *cr, const struct idx_run *run)
+{
+	return !cr || cr->uid == run->uid;
+}
+
+/* The run that a word names, or in words why there is none. */
+static int run_of(struct idx_reader *r, const struct cred *cr,
+		  struct idx_run *out, const char *word, struct errmsg *em)
+{
+	int rc = idx_run_find(r, out, word);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0 || !may_see(cr, out))
+		return errmsg_set(em, -ENOENT,
+				  "no run %s: audit/runs lists those there are",
+				  word);
+	if (rc > 1)
+		return errmsg_set(em, -ENOENT,
+				  "there are several runs named %s: say %s.%u "
+				  "(the newest), or another number",
+				  word, out->name, out->number);
+	return 0;
+}
+
+/* An entry before which all lies that the run had entered when it ended. */
+static int find_run(struct idx_reader *r, const struct cred *cr, uint64_t *out,
+		    const char *word, bool end, struct errmsg *em)
+{
+	struct idx_run run;
+	int rc = run_of(r, cr, &run, word, em);
+
+	if (rc < 0)
+		return rc;
+	if (end && !run.end_no && !run.implicit)
+		return errmsg_set(em, -ENOENT,
+				  "run %s.%u goes on: it has no end yet",
+				  run.name, run.number);
+	*out = run.no; /* which changes nothing itself */
+	if (end && run.end_no)
+		*out = run.end_no;
+	else if (end)
+		rc = idx_run_last(r, &run, out);
+	return rc < 0 ? rc : 0;
+}
+
+/* What it may have been meant to be, in words. */
+static int is_nothing(struct idx_reader *r, const struct cred *cr,
+		      const char *when, struct errmsg *em)
+{
+	struct idx_run run;
+
+	if (idx_run_find(r, &run, when) > 0 && may_see(cr, &run))
+		return errmsg_set(em, -ERR_USAGE,
+				  "that is a run: say %s.%u:start or "
+				  "%s.%u:end",
+				  run.name, run.number, run.name, run.number);
+	return errmsg_set(em, -ERR_USAGE,
+			  "no snapshot, log position or time, no RUN:start "
+			  "or RUN:end");
+}
+
+int audit_when_find(struct idx_reader *r, const struct cred *cr, uint64_t *out,
+		    const char *when, int64_t now, struct errmsg *em)
+{
+	char word[RUN_WORD_MAX];
+	bool end = false;
 	struct digest leaf = { 0 };
 	struct position position;
 	int64_t t;
@@ -101,28 +184,31 @@ int audit_when_find(struct idx_reader *r, uint64_t *out, const char *when,
 		rc = idx_leaf(r, &leaf, out); /* a seal named by its leaf */
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
+	if (parse_run(when, word, &end))
+		return find_run(r, cr, out, word, end, em);
 	/* "now", "yesterday", "2 days ago" start with a letter, too */
 	if (text_time_parse(&t, when, now) < 0)
-		return errmsg_set(em, -ERR_USAGE,
-				  "no snapshot, log position or time");
+		return is_nothing(r, cr, when, em);
 	return find_time(r, out, t, now, em);
 }
 
-static int find(struct core *c, uint64_t *out, const char *when, int64_t now,
-		struct errmsg *em)
+static int find(struct core *c, const struct cred *cr, uint64_t *out,
+		const char *when, int64_t now, struct errmsg *em)
 {
 	struct idx_reader *r = NULL;
 	int rc = core_reader_take(c, &r);
 
 	if (rc >= 0)
-		rc = audit_when_find(r, out, when, now, em);
+		rc = audit_when_find(r, cr, out, when, now, em);
 	core_reader_give(c, r);
 	return rc;
 }
 
-int audit_when(struct core *c, uint64_t *out, const char *when,
-	       struct errmsg *em)
+int audit_when(struct core *c, const struct cred *cr, uint64_t *out,
+	       const char *when, struct errmsg *em)
 {
+	char word[RUN_WORD_MAX];
+	bool end = false;
 	struct timespec ts = { 0 };
 	struct position p;
 	bool position = parse_position(when, &p);
@@ -131,14 +217,15 @@ int audit_when(struct core *c, uint64_t *out, const char *when,
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	now = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-	if (!position && text_time_parse(&t, when, now) == 0)
+	if (!position && (parse_run(when, word, &end) ||
+			  text_time_parse(&t, when, now) == 0))
 		rc = core_settle_index(c);
 	if (rc >= 0)
-		rc = find(c, out, when, now, em);
+		rc = find(c, cr, out, when, now, em);
 	if (rc == -ENOENT && position) { /* perhaps it is on its way */
 		rc = core_settle_index(c);
 		if (rc >= 0)
-			rc = find(c, out, when, now, em);
+			rc = find(c, cr, out, when, now, em);
 	}
 	return rc == -ERR_USAGE ? -ENOENT : rc;
 }

@@ -267,6 +267,36 @@ int idx_run_entries(struct idx_reader *r, const struct idx_run *run,
 	return n < 0 ? n : rc;
 }
 
+static int take_no(void *ctx, const struct idx_entry *e)
+{
+	*(uint64_t *)ctx = e->no;
+	return 0;
+}
+
+int idx_run_last(struct idx_reader *r, const struct idx_run *run, uint64_t *out)
+{
+	struct wanted w = {
+		.run = run, .left = LIMIT_BATCH, .fn = take_no, .ctx = out
+	};
+	sqlite3_stmt *s = NULL;
+	uint64_t seal = 0, before = *out;
+	bool bad = false;
+	int rc = idx_reader_take(r, READER_S_RUN_SEAL_LAST, &s);
+
+	if (rc)
+		return rc;
+	db_bind_u64(s, 1, run->no);
+	rc = db_step(s);
+	if (rc > 0)
+		seal = db_u64_or_zero(s, 0, &bad);
+	idx_reader_give(r, READER_S_RUN_SEAL_LAST, s);
+	if (rc <= 0 || bad || !seal)
+		return rc < 0 ? rc : bad ? -ERR_CORRUPT : 0;
+	w.until = IDX_ENTRY_NO(seal, LIMIT_BATCH - 1);
+	rc = of_seal(r, &w, seal);
+	return rc < 0 ? rc : *out != before;
+}
+
 int idx_run_actors(struct idx_reader *r, const struct idx_run *run,
 		   uint64_t after, uint32_t max, idx_no_fn *fn, void *ctx)
 {

@@ -66,6 +66,9 @@ int must_use idx_runs_open(struct idx_reader *r, idx_run_fn *fn, void *ctx);
 int must_use idx_run_entries(struct idx_reader *r, const struct idx_run *run,
 			     uint64_t from, uint64_t until, uint32_t max,
 			     idx_entry_fn *fn, void *ctx);
+/* The last of them so far; 0: it did nothing yet but begin. */
+int must_use idx_run_last(struct idx_reader *r, const struct idx_run *run,
+			  uint64_t *out);
 /* Its ACTOR entries after number `after`, ascending, at most max; how many. */
 int must_use idx_run_actors(struct idx_reader *r, const struct idx_run *run,
 			    uint64_t after, uint32_t max, idx_no_fn *fn,

@@ -189,6 +189,7 @@
 	  READER_RUN " WHERE " SCHEMA_RUN_OPEN_WHERE " ORDER BY no")        \
 	X(RUN_SEALS, "SELECT seal FROM run_seal WHERE run=? AND seal>=?"    \
 		     " ORDER BY seal LIMIT ?")                              \
+	X(RUN_SEAL_LAST, "SELECT max(seal) FROM run_seal WHERE run=?")      \
 	X(RUN_ACTORS, "SELECT no FROM actor WHERE run=? AND no>?"           \
 		      " ORDER BY no LIMIT ?")                               \
 	X(RUN_ENTRIES, READER_ENTRY " WHERE no>=?1 AND no<=?2"              \

@@ -76,8 +76,8 @@ int must_use reader_number(uint64_t *out, const char *s);
 /* Where SEAL.POS is looked up when nothing is said: here, or the one mount. */
 int must_use reader_here(char **out, struct errmsg *em);
 /*
- * A time, SEAL, SEAL.POS or a snapshot's name, as /audit/at takes them: the
- * entry whose state it means.
+ * WHEN as /audit/at takes it (analytics/audit_when.h): the entry whose state
+ * it means.
  */
 int must_use reader_when(struct reader *r, uint64_t *out_at, const char *when,
 			 struct errmsg *em);
