@@ -46,12 +46,25 @@ refuse "one more" 1 "no space left" sh -c 'cp source mnt/more && sync mnt/more'
 [ "$(stat -f -c %a mnt)" -lt $((40000000 / $(stat -f -c %S mnt))) ] ||
 	fail "statfs tells of space: $(stat -f -c %a mnt)"
 
-# to the last small file: a run adds less than a large one
+# to the last small file; what is left when one is refused may still do for
+# less, so somebody else takes it all
 for i in $(seq 2000); do
 	bytes $((1000 + i)) 60000 >small
 	cp small mnt/small$i 2>err && sync mnt/small$i 2>>err || break
 done
+grep -qi 'no space left' err || fail "cp of small file $i says: $(cat err)"
+take_rest() {
+	head -c 400m /dev/zero >>disk/others 2>/dev/null
+	sleep 0.2 # what the daemon knows of the disk is 0.1 s old at most
+	[ "$(df --output=avail -B 1 disk | tail -n 1)" -lt 65536 ]
+}
+vouch sync mnt || fail "sync of the full volume"
+for try in $(seq 100); do
+	take_rest && break # not while the volume gives space back itself
+done
 refuse "a run" 125 "no space left" vouch run --in mnt -- true
+[ -e mnt/audit/runs/true.1 ] && fail "a refused run is there"
+rm disk/others
 
 check() { # WHEN
 	local i
@@ -94,6 +107,8 @@ done
 cmp keep mnt/after || fail "not usable with space again: $(cat err)"
 cp source mnt/again && sync mnt/again || fail "a large file with space again"
 check "with space again"
+expect "a run with space again" vouch run --in mnt -- true
+[ -e mnt/audit/runs/true.1 ] || fail "it left no record"
 vouch umount mnt || fail "umount"
 expect "verify" vouch verify --deep $volume
 expect "fsck" vouch fsck $volume
