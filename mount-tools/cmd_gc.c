@@ -125,6 +125,9 @@ static void packs_text(struct buf *out, const struct json *a, bool dry)
 	add_size(out, dry	     ? number(a, "bytes_freed") :
 		      before > after ? before - after :
 				       0);
+	if (number(a, "packs_deleted") + number(a, "packs_rewritten") == 0)
+		buf_adds(out, ": no pack holds enough that nothing needs "
+			      "(see --threshold)");
 	buf_addc(out, '\n');
 }
 

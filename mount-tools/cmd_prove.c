@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/vio.h"
 #include "mount-tools/ask.h"
 #include "mount-tools/opt.h"
@@ -72,6 +73,8 @@ static void say(const char *inside, const char *path, const char *to,
 	       c, (unsigned long long)version, a, b, c);
 }
 
+enum { NEWEST = 0 }; /* versions are numbered from 1 */
+
 static int prove(int argc, char **argv, const char *to, uint64_t version,
 		 struct errmsg *em)
 {
@@ -84,7 +87,7 @@ static int prove(int argc, char **argv, const char *to, uint64_t version,
 	buf_adds(&b, "\"verb\":\"prove\"");
 	if (rc == 0)
 		ask_add(&b, "path", path);
-	if (version)
+	if (version != NEWEST)
 		buf_addf(&b, ",\"version\":%llu", (unsigned long long)version);
 	if (rc == 0)
 		rc = b.bad ? -ENOMEM :
@@ -109,12 +112,12 @@ static int prove(int argc, char **argv, const char *to, uint64_t version,
 
 int cmd_prove(int argc, char **argv)
 {
-	const char *to = NULL;
-	uint64_t version = 0;
+	const char *to = NULL, *number = NULL;
+	uint64_t version = NEWEST;
 	const struct opt options[] = {
 		{ 'o', "output", OPT_TEXT, &to, "FILE",
 		  "where to write it (standard output)" },
-		{ 0, "version", OPT_NUMBER, &version, "N",
+		{ 0, "version", OPT_TEXT, &number, "N",
 		  "an older version (vouch log numbers them)" },
 		OPT_END,
 	};
@@ -123,6 +126,12 @@ int cmd_prove(int argc, char **argv)
 
 	if (status != OPT_GO)
 		return status;
+	if (number &&
+	    (text_u64_parse(&version, number) < 0 || version == NEWEST))
+		return opt_misuse("prove",
+				  "prove: --version=%s: versions are "
+				  "numbered from 1",
+				  number);
 	rc = prove(argc, argv, to, version, &em);
 	if (rc == -ERR_USAGE)
 		return opt_misuse("prove", "%s", errmsg_text(&em, rc));

@@ -110,8 +110,9 @@ static int help(const char *verb, const struct opt *options)
 			 takes ? (o->name ? "=" : " ") : "",
 			 takes ? o->value : "");
 		printf("  %-24s ", left);
-		wrap(stdout, o->help, strlen(o->help),
-		     strlen(left) > 24 ? strlen(left) + 3 : 27, 27);
+		if (strlen(left) > 24)
+			printf("\n%27s", "");
+		wrap(stdout, o->help, strlen(o->help), 27, 27);
 	}
 	printf("  %-24s %s\n", "-h, --help", "this text");
 	return 0;
@@ -193,12 +194,77 @@ static const char *set(const struct opt *o, const char *value)
 	return "not possible";
 }
 
-static int count_misuse(const char *verb, int n, int least, int most)
+/* Is `word` one of those that a form "a|b|c" lists? */
+static bool listed(const char *form, size_t n, const char *word)
 {
+	size_t len = strlen(word);
+
+	for (size_t i = 0; i < n;) {
+		size_t k = 0;
+
+		while (i + k < n && form[i + k] != '|')
+			k++;
+		if (k == len && memcmp(form + i, word, len) == 0)
+			return true;
+		i += k + 1;
+	}
+	return false;
+}
+
+/*
+ * The argument that is missing after n of them, as the usage calls it: the
+ * (n + 1)-th word of a form that is neither an option nor in brackets.  Of
+ * several forms the first whose own words, in small letters, were given.
+ */
+static const char *missing(const char *verb, int n, char **argv, size_t *out)
+{
+	const struct vouch_verb *v = vouch_find(verb);
+
+	for (const char *form = v ? v->synopsis : NULL; form; form++) {
+		const char *end = form + strcspn(form, "\n");
+		const char *w = form + strcspn(form, " \n");
+		bool fits = true;
+		int i = 0, depth = 0;
+
+		while (fits && w < end) {
+			size_t len;
+
+			w += strspn(w, " ");
+			len = strcspn(w, " \n");
+			if (depth == 0 && *w != '[' && *w != '-') {
+				if (i == n) {
+					*out = len;
+					return w;
+				}
+				fits = *w < 'a' || *w > 'z' ||
+				       listed(w, len, argv[i]);
+				i++;
+			}
+			for (size_t k = 0; k < len; k++)
+				depth += (w[k] == '[') - (w[k] == ']');
+			w += len;
+		}
+		form = end;
+		if (!*form)
+			break;
+	}
+	return NULL;
+}
+
+static int count_misuse(const char *verb, int n, char **argv, int least,
+			int most)
+{
+	size_t len = 0;
+	const char *word = n < least ? missing(verb, n, argv, &len) : NULL;
+
+	if (word && (*word < 'a' || *word > 'z'))
+		return opt_misuse(verb, "%s: %.*s is missing", verb, (int)len,
+				  word);
 	if (n < least)
-		return opt_misuse(verb, "%s: something is missing", verb);
+		return opt_misuse(verb, "%s: say what it shall do", verb);
 	if (n > most)
-		return opt_misuse(verb, "%s: too many arguments", verb);
+		return opt_misuse(verb, "%s: too many arguments, from %s on",
+				  verb, argv[most]);
 	return OPT_GO;
 }
 
@@ -240,8 +306,9 @@ int opt_parse(const struct opt *options, int *argc, char ***argv, int least,
 	const char *verb = (*argv)[0];
 	int status = parse(options, argc, argv, false);
 
-	return status == OPT_GO ? count_misuse(verb, *argc, least, most) :
-				  status;
+	return status == OPT_GO ?
+		       count_misuse(verb, *argc, *argv, least, most) :
+		       status;
 }
 
 int opt_parse_command(const struct opt *options, int *argc, char ***argv)
@@ -249,6 +316,6 @@ int opt_parse_command(const struct opt *options, int *argc, char ***argv)
 	const char *verb = (*argv)[0];
 	int status = parse(options, argc, argv, true);
 
-	return status == OPT_GO ? count_misuse(verb, *argc, 1, OPT_ANY) :
+	return status == OPT_GO ? count_misuse(verb, *argc, *argv, 1, OPT_ANY) :
 				  status;
 }

@@ -53,6 +53,22 @@ for verb in verify scrub fsck reindex status log 'key show' 'replica list'; do
 		fail "$verb of no volume: $(cat err)"
 done
 
+# What is missing is named as the usage names it.
+while IFS=';' read -r words want; do
+	vouch $words >out 2>err
+	[ $? = 2 ] || fail "$words: not misuse"
+	grep -qF -- "$want" err || fail "$words: no \"$want\" in: $(cat err)"
+done <<-'END'
+	gc;STORE|DIR is missing
+	mount vol;DIR is missing
+	query vol;SQL is missing
+	replica restore;DIRECTORY is missing
+	hold;say what it shall do
+	prove;PATH is missing
+	prove --version=0 f;numbered from 1
+	gc a b;too many arguments, from b on
+END
+
 # Completion: it loads, and knows what the program knows.
 . "$TOP/mount-tools/completion.bash"
 complete_for() {
