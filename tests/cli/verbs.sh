@@ -62,7 +62,6 @@ done <<-'END'
 	gc;STORE|DIR is missing
 	mount vol;DIR is missing
 	query vol;SQL is missing
-	replica restore;DIRECTORY is missing
 	hold;say what it shall do
 	prove;PATH is missing
 	prove --version=0 f;numbered from 1
