@@ -29,8 +29,9 @@ typedef int report_fn(struct core *c, struct run_view *v, struct idx_reader *r,
 static int report_diff(struct core *c, struct run_view *v, struct idx_reader *r,
 		       const struct idx_run *run, struct spool *out)
 {
+	const struct run_diff_what what = { .run = run, .as = RUN_DIFF_PATCH };
 	struct errmsg em = ERRMSG_INIT;
-	int rc = run_diff(c, v, r, run, RUN_DIFF_PATCH, out, &em);
+	int rc = run_diff(c, v, r, &what, out, &em);
 
 	if (rc == -EIO)
 		log_event(LOG_ERROR, "no_diff", "why=\"%s\"",

@@ -86,6 +86,20 @@ static int find_time(struct idx_reader *r, uint64_t *out, int64_t t,
 	return rc < 0 ? rc : 0;
 }
 
+/* The newest state, whatever the clocks said meanwhile. */
+static int find_now(struct idx_reader *r, uint64_t *out, struct errmsg *em)
+{
+	struct position p = { .pos = WHOLE };
+	struct digest root;
+	int rc = idx_reader_position(r, &p.seal, &root);
+
+	if (rc < 0)
+		return rc;
+	if (p.seal-- == 0)
+		return errmsg_set(em, -ENOENT, "the log is empty");
+	return find_position(r, out, p, em);
+}
+
 /* --- runs --- */
 
 /* The run before ":start" or ":end"; NULL: this is no such thing. */
@@ -186,7 +200,9 @@ int audit_when_find(struct idx_reader *r, const struct cred *cr, uint64_t *out,
 		return rc < 0 ? rc : 0;
 	if (parse_run(when, word, &end))
 		return find_run(r, cr, out, word, end, em);
-	/* "now", "yesterday", "2 days ago" start with a letter, too */
+	if (strcmp(when, "now") == 0)
+		return find_now(r, out, em);
+	/* "yesterday", "2 days ago" start with a letter, too */
 	if (text_time_parse(&t, when, now) < 0)
 		return is_nothing(r, cr, when, em);
 	return find_time(r, out, t, now, em);

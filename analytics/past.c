@@ -165,11 +165,9 @@ static int add_entry(void *ctx, const struct idx_entry *e)
 	return 0;
 }
 
-/* Calls fn for every applied entry about ino in from..at, in order. */
-static int each_entry(struct core *c, struct idx_reader *r, uint64_t ino,
-		      uint64_t from, uint64_t at,
-		      int (*fn)(void *ctx, const struct entry *e, uint64_t no),
-		      void *ctx)
+int past_entries(struct core *c, struct idx_reader *r, uint64_t ino,
+		 uint64_t from, uint64_t at, bool attributes, past_entry_fn *fn,
+		 void *ctx)
 {
 	struct buf stored = BUF_INIT;
 	struct page g = { .n = PAGE };
@@ -177,7 +175,8 @@ static int each_entry(struct core *c, struct idx_reader *r, uint64_t ino,
 
 	while (rc >= 0 && g.n == PAGE) {
 		g.n = 0;
-		rc = idx_history(r, ino, from, at, PAGE, false, add_entry, &g);
+		rc = idx_history(r, ino, from, at, PAGE, attributes, add_entry,
+				 &g);
 		for (unsigned i = 0; rc >= 0 && i < g.n; i++) {
 			struct entry e;
 
@@ -234,6 +233,30 @@ static int directory_time(struct past *p, struct idx_reader *r)
 	return rc < 0 ? rc : 0;
 }
 
+/*
+ * Of contents the last two versions and what came after tell all but for the
+ * time of change, and that where neither of them changed a thing: a file that
+ * was written ten thousand times costs no more than one.
+ */
+static int replay_all(struct past *p, struct core *c, struct idx_reader *r)
+{
+	struct idx_version v = { .version = 0 };
+	uint64_t from = 0;
+	int rc = idx_version_at(r, &v, p->ino, p->at);
+
+	if (rc > 0 && v.version > 2) {
+		rc = idx_version(r, &v, p->ino, v.version - 1);
+		from = rc > 0 ? v.no : 0;
+	}
+	if (rc >= 0 && from)
+		rc = past_entries(c, r, p->ino, 0, from - 1, true, replay_one,
+				  p);
+	if (rc >= 0)
+		rc = past_entries(c, r, p->ino, from, p->at, false, replay_one,
+				  p);
+	return rc;
+}
+
 int past_load(struct past **out, struct core *c, struct idx_reader *r,
 	      uint64_t ino, uint64_t at)
 {
@@ -244,7 +267,7 @@ int past_load(struct past **out, struct core *c, struct idx_reader *r,
 		return -ENOMEM;
 	p->ino = ino;
 	p->at = at;
-	rc = each_entry(c, r, ino, 0, at, replay_one, p);
+	rc = replay_all(p, c, r);
 	if (rc >= 0 && !p->mode)
 		rc = -ENOENT;
 	if (rc >= 0 && S_ISDIR(p->mode)) {
@@ -359,8 +382,8 @@ static int lay_saves(const struct past *p, struct core *c,
 	o.v = calloc(LIMIT_EXTENTS, sizeof(*o.v));
 	rc = o.v ? core_reader_take(c, &r) : -ENOMEM;
 	if (rc >= 0)
-		rc = each_entry(c, r, p->ino, p->extents_from, p->at,
-				overlay_one, &o);
+		rc = past_entries(c, r, p->ino, p->extents_from, p->at, false,
+				  overlay_one, &o);
 	core_reader_give(c, r);
 	free(o.v);
 	return rc;

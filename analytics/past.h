@@ -16,6 +16,7 @@
 
 struct content;
 struct core;
+struct entry;
 struct idx_reader;
 struct stat;
 
@@ -38,6 +39,15 @@ int must_use past_load(struct past **out, struct core *c, struct idx_reader *r,
 		       uint64_t ino, uint64_t at);
 void past_free(void *past); /* struct past; NULL ok */
 void past_stat(const struct past *p, struct stat *out);
+
+/*
+ * Calls fn for every applied entry about ino in from..at, in order;
+ * attributes: without contents (idx_history()).
+ */
+typedef int past_entry_fn(void *ctx, const struct entry *e, uint64_t no);
+int must_use past_entries(struct core *c, struct idx_reader *r, uint64_t ino,
+			  uint64_t from, uint64_t at, bool attributes,
+			  past_entry_fn *fn, void *ctx);
 
 /*
  * A content to read the bytes of then from (content_close it); while it is

@@ -1,10 +1,10 @@
 /*
- * run_diff.c - which files differ by what a run did; run_diff_print.c shows
- * them.
+ * run_diff.c - which files differ by what a run did, or between two states;
+ * run_diff_print.c shows them.
  *
- * Of each inode that the run touched the state before its first and after its
- * last change are looked up; both are places in the log, so the answer is the
- * same whenever it is asked.
+ * Of each inode that was touched meanwhile two states are looked up: those
+ * asked for, or before a run's first and after its last change.  All are
+ * places in the log, so the answer is the same whenever it is asked.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ struct find {
 	struct core *core;
 	struct run_view *view;
 	struct idx_reader *r;
-	const struct idx_run *run;
+	const struct run_diff_what *what;
 	struct run_diff_list *out;
 	uint64_t actor; /* asked last, and whether it is the run's */
 	bool mine;
@@ -39,31 +39,98 @@ static void side_release(struct run_diff_side *s)
 	*s = (struct run_diff_side){ .path = NULL };
 }
 
-/* Only what a diff shows: files and symbolic links that have a name. */
-static bool is_shown(const struct past *p)
+/* The inode after entry `at`, at a path that it had then. */
+static int side_load(struct find *f, struct run_diff_side *out, uint64_t ino,
+		     uint64_t at, const char *path)
 {
-	return S_ISREG(p->mode) || S_ISLNK(p->mode);
+	int rc;
+
+	if (!path)
+		return 0;
+	rc = past_load(&out->past, f->core, f->r, ino, at);
+	if (rc < 0)
+		return rc;
+	out->path = strdup(*path ? path : ".");
+	return out->path ? 0 : -ENOMEM;
 }
 
-/* The inode after entry `at`; no path: it was not there. */
-static int side_load(struct find *f, struct run_diff_side *out, uint64_t ino,
-		     uint64_t at)
-{
-	struct buf path = BUF_INIT;
-	int rc = past_load(&out->past, f->core, f->r, ino, at);
+/* --- the names of an inode --- */
 
-	if (rc == -ENOENT)
-		return 0;
-	if (rc == 0 && is_shown(out->past))
-		rc = idx_path(f->r, &path, ino, at);
-	if (rc > 0 && !path.bad)
-		out->path = buf_take(&path);
-	buf_release(&path);
-	if (rc > 0 && !out->path)
-		rc = -ENOMEM;
-	if (rc < 0 || !out->path)
-		side_release(out);
+struct paths {
+	char **v; /* by their bytes */
+	size_t n, cap;
+};
+
+static void paths_release(struct paths *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		free(p->v[i]);
+	free(p->v);
+	*p = (struct paths){ .n = 0 };
+}
+
+static int add_path(void *ctx, const char *path, size_t n)
+{
+	struct paths *p = ctx;
+	char *own;
+
+	(void)n;
+	if (p->n == p->cap) {
+		size_t cap = p->cap ? 2 * p->cap : 4;
+		char **v = realloc(p->v, cap * sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		p->v = v;
+		p->cap = cap;
+	}
+	own = strdup(path);
+	if (!own)
+		return -ENOMEM;
+	p->v[p->n++] = own;
+	return 0;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int paths_load(struct find *f, struct paths *out, uint64_t ino,
+		      uint64_t at)
+{
+	int rc = idx_paths_at(f->r, ino, at, add_path, out);
+
+	if (rc >= 0 && out->n)
+		qsort(out->v, out->n, sizeof(*out->v), by_bytes);
 	return rc < 0 ? rc : 0;
+}
+
+/* Takes out what is in both, and puts it into *both. */
+static int paths_split(struct paths *a, struct paths *b, struct paths *both)
+{
+	size_t i = 0, k = 0, n_a = 0, n_b = 0;
+	int rc = 0;
+
+	while (i < a->n || k < b->n) {
+		int d = i == a->n ? 1 :
+			k == b->n ? -1 :
+				    strcmp(a->v[i], b->v[k]);
+
+		if (d < 0) {
+			a->v[n_a++] = a->v[i++];
+		} else if (d > 0) {
+			b->v[n_b++] = b->v[k++];
+		} else {
+			if (rc >= 0)
+				rc = add_path(both, a->v[i], 0);
+			free(a->v[i++]);
+			free(b->v[k++]);
+		}
+	}
+	a->n = n_a;
+	b->n = n_b;
+	return rc;
 }
 
 /* --- the list --- */
@@ -90,6 +157,11 @@ static void item_release(struct run_diff_item *i)
 {
 	side_release(&i->before);
 	side_release(&i->after);
+	for (size_t k = 0; k < i->n_xattrs; k++)
+		free(i->xattrs[k].name);
+	free(i->xattrs);
+	i->xattrs = NULL;
+	i->n_xattrs = 0;
 }
 
 void run_diff_list_release(struct run_diff_list *l)
@@ -100,20 +172,46 @@ void run_diff_list_release(struct run_diff_list *l)
 	*l = (struct run_diff_list){ .n = 0 };
 }
 
-/* What the run did to the inode between two places of the log. */
-static int add_between(struct find *f, uint64_t ino, uint64_t from,
-		       uint64_t until)
+/* What was done to the inode between two places of the log. */
+struct change {
+	uint64_t ino, from, until;
+	bool attributes;
+};
+
+/* One name of it, or two: it was moved. */
+static int add_item(struct find *f, const struct change *c, const char *before,
+		    const char *after)
 {
-	struct run_diff_item item = { .before = { .path = NULL } };
+	struct run_diff_item item = { .attributes = c->attributes };
+	int rc = side_load(f, &item.before, c->ino, c->from, before);
+
+	if (rc >= 0)
+		rc = side_load(f, &item.after, c->ino, c->until, after);
+	if (rc >= 0)
+		rc = add(f->out, &item);
+	item_release(&item);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static int add_between(struct find *f, const struct change *c)
+{
+	struct paths a = { .n = 0 }, b = { .n = 0 }, both = { .n = 0 };
 	int rc = run_walk_in_time(f->view);
 
 	if (rc >= 0)
-		rc = side_load(f, &item.before, ino, from);
+		rc = paths_load(f, &a, c->ino, c->from);
 	if (rc >= 0)
-		rc = side_load(f, &item.after, ino, until);
-	if (rc >= 0 && (item.before.path || item.after.path))
-		rc = add(f->out, &item);
-	item_release(&item);
+		rc = paths_load(f, &b, c->ino, c->until);
+	if (rc >= 0)
+		rc = paths_split(&a, &b, &both);
+	for (size_t i = 0; rc >= 0 && i < both.n; i++)
+		rc = add_item(f, c, both.v[i], both.v[i]);
+	for (size_t i = 0; rc >= 0 && (i < a.n || i < b.n); i++)
+		rc = add_item(f, c, i < a.n ? a.v[i] : NULL,
+			      i < b.n ? b.v[i] : NULL);
+	paths_release(&a);
+	paths_release(&b);
+	paths_release(&both);
 	return rc;
 }
 
@@ -129,7 +227,7 @@ static int is_mine(struct find *f, uint64_t actor_no)
 	rc = actor_no ? idx_actor(f->r, &a, actor_no) : 0;
 	if (rc <= 0)
 		return rc;
-	f->mine = memcmp(a.run, f->run->id, sizeof(a.run)) == 0 &&
+	f->mine = memcmp(a.run, f->what->run->id, sizeof(a.run)) == 0 &&
 		  (!f->view->cr || a.uid == f->view->cr->uid);
 	idx_actor_release(&a);
 	return f->mine;
@@ -156,23 +254,39 @@ static int on_version(void *ctx, const struct idx_version *v)
 	if (p->from < p->t->first && v->no > p->t->first)
 		p->any = true; /* its first change, whatever it was */
 	if (!mine && p->any)
-		rc = add_between(p->f, v->ino, p->from, v->no - 1);
+		rc = add_between(p->f, &(struct change){ .ino = v->ino,
+							 .from = p->from,
+							 .until = v->no - 1 });
 	if (!mine)
 		p->from = v->no;
 	p->any = mine;
 	return rc < 0 ? rc : 0;
 }
 
-static int find_inode(struct find *f, const struct run_touch *t)
+static int find_of_run(struct find *f, const struct run_touch *t)
 {
 	struct parts p = { .f = f, .t = t, .from = t->first - 1 };
+	struct change last = { .ino = t->ino,
+			       .until = t->last,
+			       .attributes = t->attributes };
 	struct idx_version v = { .version = 0 };
 	int rc = idx_version_at(f->r, &v, t->ino, t->first - 1);
 
 	if (rc >= 0)
 		rc = idx_versions(f->r, t->ino, v.version + 1, UINT32_MAX,
 				  on_version, &p);
-	return rc < 0 ? rc : add_between(f, t->ino, p.from, t->last);
+	last.from = p.from;
+	return rc < 0 ? rc : add_between(f, &last);
+}
+
+static int find_inode(struct find *f, const struct run_touch *t)
+{
+	const struct change whole = { .ino = t->ino,
+				      .from = f->what->from,
+				      .until = f->what->until,
+				      .attributes = t->attributes };
+
+	return f->what->run ? find_of_run(f, t) : add_between(f, &whole);
 }
 
 /* --- order --- */
@@ -198,7 +312,10 @@ static int by_path(const void *a, const void *b)
 	return ax < ay ? -1 : ax > ay;
 }
 
-/* What lost its name to a file that was made meanwhile: that file, before. */
+/*
+ * What lost its name to something of its kind that was made meanwhile: that,
+ * before.
+ */
 static void join_replaced(struct run_diff_list *l)
 {
 	size_t n = 0;
@@ -208,8 +325,11 @@ static void join_replaced(struct run_diff_list *l)
 		struct run_diff_item *v = &l->v[i];
 
 		if (prev && !prev->after.path && !v->before.path &&
-		    strcmp(prev->before.path, v->after.path) == 0) {
+		    strcmp(prev->before.path, v->after.path) == 0 &&
+		    !((prev->before.past->mode ^ v->after.past->mode) &
+		      S_IFMT)) {
 			prev->after = v->after;
+			prev->attributes = true;
 			continue;
 		}
 		if (n != i)
@@ -233,45 +353,111 @@ static bool is_same(const struct run_diff_item *i)
 	const struct past *a = i->before.past, *b = i->after.past;
 
 	if (!i->before.path || !i->after.path ||
-	    strcmp(i->before.path, i->after.path) != 0 || a->mode != b->mode)
+	    strcmp(i->before.path, i->after.path) != 0 || a->mode != b->mode ||
+	    run_diff_other_attributes(i))
 		return false;
 	if (S_ISLNK(a->mode))
 		return strcmp(a->target ? a->target : "",
 			      b->target ? b->target : "") == 0;
-	return run_diff_same_bytes(i);
+	if (S_ISREG(a->mode))
+		return run_diff_same_bytes(i);
+	return a->rdev == b->rdev;
 }
 
-static void drop_same(struct run_diff_list *l)
+static int drop_same(struct find *f, struct run_diff_list *l)
+{
+	size_t n = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct run_diff_item *v = &l->v[i];
+
+		if (rc >= 0 && v->attributes && v->before.path && v->after.path)
+			rc = run_diff_xattrs(f->core, f->r, v);
+		if (is_same(v))
+			item_release(v);
+		else
+			l->v[n++] = *v;
+	}
+	l->n = n;
+	return rc;
+}
+
+/* --- only some paths --- */
+
+static bool is_wanted(const struct run_diff_what *w, const char *path)
+{
+	for (size_t i = 0; i < w->n_paths; i++) {
+		size_t n = strlen(w->paths[i]);
+
+		if (!n || (strncmp(path, w->paths[i], n) == 0 &&
+			   (!path[n] || path[n] == '/')))
+			return true;
+	}
+	return w->n_paths == 0;
+}
+
+/* What comes from elsewhere is new, what went elsewhere is gone. */
+static void drop_others(struct run_diff_list *l, const struct run_diff_what *w)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < l->n; i++) {
-		if (is_same(&l->v[i]))
-			item_release(&l->v[i]);
+		struct run_diff_item *v = &l->v[i];
+
+		if (v->before.path && !is_wanted(w, v->before.path))
+			side_release(&v->before);
+		if (v->after.path && !is_wanted(w, v->after.path))
+			side_release(&v->after);
+		if (v->before.path || v->after.path)
+			l->v[n++] = *v;
 		else
-			l->v[n++] = l->v[i];
+			item_release(v);
 	}
 	l->n = n;
 }
 
-int run_diff_find(struct core *c, struct run_view *v, struct idx_reader *r,
-		  const struct idx_run *run, struct run_diff_list *out)
+/* --- all of it --- */
+
+static int find_all(struct find *f)
 {
-	struct find f = {
-		.core = c, .view = v, .r = r, .run = run, .out = out
+	const struct run_diff_what *w = f->what;
+	bool back = !w->run && w->from > w->until;
+	const struct run_span span = {
+		.run = w->run,
+		.from = w->run ? 0 : (back ? w->until : w->from) + 1,
+		.until = w->run ? IDX_NOW :
+			 back	? w->from :
+				  w->until,
 	};
 	struct run_touches t;
-	int rc = run_walk_touches(c, v, r, run, &t);
+	int rc = run_walk_touches_span(f->core, f->view, f->r, &span, &t);
+
+	if (rc >= 0)
+		rc = run_diff_moved(f->view, f->r, w, &t);
+	for (size_t i = 0; rc >= 0 && i < t.n; i++)
+		rc = find_inode(f, &t.v[i]);
+	run_walk_touches_release(&t);
+	return rc;
+}
+
+int run_diff_find(struct core *c, struct run_view *v, struct idx_reader *r,
+		  const struct run_diff_what *what, struct run_diff_list *out)
+{
+	struct find f = {
+		.core = c, .view = v, .r = r, .what = what, .out = out
+	};
+	int rc;
 
 	*out = (struct run_diff_list){ .n = 0 };
-	for (size_t i = 0; rc >= 0 && i < t.n; i++)
-		rc = find_inode(&f, &t.v[i]);
+	rc = find_all(&f);
+	if (rc >= 0)
+		drop_others(out, what);
 	if (rc >= 0 && out->n) {
 		qsort(out->v, out->n, sizeof(*out->v), by_path);
 		join_replaced(out);
-		drop_same(out);
+		rc = drop_same(&f, out);
 	}
-	run_walk_touches_release(&t);
 	if (rc < 0)
 		run_diff_list_release(out);
 	return rc < 0 ? rc : 0;

@@ -29,7 +29,7 @@ struct printer {
 	struct spool *out;
 	struct buf head, hunks;
 	bool hidden; /* not his to read */
-	enum run_diff_as as;
+	const struct run_diff_what *what;
 	uint64_t files, added, removed;
 };
 
@@ -123,7 +123,7 @@ static int compare(struct printer *p, const struct run_diff_item *i,
 	p->hidden = !may_read(p, &i->before) || !may_read(p, &i->after);
 	if (p->hidden)
 		return 0;
-	if (run_diff_same_bytes(i)) {
+	if (!run_diff_is_file(i) || run_diff_same_bytes(i)) {
 		out->binary = false;
 		return 0;
 	}
@@ -139,35 +139,6 @@ static int compare(struct printer *p, const struct run_diff_item *i,
 
 /* --- a patch --- */
 
-/* As git writes names: in quotes when anything in them is special. */
-static void put_name(struct buf *out, const char *prefix, const char *path)
-{
-	static const char letters[] = "abtnvfr";
-	bool quote = false;
-
-	for (const char *s = path; *s; s++)
-		quote = quote || (unsigned char)*s < ' ' || *s == '"' ||
-			*s == '\\' || (unsigned char)*s >= 0x7f;
-	if (!quote) {
-		buf_addf(out, "%s%s", prefix, path);
-		return;
-	}
-	buf_addf(out, "\"%s", prefix);
-	for (const char *s = path; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (c == '"' || c == '\\')
-			buf_addf(out, "\\%c", c);
-		else if (c >= '\a' && c <= '\r')
-			buf_addf(out, "\\%c", letters[c - '\a']);
-		else if (c < ' ' || c >= 0x7f)
-			buf_addf(out, "\\%03o", c);
-		else
-			buf_addc(out, (char)c);
-	}
-	buf_addc(out, '"');
-}
-
 static unsigned git_mode(const struct run_diff_side *s)
 {
 	if (S_ISLNK(s->past->mode))
@@ -175,14 +146,25 @@ static unsigned git_mode(const struct run_diff_side *s)
 	return s->past->mode & 0100 ? 0100755 : 0100644;
 }
 
+/* Does git show it?  Directories and owners it does not. */
+static bool is_in_git(const struct printer *p, const struct run_diff_item *i,
+		      const struct git_diff_counts *n)
+{
+	const struct run_diff_side *a = &i->before, *b = &i->after;
+
+	return run_diff_is_file(i) &&
+	       (n->binary || p->hunks.n || !a->path || !b->path ||
+		strcmp(a->path, b->path) != 0 || git_mode(a) != git_mode(b));
+}
+
 static void put_header(struct buf *out, const struct run_diff_item *i)
 {
 	const struct run_diff_side *a = &i->before, *b = &i->after;
 
 	buf_adds(out, "diff --git ");
-	put_name(out, "a/", a->path ? a->path : b->path);
+	run_diff_name(out, "a/", a->path ? a->path : b->path);
 	buf_addc(out, ' ');
-	put_name(out, "b/", b->path ? b->path : a->path);
+	run_diff_name(out, "b/", b->path ? b->path : a->path);
 	buf_addc(out, '\n');
 	if (!a->path)
 		buf_addf(out, "new file mode %06o\n", git_mode(b));
@@ -195,9 +177,9 @@ static void put_header(struct buf *out, const struct run_diff_item *i)
 		buf_addf(out, "index 0000000..0000000 %06o\n", git_mode(b));
 	if (a->path && b->path && strcmp(a->path, b->path) != 0) {
 		buf_adds(out, "rename from ");
-		put_name(out, "", a->path);
+		run_diff_name(out, "", a->path);
 		buf_adds(out, "\nrename to ");
-		put_name(out, "", b->path);
+		run_diff_name(out, "", b->path);
 		buf_addc(out, '\n');
 	}
 }
@@ -206,7 +188,7 @@ static void put_file(struct buf *out, const char *prefix,
 		     const struct run_diff_side *s)
 {
 	if (s->path)
-		put_name(out, prefix, s->path);
+		run_diff_name(out, prefix, s->path);
 	else
 		buf_adds(out, "/dev/null");
 }
@@ -224,8 +206,9 @@ static void put_digest(struct buf *out, const struct run_diff_side *s)
 static void print_patch(struct printer *p, const struct run_diff_item *i,
 			const struct git_diff_counts *n)
 {
-	put_header(&p->head, i);
-	if (n->binary) {
+	if (is_in_git(p, i, n))
+		put_header(&p->head, i);
+	if (n->binary && run_diff_is_file(i)) {
 		buf_adds(&p->head, "Binary files ");
 		put_file(&p->head, "a/", &i->before);
 		buf_adds(&p->head, " and ");
@@ -246,6 +229,8 @@ static void print_patch(struct printer *p, const struct run_diff_item *i,
 		put_file(&p->head, "b/", &i->after);
 		buf_addc(&p->head, '\n');
 	}
+	if (!p->hidden)
+		run_diff_note(&p->hunks, i);
 	spool_buf(p->out, &p->head);
 	spool_buf(p->out, &p->hunks);
 }
@@ -264,20 +249,23 @@ static char status_of(const struct run_diff_item *i)
 static void put_path(struct buf *out, const struct run_diff_item *i)
 {
 	if (status_of(i) == 'R') {
-		put_name(out, "", i->before.path);
+		run_diff_name(out, "", i->before.path);
 		buf_adds(out, " => ");
 	}
-	put_name(out, "", i->after.path ? i->after.path : i->before.path);
+	run_diff_name(out, "", i->after.path ? i->after.path : i->before.path);
 }
 
-static void print_names(struct printer *p, const struct run_diff_item *i)
+static void print_names(struct printer *p, const struct run_diff_item *i,
+			bool only)
 {
-	buf_addf(&p->head, "%c\t", status_of(i));
-	if (status_of(i) == 'R') {
-		put_name(&p->head, "", i->before.path);
+	if (!only)
+		buf_addf(&p->head, "%c\t", status_of(i));
+	if (!only && status_of(i) == 'R') {
+		run_diff_name(&p->head, "", i->before.path);
 		buf_addc(&p->head, '\t');
 	}
-	put_name(&p->head, "", i->after.path ? i->after.path : i->before.path);
+	run_diff_name(&p->head, "",
+		      i->after.path ? i->after.path : i->before.path);
 	buf_addc(&p->head, '\n');
 	spool_buf(p->out, &p->head);
 }
@@ -313,6 +301,8 @@ static void print_stat(struct printer *p, const struct run_diff_item *i,
 		buf_addc(&p->head, ' ');
 	if (p->hidden) {
 		buf_adds(&p->head, " | not yours to read\n");
+	} else if (!is_in_git(p, i, n)) {
+		buf_adds(&p->head, " | attributes\n");
 	} else if (n->binary) {
 		buf_addf(&p->head, " | Bin %llu -> %llu bytes\n",
 			 i->before.path ?
@@ -340,15 +330,30 @@ static void put_side(struct buf *out, const char *key,
 	}
 	buf_addc(out, '{');
 	line_text(out, "path", s->path, strlen(s->path));
-	buf_addf(out, ",\"inode\":%llu,\"mode\":\"%06o\",\"size\":%llu",
-		 (unsigned long long)s->past->ino, s->past->mode,
-		 (unsigned long long)s->past->size);
+	buf_addf(out,
+		 ",\"inode\":%llu,\"mode\":\"%06o\",\"uid\":%u,\"gid\":%u,"
+		 "\"size\":%llu",
+		 (unsigned long long)s->past->ino, s->past->mode, s->past->uid,
+		 s->past->gid, (unsigned long long)s->past->size);
 	if (!hidden && !digest_is_zero(&s->past->root)) {
 		buf_adds(out, ",\"tree_root\":\"");
 		text_hex(out, s->past->root.b, DIGEST_SIZE);
 		buf_addc(out, '"');
 	}
 	buf_addc(out, '}');
+}
+
+static void put_xattrs(struct buf *out, const struct run_diff_item *i)
+{
+	buf_adds(out, ",\"attributes\":[");
+	for (size_t k = 0; k < i->n_xattrs; k++) {
+		const char *name = i->xattrs[k].name;
+
+		buf_adds(out, k ? ",{" : "{");
+		line_text(out, "name", name, strlen(name));
+		buf_addf(out, ",\"status\":\"%c\"}", i->xattrs[k].status);
+	}
+	buf_addc(out, ']');
 }
 
 static void print_json(struct printer *p, const struct run_diff_item *i,
@@ -362,6 +367,8 @@ static void print_json(struct printer *p, const struct run_diff_item *i,
 		 words[strchr(letters, status_of(i)) - letters]);
 	put_side(&p->head, "before", &i->before, p->hidden);
 	put_side(&p->head, "after", &i->after, p->hidden);
+	if (i->n_xattrs && !p->hidden)
+		put_xattrs(&p->head, i);
 	if (p->hidden)
 		buf_adds(&p->head, ",\"hidden\":true}\n");
 	else if (n->binary)
@@ -373,17 +380,29 @@ static void print_json(struct printer *p, const struct run_diff_item *i,
 	spool_buf(p->out, &p->head);
 }
 
+/* Of what is no file a patch and JSON tell. */
+static bool is_told(const struct printer *p, const struct run_diff_item *i)
+{
+	return run_diff_is_file(i) || p->what->as == RUN_DIFF_PATCH ||
+	       p->what->as == RUN_DIFF_JSON;
+}
+
 static int print_item(struct printer *p, const struct run_diff_item *i)
 {
 	struct git_diff_counts n = { .binary = false };
-	int rc = p->as == RUN_DIFF_NAMES ? 0 : compare(p, i, &n);
+	enum run_diff_as as = p->what->as;
+	int rc;
 
+	if (!is_told(p, i))
+		return 0;
+	rc = as == RUN_DIFF_NAMES || as == RUN_DIFF_ONLY ? 0 :
+							   compare(p, i, &n);
 	if (rc < 0)
 		return rc;
 	p->files++;
 	p->added += n.added;
 	p->removed += n.removed;
-	switch (p->as) {
+	switch (as) {
 	case RUN_DIFF_PATCH:
 		print_patch(p, i, &n);
 		break;
@@ -391,7 +410,8 @@ static int print_item(struct printer *p, const struct run_diff_item *i)
 		print_stat(p, i, &n);
 		break;
 	case RUN_DIFF_NAMES:
-		print_names(p, i);
+	case RUN_DIFF_ONLY:
+		print_names(p, i, as == RUN_DIFF_ONLY);
 		break;
 	case RUN_DIFF_JSON:
 		print_json(p, i, &n);
@@ -412,14 +432,14 @@ static void print_sums(struct printer *p)
 }
 
 int run_diff(struct core *c, struct run_view *v, struct idx_reader *r,
-	     const struct idx_run *run, enum run_diff_as as, struct spool *out,
+	     const struct run_diff_what *what, struct spool *out,
 	     struct errmsg *em)
 {
 	struct printer p = {
-		.core = c, .view = v, .out = out, .as = as, .em = em
+		.core = c, .view = v, .out = out, .what = what, .em = em
 	};
 	struct run_diff_list l;
-	int rc = run_diff_find(c, v, r, run, &l);
+	int rc = run_diff_find(c, v, r, what, &l);
 
 	for (size_t i = 0; rc >= 0 && i < l.n; i++) {
 		rc = run_walk_in_time(v);
@@ -428,7 +448,7 @@ int run_diff(struct core *c, struct run_view *v, struct idx_reader *r,
 		if (rc >= 0)
 			rc = out->rc; /* the spool is full */
 	}
-	if (rc >= 0 && as == RUN_DIFF_STAT && p.files)
+	if (rc >= 0 && what->as == RUN_DIFF_STAT && p.files)
 		print_sums(&p);
 	run_diff_list_release(&l);
 	git_helper_stop(p.git);

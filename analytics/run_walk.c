@@ -53,19 +53,30 @@ int run_walk_shows(struct run_view *v, struct idx_reader *r, uint64_t actor_no)
 	return v->shown;
 }
 
-int run_walk(struct run_view *v, struct idx_reader *r,
-	     const struct idx_run *run, idx_entry_fn *fn, void *ctx)
+static int next_page(struct idx_reader *r, const struct run_span *span,
+		     uint64_t from, struct entry_page *out)
+{
+	out->n = 0;
+	if (!span->run)
+		return idx_entries(r, from, span->until, ENTRY_PAGE,
+				   entry_page_add, out);
+	return idx_run_entries(r, span->run, from, span->until, ENTRY_PAGE,
+			       entry_page_add, out);
+}
+
+int run_walk_span(struct run_view *v, struct idx_reader *r,
+		  const struct run_span *span, idx_entry_fn *fn, void *ctx)
 {
 	autofree struct entry_page *g = calloc(1, sizeof(*g));
-	uint64_t from = 0;
+	uint64_t from = span->from;
 	int rc = g ? 0 : -ENOMEM;
 
 	while (rc >= 0) {
-		g->n = 0;
-		rc = idx_run_entries(r, run, from, IDX_NOW, ENTRY_PAGE,
-				     entry_page_add, g);
+		rc = next_page(r, span, from, g);
 		for (unsigned i = 0; rc >= 0 && i < g->n; i++) {
-			rc = run_walk_shows(v, r, g->v[i].actor_no);
+			rc = span->run ?
+				     run_walk_shows(v, r, g->v[i].actor_no) :
+				     1;
 			if (rc > 0)
 				rc = run_walk_in_time(v);
 			else if (rc == 0)
@@ -78,6 +89,14 @@ int run_walk(struct run_view *v, struct idx_reader *r,
 		from = g->v[ENTRY_PAGE - 1].no + 1;
 	}
 	return rc < 0 ? rc : 0;
+}
+
+int run_walk(struct run_view *v, struct idx_reader *r,
+	     const struct idx_run *run, idx_entry_fn *fn, void *ctx)
+{
+	const struct run_span all = { .run = run, .until = IDX_NOW };
+
+	return run_walk_span(v, r, &all, fn, ctx);
 }
 
 bool run_walk_is_change(uint16_t kind)
@@ -106,14 +125,17 @@ struct gather {
 	struct core *core;
 	struct run_touches *out;
 	struct buf stored;
+	bool saves; /* count, too */
 };
 
-static int touch(struct run_touches *t, uint64_t ino, uint64_t no)
+int run_walk_touches_add(struct run_touches *t, const struct run_touch *one)
 {
 	struct run_touch *last = t->n ? &t->v[t->n - 1] : NULL;
 
-	if (last && last->ino == ino) { /* entries come in order */
-		last->last = no;
+	if (last && last->ino == one->ino && last->last <= one->first) {
+		last->last = one->last;
+		last->moved = last->moved || one->moved;
+		last->attributes = last->attributes || one->attributes;
 		return 0;
 	}
 	if (t->n == RUN_TOUCHES_MAX)
@@ -127,9 +149,22 @@ static int touch(struct run_touches *t, uint64_t ino, uint64_t no)
 		t->v = v;
 		t->cap = cap;
 	}
-	t->v[t->n++] =
-		(struct run_touch){ .ino = ino, .first = no, .last = no };
+	t->v[t->n++] = *one;
 	return 0;
+}
+
+static int touch(struct gather *g, uint64_t ino, const struct idx_entry *e)
+{
+	const struct run_touch one = {
+		.ino = ino,
+		.first = e->no,
+		.last = e->no,
+		.moved = e->kind == ENTRY_RENAME,
+		.attributes =
+			e->kind == ENTRY_SETXATTR || e->kind == ENTRY_RMXATTR,
+	};
+
+	return run_walk_touches_add(g->out, &one);
 }
 
 /* The inode whose name the RENAME took. */
@@ -140,7 +175,7 @@ static int touch_replaced(struct gather *g, const struct idx_entry *e)
 
 	if (rc < 0 || entry.body.opaque || !entry.body.rename.replaced)
 		return rc;
-	return touch(g->out, entry.body.rename.replaced, e->no);
+	return touch(g, entry.body.rename.replaced, e);
 }
 
 static int gather_one(void *ctx, const struct idx_entry *e)
@@ -148,11 +183,13 @@ static int gather_one(void *ctx, const struct idx_entry *e)
 	struct gather *g = ctx;
 	int rc = 0;
 
-	if (e->rejected || !e->inode || !run_walk_is_change(e->kind))
+	if (e->rejected || !e->inode ||
+	    !(run_walk_is_change(e->kind) ||
+	      (g->saves && e->kind == ENTRY_EXTENTS)))
 		return 0;
 	if (e->kind == ENTRY_RENAME)
 		rc = touch_replaced(g, e);
-	return rc < 0 ? rc : touch(g->out, e->inode, e->no);
+	return rc < 0 ? rc : touch(g, e->inode, e);
 }
 
 static int by_inode(const void *a, const void *b)
@@ -165,35 +202,51 @@ static int by_inode(const void *a, const void *b)
 }
 
 /* One for each inode. */
-static void merge(struct run_touches *t)
+void run_walk_touches_merge(struct run_touches *t)
 {
 	size_t n = 0;
 
 	if (t->n)
 		qsort(t->v, t->n, sizeof(*t->v), by_inode);
 	for (size_t i = 0; i < t->n; i++) {
-		if (n && t->v[n - 1].ino == t->v[i].ino)
-			t->v[n - 1].last = t->v[i].last;
-		else
-			t->v[n++] = t->v[i];
+		const struct run_touch *one = &t->v[i];
+		struct run_touch *last = n ? &t->v[n - 1] : NULL;
+
+		if (!last || last->ino != one->ino) {
+			t->v[n++] = *one;
+			continue;
+		}
+		if (last->last < one->last)
+			last->last = one->last;
+		last->moved = last->moved || one->moved;
+		last->attributes = last->attributes || one->attributes;
 	}
 	t->n = n;
+}
+
+int run_walk_touches_span(struct core *c, struct run_view *v,
+			  struct idx_reader *r, const struct run_span *span,
+			  struct run_touches *out)
+{
+	struct gather g = { .core = c, .out = out, .saves = !span->run };
+	int rc;
+
+	*out = (struct run_touches){ .n = 0 };
+	rc = run_walk_span(v, r, span, gather_one, &g);
+	buf_release(&g.stored);
+	if (rc < 0)
+		run_walk_touches_release(out);
+	else
+		run_walk_touches_merge(out);
+	return rc;
 }
 
 int run_walk_touches(struct core *c, struct run_view *v, struct idx_reader *r,
 		     const struct idx_run *run, struct run_touches *out)
 {
-	struct gather g = { .core = c, .out = out };
-	int rc;
+	const struct run_span all = { .run = run, .until = IDX_NOW };
 
-	*out = (struct run_touches){ .n = 0 };
-	rc = run_walk(v, r, run, gather_one, &g);
-	buf_release(&g.stored);
-	if (rc < 0)
-		run_walk_touches_release(out);
-	else
-		merge(out);
-	return rc;
+	return run_walk_touches_span(c, v, r, &all, out);
 }
 
 void run_walk_touches_release(struct run_touches *t)

@@ -1,6 +1,7 @@
 /*
- * run_walk.h - a run's entries one after another, and what each inode that
- * they are about went through: what reports, diffs and undo start from.
+ * run_walk.h - a run's entries one after another, or everybody's between two
+ * states, and what each inode that they are about went through: what reports,
+ * diffs and undo start from.
  *
  * Any thread, with a reader of its own.
  */
@@ -39,20 +40,32 @@ int must_use run_walk_in_time(const struct run_view *v);
 int must_use run_walk_shows(struct run_view *v, struct idx_reader *r,
 			    uint64_t actor_no);
 
+/* Whose entries, and from which to which (both included). */
+struct run_span {
+	const struct idx_run *run; /* NULL: everybody's */
+	uint64_t from, until;
+};
+
 /*
  * Calls fn for each entry that the run's processes made and v may see, in
  * order; no query is open meanwhile.  A negative answer stops and is returned.
  */
+int must_use run_walk_span(struct run_view *v, struct idx_reader *r,
+			   const struct run_span *span, idx_entry_fn *fn,
+			   void *ctx);
+/* All that the run did. */
 int must_use run_walk(struct run_view *v, struct idx_reader *r,
 		      const struct idx_run *run, idx_entry_fn *fn, void *ctx);
 
 /* Does an entry of that kind change what users see? */
 bool run_walk_is_change(uint16_t kind);
 
-/* What the run did to one inode lies between these entries. */
+/* What was done to one inode lies between these entries. */
 struct run_touch {
 	uint64_t ino;
 	uint64_t first, last;
+	bool moved;	 /* a RENAME of it is among them */
+	bool attributes; /* or of its extended attributes */
 };
 
 struct run_touches {
@@ -62,9 +75,18 @@ struct run_touches {
 
 /*
  * Every inode that an applied change of the run is about, those whose name a
- * RENAME took, too.  -ERR_LIMIT: more than RUN_TOUCHES_MAX changes.
+ * RENAME took, too.  -ERR_LIMIT: more than RUN_TOUCHES_MAX changes.  Where it
+ * is everybody's changes, what is durable of files still being written counts.
  */
 enum { RUN_TOUCHES_MAX = 1 << 22 };
+int must_use run_walk_touches_span(struct core *c, struct run_view *v,
+				   struct idx_reader *r,
+				   const struct run_span *span,
+				   struct run_touches *out);
+/* Adds one more, in no order; run_walk_touches_merge() when all are there. */
+int must_use run_walk_touches_add(struct run_touches *t,
+				  const struct run_touch *one);
+void run_walk_touches_merge(struct run_touches *t);
 int must_use run_walk_touches(struct core *c, struct run_view *v,
 			      struct idx_reader *r, const struct idx_run *run,
 			      struct run_touches *out);

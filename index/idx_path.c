@@ -15,7 +15,12 @@
 #include "base/limits.h"
 #include "index/reader_internal.h"
 
-enum { PATH_PAGE = 4096, PATH_TRIES = 4096, PATH_INOS = 64 };
+enum {
+	PATH_PAGE = 4096,
+	PATH_TRIES = 4096,
+	PATH_INOS = 64,
+	PATH_LINKS = 1 << 16
+};
 
 /* --- one name --- */
 
@@ -308,6 +313,96 @@ int idx_path(struct idx_reader *r, struct buf *out, uint64_t ino, uint64_t at)
 		rc = append(out, &path);
 	buf_release(&path);
 	return rc;
+}
+
+/* Names that an inode had at one place of the log. */
+struct past_names {
+	struct past_item *v;
+	size_t n, cap;
+};
+
+static int names_add(struct past_names *l, const struct past_item *item)
+{
+	if (l->n == PATH_LINKS)
+		return -ERR_LIMIT;
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? 2 * l->cap : 4;
+		struct past_item *v = realloc(l->v, cap * sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		l->v = v;
+		l->cap = cap;
+	}
+	l->v[l->n++] = *item;
+	return 0;
+}
+
+/* since: in the third column, or tested by the statement. */
+static int names_collect(struct idx_reader *r, enum reader_statement i,
+			 uint64_t ino, uint64_t at, bool since,
+			 struct past_names *out)
+{
+	struct past_item item = { .len = 0 };
+	sqlite3_stmt *s = NULL;
+	bool bad = false;
+	int rc = idx_reader_take(r, i, &s);
+
+	if (rc)
+		return rc;
+	db_bind_u64(s, 1, ino);
+	if (!since)
+		db_bind_u64(s, 2, idx_reader_cap(at));
+	while (rc >= 0 && (rc = db_step(s)) > 0) {
+		item.row.parent = db_u64(s, 0, &bad);
+		rc = bad ? -ERR_CORRUPT : name_read(s, 1, &item);
+		if (rc > 0 && (!since || db_u64(s, 2, &bad) <= at))
+			rc = bad ? -ERR_CORRUPT : names_add(out, &item);
+	}
+	idx_reader_give(r, i, s);
+	return rc;
+}
+
+/* One of them: where its directory was, and itself. */
+static int path_of(struct idx_reader *r, struct buf *out,
+		   const struct past_item *item, uint64_t at)
+{
+	int rc;
+
+	buf_clear(out);
+	rc = prepend(out, item);
+	return rc > 0 ? walk_up(r, out, item->row.parent, at) : rc;
+}
+
+int idx_paths_at(struct idx_reader *r, uint64_t ino, uint64_t at,
+		 idx_path_fn *fn, void *ctx)
+{
+	struct past_names names = { .n = 0 };
+	struct buf path = BUF_INIT;
+	int rc, n = 0;
+
+	if (ino == STATE_ROOT_INO) {
+		rc = fn(ctx, "", 0);
+		return rc ? rc : 1;
+	}
+	rc = names_collect(r, READER_S_NAMES_OF, ino, at, true, &names);
+	if (rc >= 0 && at != IDX_NOW)
+		rc = names_collect(r, READER_S_NAMES_PAST_OF, ino, at, false,
+				   &names);
+	for (size_t i = 0; rc >= 0 && i < names.n; i++) {
+		rc = path_of(r, &path, &names.v[i], at);
+		if (rc > 0) {
+			buf_addc(&path, '\0');
+			rc = path.bad ? -ENOMEM :
+					fn(ctx, (char *)path.p, path.n - 1);
+			n += rc == 0;
+			if (rc)
+				break;
+		}
+	}
+	buf_release(&path);
+	free(names.v);
+	return rc ? rc : n;
 }
 
 /* The name that ino lost last, and just before when. */

@@ -131,6 +131,13 @@ int must_use idx_names_of(struct idx_reader *r, uint64_t ino,
  */
 int must_use idx_path(struct idx_reader *r, struct buf *out, uint64_t ino,
 		      uint64_t at);
+/*
+ * Every path of an inode then, as idx_path() makes them (its hard links), in
+ * no order; NUL-terminated.  Answers how many, or what fn answered.
+ */
+typedef int idx_path_fn(void *ctx, const char *path, size_t n);
+int must_use idx_paths_at(struct idx_reader *r, uint64_t ino, uint64_t at,
+			  idx_path_fn *fn, void *ctx);
 /* The path now, else the last one it had. */
 int must_use idx_path_last(struct idx_reader *r, struct buf *out, uint64_t ino,
 			   bool *out_gone);
@@ -332,7 +339,6 @@ int must_use idx_candidates(struct idx_reader *r, uint64_t ino,
  * above; one may come several times.  Returns 0, -ERR_LIMIT when there are
  * too many, or what fn answered.
  */
-typedef int idx_path_fn(void *ctx, const char *path, size_t n);
 int must_use idx_paths_ever(struct idx_reader *r, uint64_t ino, idx_path_fn *fn,
 			    void *ctx);
 /*

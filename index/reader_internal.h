@@ -123,6 +123,8 @@
 	X(NAMES_OF, "SELECT parent,name,since,cookie FROM name WHERE ino=?") \
 	X(NAME_PAST_OF, "SELECT parent,name FROM name_past WHERE ino=?1"     \
 			" AND until>?2 AND since<=?2 LIMIT 1")               \
+	X(NAMES_PAST_OF, "SELECT parent,name FROM name_past WHERE ino=?1"    \
+			 " AND until>?2 AND since<=?2")                      \
 	X(NAME_PAST_LAST, "SELECT parent,name,until FROM name_past"          \
 			  " WHERE ino=? ORDER BY until DESC LIMIT 1")        \
 	X(NAME_PAST_INOS, "SELECT ino FROM name_past WHERE parent=?"         \

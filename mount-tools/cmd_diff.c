@@ -1,6 +1,7 @@
 /*
- * cmd_diff.c - `vouch diff RUN`: what a run changed in files, as git diff
- * shows it; in colours on a terminal.
+ * cmd_diff.c - `vouch diff RUN`, `vouch diff WHEN [WHEN]`: what a run changed,
+ * or what differs between two states, as git diff shows it; in colours on a
+ * terminal.
  *
  * Text goes out as it is, for `git apply` and patch(1), but to a terminal:
  * there a file's bytes are escaped, so that none of them moves the cursor.
@@ -21,16 +22,22 @@
 #include "mount-tools/vouch.h"
 
 struct diff {
-	const char *in, *run;
-	bool stat, names;
+	const char *in, *at, *to;
+	char **words;
+	int n;
+	bool stat, names, only;
 	enum opt_format format;
+	struct ctl_place place; /* the volume */
 };
 
 static const char *form_of(const struct diff *d)
 {
 	if (d->format == OPT_AS_JSON)
 		return "json";
-	return d->stat ? "stat" : d->names ? "names" : "patch";
+	return d->stat	? "stat" :
+	       d->names ? "names" :
+	       d->only	? "only" :
+			  "patch";
 }
 
 /* --- to a terminal --- */
@@ -97,7 +104,8 @@ static int put_out(const struct diff *d, const char *base64)
 			  -ERR_FORMAT;
 
 	if (rc == 0 && isatty(STDOUT_FILENO) && d->format == OPT_AS_TEXT) {
-		rc = show((char *)text.p, text.n, !d->stat && !d->names);
+		rc = show((char *)text.p, text.n,
+			  !d->stat && !d->names && !d->only);
 		buf_release(&text);
 		return rc;
 	}
@@ -107,27 +115,73 @@ static int put_out(const struct diff *d, const char *base64)
 	return rc;
 }
 
-static int diff(const struct diff *d, struct errmsg *em)
+/* The volume: what --in says, else that of the first PATH, else here. */
+static int find_volume(struct diff *d, struct errmsg *em)
+{
+	autofree char *here = NULL;
+	int rc = -ENOENT;
+
+	if (d->in)
+		return ctl_find(&d->place, d->in, em);
+	for (int i = d->at ? 0 : 1; i < d->n; i++) {
+		rc = ctl_find(&d->place, d->words[i], NULL);
+		if (rc == 0 && d->place.path)
+			return 0;
+		ctl_place_release(&d->place);
+	}
+	rc = reader_here(&here, em);
+	return rc < 0 ? rc : ctl_find(&d->place, here, em);
+}
+
+/* The path inside the volume that a word may be; "" it lies elsewhere. */
+static void add_inner(struct buf *b, const struct diff *d, const char *word)
+{
+	struct ctl_place place = { .store = NULL };
+	const char *inner = "";
+
+	if (ctl_find(&place, word, NULL) == 0 && place.path &&
+	    strcmp(place.store, d->place.store) == 0)
+		inner = place.path;
+	text_json_string(b, inner, strlen(inner));
+	ctl_place_release(&place);
+}
+
+static void add_words(struct buf *b, const struct diff *d)
+{
+	buf_adds(b, ",\"words\":[");
+	for (int i = 0; i < d->n; i++) {
+		buf_adds(b, i ? "," : "");
+		text_json_string(b, d->words[i], strlen(d->words[i]));
+	}
+	buf_adds(b, "],\"inner\":[");
+	for (int i = 0; i < d->n; i++) {
+		buf_adds(b, i ? "," : "");
+		add_inner(b, d, d->words[i]);
+	}
+	buf_addc(b, ']');
+}
+
+static int diff(struct diff *d, struct errmsg *em)
 {
 	struct json_doc *answer = NULL;
-	struct ctl_place place = { .store = NULL };
 	struct buf b = BUF_INIT;
-	autofree char *here = NULL;
-	int rc = d->in ? 0 : reader_here(&here, em);
+	int rc = find_volume(d, em);
 
-	if (rc == 0)
-		rc = ctl_find(&place, d->in ? d->in : here, em);
 	buf_addf(&b, "\"verb\":\"diff\",\"as\":\"%s\"", form_of(d));
+	if (d->at)
+		ask_add(&b, "at", d->at);
+	if (d->to)
+		ask_add(&b, "to", d->to);
 	if (rc == 0) {
-		ask_add(&b, "run", d->run);
+		add_words(&b, d);
 		rc = b.bad ? -ENOMEM :
-			     ask_look(&answer, &place, (char *)b.p, em);
+			     ask_look(&answer, &d->place, (char *)b.p, em);
 	}
 	if (rc == 0)
 		rc = put_out(d, json_get_str(json_root(answer), "base64"));
 	json_free(answer);
 	buf_release(&b);
-	ctl_place_release(&place);
+	ctl_place_release(&d->place);
 	return rc;
 }
 
@@ -136,22 +190,34 @@ int cmd_diff(int argc, char **argv)
 	struct diff d = { .format = OPT_AS_TEXT };
 	const struct opt options[] = {
 		{ 0, "in", OPT_TEXT, &d.in, "STORE|DIR",
-		  "the volume (where you are, or the only one mounted)" },
+		  "the volume (of the first PATH, where you are, or the only "
+		  "one mounted)" },
+		{ 0, "at", OPT_TEXT, &d.at, "WHEN",
+		  "the first state; all arguments are PATHs then" },
+		{ 0, "to", OPT_TEXT, &d.to, "WHEN",
+		  "with --at: the second (now)" },
 		{ 0, "stat", OPT_FLAG, &d.stat, NULL,
 		  "a line for each file, and the sums" },
 		{ 0, "name-status", OPT_FLAG, &d.names, NULL,
 		  "names alone: Added, Deleted, Modified, Renamed" },
+		{ 0, "name-only", OPT_FLAG, &d.only, NULL, "nothing else" },
 		OPT_FORMAT(&d.format),
 		OPT_END,
 	};
 	struct errmsg em = ERRMSG_INIT;
-	int status = opt_parse(options, &argc, &argv, 1, 1), rc;
+	int status = opt_parse(options, &argc, &argv, 0, OPT_ANY), rc;
 
 	if (status != OPT_GO)
 		return status;
-	if (d.stat && d.names)
-		return opt_misuse("diff", "--stat or --name-status, not both");
-	d.run = argv[0];
+	if (d.stat + d.names + d.only > 1)
+		return opt_misuse("diff", "one of --stat, --name-status and "
+					  "--name-only, not both");
+	if (d.to && !d.at)
+		return opt_misuse("diff", "--to=WHEN is for --at=WHEN");
+	if (!argc && !d.at)
+		return opt_misuse("diff", "which run, which states?");
+	d.words = argv;
+	d.n = argc;
 	rc = diff(&d, &em);
 	if (rc == -ERR_USAGE)
 		return opt_misuse("diff", "%s", errmsg_text(&em, rc));

@@ -9,8 +9,6 @@
 #include "analytics/lineage.h"
 #include "analytics/past.h"
 #include "analytics/proof_make.h"
-#include "analytics/run_diff.h"
-#include "analytics/run_walk.h"
 #include "analytics/spool.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -20,8 +18,8 @@
 #include "fs/core/core.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
-#include "index/idx_runs.h"
 #include "ledger/entry.h"
+#include "mount-tools/verbs_int.h"
 
 /*
  * The inode of request.path, or the one that had it last; its newest version
@@ -90,8 +88,7 @@ static int prove(struct core *c, const struct json *request, struct buf *out,
 	return rc < 0 ? errmsg_set(em, rc, "%s: %s", path, err_text(rc)) : 0;
 }
 
-/* As text; or, where every byte counts, as base64. */
-static int spool_text(const struct spool *s, bool exact, struct buf *out)
+int verbs_spool(const struct spool *s, bool exact, struct buf *out)
 {
 	uint8_t *p = s->size <= JSON_SIZE_MAX / 4 ?
 			     malloc((size_t)s->size + 1) :
@@ -99,11 +96,11 @@ static int spool_text(const struct spool *s, bool exact, struct buf *out)
 	ssize_t n = p ? spool_read(s, p, (size_t)s->size, 0) : -EFBIG;
 
 	if (n == (ssize_t)s->size && exact) {
-		buf_adds(out, ",\"base64\":\"");
+		buf_adds(out, out->n ? ",\"base64\":\"" : "\"base64\":\"");
 		text_base64(out, p, (size_t)n);
 		buf_addc(out, '"');
 	} else if (n == (ssize_t)s->size) {
-		buf_adds(out, ",\"text\":");
+		buf_adds(out, out->n ? ",\"text\":" : "\"text\":");
 		text_json_string(out, p, (size_t)n);
 	}
 	free(p);
@@ -132,7 +129,7 @@ static int lineage(struct core *c, const struct json *request,
 		rc = spool_end(&s);
 	if (rc == 0) {
 		control_add_u64(out, "nodes", lineage_nodes(l));
-		rc = spool_text(&s, false, out);
+		rc = verbs_spool(&s, false, out);
 	}
 	lineage_free(l);
 	spool_release(&s);
@@ -143,76 +140,6 @@ static int lineage(struct core *c, const struct json *request,
 				  "were written have one",
 				  path);
 	return rc < 0 ? errmsg_set(em, rc, "%s: %s", path, err_text(rc)) : 0;
-}
-
-/* The run that request.run names, or in words why there is none. */
-static int find_run(struct core *c, struct idx_reader **out_r,
-		    struct idx_run *out, const struct json *request,
-		    struct errmsg *em)
-{
-	const char *word = json_get_str(request, "run");
-	int rc = word ? core_settle_index(c) : -ERR_USAGE;
-
-	*out_r = NULL;
-	if (rc == 0)
-		rc = core_reader_take(c, out_r);
-	if (rc == 0)
-		rc = idx_run_find(*out_r, out, word);
-	if (rc == 1)
-		return 0;
-	if (rc > 1)
-		return errmsg_set(em, -ERR_USAGE,
-				  "there are several runs named %s: say %s.%u "
-				  "(the newest), or another number",
-				  word, out->name, out->number);
-	if (rc == 0)
-		return errmsg_set(em, -ENOENT,
-				  "no run %s: audit/runs lists those there are",
-				  word);
-	return errmsg_set(em, rc, "run %s: %s", word ? word : "", err_text(rc));
-}
-
-static int diff(struct core *c, const struct json *request, struct buf *out,
-		struct errmsg *em)
-{
-	static const char *const forms[] = { "patch", "stat", "names", "json" };
-	const char *as = json_get_str(request, "as");
-	struct run_view all = { .cr = NULL }; /* none but he is heard here */
-	struct idx_reader *r = NULL;
-	struct errmsg why = ERRMSG_INIT;
-	struct idx_run run;
-	unsigned form = 0;
-	struct spool s;
-	int rc = find_run(c, &r, &run, request, em);
-
-	while (form < 4 && (!as || strcmp(forms[form], as) != 0))
-		form++;
-	if (rc == 0 && form == 4)
-		rc = errmsg_set(em, -ERR_USAGE, "in what form?");
-	spool_init(&s, core_store_dir(c), JSON_SIZE_MAX / 4);
-	if (rc == 0) {
-		control_add_u64(out, "number", run.number);
-		rc = run_diff(c, &all, r, &run, (enum run_diff_as)form, &s,
-			      &why);
-		if (rc == 0)
-			rc = spool_end(&s);
-		if (rc == 0)
-			rc = spool_text(&s, true, out);
-		if (rc == -ERR_LIMIT)
-			rc = errmsg_set(em, rc,
-					"too long for here: --stat or "
-					"--name-status are shorter; up to "
-					"%d files are compared, and "
-					"audit/runs/%s.%u/changes.diff in the "
-					"mount has no other limit than time",
-					RUN_DIFF_MAX, run.name, run.number);
-		else if (rc < 0)
-			rc = errmsg_set(em, rc, "%s.%u: %s", run.name,
-					run.number, errmsg_text(&why, rc));
-	}
-	spool_release(&s);
-	core_reader_give(c, r);
-	return rc;
 }
 
 /* What an inode was like. */
@@ -272,17 +199,9 @@ static int verb_lineage(void *ctx, const struct json *request,
 	return lineage(ctx, request, peer, out, em);
 }
 
-static int verb_diff(void *ctx, const struct json *request,
-		     const struct cred *peer, struct buf *out,
-		     struct errmsg *em)
-{
-	(void)peer;
-	return diff(ctx, request, out, em);
-}
-
 void verbs_register(struct control *control, struct core *core)
 {
-	control_register(control, "diff", verb_diff, core);
+	control_register(control, "diff", verbs_diff, core);
 	control_register(control, "prove", verb_prove, core);
 	control_register(control, "lineage", verb_lineage, core);
 	control_register(control, "past", verb_past, core);
@@ -298,6 +217,6 @@ int verbs_ask(struct core *core, const struct json *request,
 	if (verb && strcmp(verb, "lineage") == 0)
 		return verb_lineage(core, request, peer, out, em);
 	if (verb && strcmp(verb, "diff") == 0)
-		return verb_diff(core, request, peer, out, em);
+		return verbs_diff(core, request, peer, out, em);
 	return -ERR_USAGE;
 }

@@ -21,9 +21,13 @@ static const struct vouch_verb verbs[] = {
 	  "check --log DIR [--trust=FILE] [--format=text|json]",
 	  "tell offline whether a file is what its proof says" },
 	{ "diff", cmd_diff,
-	  "diff RUN [--in=STORE|DIR] [--stat|--name-status] "
-	  "[--format=text|json]",
-	  "show what a run changed in files" },
+	  "diff RUN [PATH...] [--in=STORE|DIR] "
+	  "[--stat|--name-status|--name-only] [--format=text|json]\n"
+	  "diff WHEN [WHEN] [PATH...] [--in=STORE|DIR] "
+	  "[--stat|--name-status|--name-only] [--format=text|json]\n"
+	  "diff --at=WHEN [--to=WHEN] [PATH...] [--in=STORE|DIR] "
+	  "[--stat|--name-status|--name-only] [--format=text|json]",
+	  "show what a run changed, or what differs between two states" },
 	{ "export", cmd_export, "export STORE|DIR DIR [--tree [--at=WHEN]]",
 	  "write the log out for others to verify" },
 	{ "fork", cmd_fork, "fork STORE [--suffix=NAME] [--admin=FILE]",

@@ -1,0 +1,280 @@
+/*
+ * verbs_diff.c - `vouch diff`: what its words mean, and the answer.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "analytics/audit_when.h"
+#include "analytics/run_diff.h"
+#include "analytics/run_walk.h"
+#include "analytics/spool.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "fs/core/core.h"
+#include "fs/daemon/control.h"
+#include "index/idx.h"
+#include "index/idx_query.h"
+#include "index/idx_runs.h"
+#include "mount-tools/verbs_int.h"
+
+enum { WORDS_MAX = 4096 };
+
+struct asked {
+	struct core *core;
+	struct idx_reader *r;
+	const char **words;
+	const char **inner; /* "": not in the volume */
+	size_t n, used;	    /* by what is no PATH */
+	const char *at, *to;
+	struct run_diff_what what;
+	struct idx_run run;
+	struct errmsg *em;
+};
+
+/* --- reading the request --- */
+
+static int strings(const char **out, size_t n, const struct json *list)
+{
+	const struct json *v = list ? list->first : NULL;
+	size_t i = 0;
+
+	for (; v && i < n; v = v->next)
+		out[i++] = json_str(v);
+	while (i > 0 && out[i - 1])
+		i--;
+	return i || v ? -ERR_USAGE : 0;
+}
+
+static int read_words(struct asked *a, const struct json *request)
+{
+	const struct json *words = json_get(request, "words");
+	const struct json *inner = json_get(request, "inner");
+
+	a->at = json_get_str(request, "at");
+	a->to = json_get_str(request, "to");
+	a->n = words && words->type == JSON_ARRAY ? words->count : 0;
+	if (a->n > WORDS_MAX)
+		return errmsg_set(a->em, -ERR_USAGE, "more than %d words",
+				  WORDS_MAX);
+	if (!inner || inner->count != a->n || (!a->n && !a->at))
+		return errmsg_set(a->em, -ERR_USAGE,
+				  "which run, which states?");
+	a->words = calloc(2 * a->n + 1, sizeof(*a->words));
+	if (!a->words)
+		return -ENOMEM;
+	a->inner = a->words + a->n;
+	if (strings(a->words, a->n, words) < 0 ||
+	    strings(a->inner, a->n, inner) < 0)
+		return errmsg_set(a->em, -ERR_USAGE, "a word that is none");
+	return 0;
+}
+
+static int read_form(struct asked *a, const struct json *request)
+{
+	static const char *const forms[] = { "patch", "stat", "names", "only",
+					     "json" };
+	static const enum run_diff_as as[] = { RUN_DIFF_PATCH, RUN_DIFF_STAT,
+					       RUN_DIFF_NAMES, RUN_DIFF_ONLY,
+					       RUN_DIFF_JSON };
+	const char *form = json_get_str(request, "as");
+
+	for (size_t i = 0; form && i < sizeof(as) / sizeof(as[0]); i++)
+		if (strcmp(forms[i], form) == 0) {
+			a->what.as = as[i];
+			return 0;
+		}
+	return errmsg_set(a->em, -ERR_USAGE, "in what form?");
+}
+
+/* --- what the words mean --- */
+
+/* 0 it is a WHEN, -ERR_USAGE it is none, or what is wrong with it. */
+static int find_when(struct asked *a, uint64_t *out, const char *word,
+		     struct errmsg *em)
+{
+	struct timespec t = { 0 };
+	int rc;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	rc = audit_when_find(a->r, NULL, out, word,
+			     (int64_t)t.tv_sec * 1000000000 + t.tv_nsec, em);
+	return rc < 0 ? errmsg_wrap(em, rc, "%s", word) : 0;
+}
+
+/* How many runs the word names; one is in a->run. */
+static int find_run(struct asked *a, const char *word)
+{
+	return idx_run_find(a->r, &a->run, word);
+}
+
+static int several_runs(struct asked *a, const char *word)
+{
+	return errmsg_set(a->em, -ERR_USAGE,
+			  "there are several runs named %s: say %s.%u (the "
+			  "newest), or another number",
+			  word, a->run.name, a->run.number);
+}
+
+static int until_now(struct asked *a)
+{
+	return find_when(a, &a->what.until, "now", a->em);
+}
+
+/* `vouch diff WORD [PATH...]`: a run, or a state and now. */
+static int one_word(struct asked *a)
+{
+	struct errmsg why = ERRMSG_INIT;
+	const char *word = a->words[0];
+	int rc = find_when(a, &a->what.from, word, &why);
+	int runs = find_run(a, word);
+
+	a->used = 1;
+	if (runs < 0)
+		return runs;
+	if (runs > 0 && rc == 0)
+		return errmsg_set(a->em, -ERR_USAGE,
+				  "%s is a run and a snapshot: say %s.%u:start "
+				  "%s.%u:end, or %s now",
+				  word, a->run.name, a->run.number, a->run.name,
+				  a->run.number, word);
+	if (runs > 1)
+		return several_runs(a, word);
+	if (runs == 1) {
+		a->what.run = &a->run;
+		return 0;
+	}
+	if (rc == 0)
+		return until_now(a);
+	if (rc == -ERR_USAGE)
+		return errmsg_set(
+			a->em, -ENOENT,
+			"no run %s: audit/runs lists those there are; "
+			"and no snapshot, log position or time",
+			word);
+	return errmsg_set(a->em, rc, "%s", errmsg_text(&why, rc));
+}
+
+/* The second word says what the first is: WHEN WHEN, RUN PATH, WHEN PATH. */
+static int two_words(struct asked *a)
+{
+	struct errmsg why = ERRMSG_INIT;
+	int rc = find_when(a, &a->what.until, a->words[1], &why);
+
+	if (rc == 0) {
+		a->used = 2;
+		rc = find_when(a, &a->what.from, a->words[0], a->em);
+		if (rc == -ERR_USAGE && find_run(a, a->words[0]) > 0)
+			return rc; /* in words: it is a run */
+		return rc;
+	}
+	if (rc != -ERR_USAGE || !a->inner[1][0])
+		return errmsg_set(a->em, rc, "%s", errmsg_text(&why, rc));
+	return one_word(a);
+}
+
+static int mean(struct asked *a)
+{
+	int rc;
+
+	if (a->at) {
+		rc = find_when(a, &a->what.from, a->at, a->em);
+		if (rc < 0 || !a->to)
+			return rc < 0 ? rc : until_now(a);
+		return find_when(a, &a->what.until, a->to, a->em);
+	}
+	return a->n == 1 ? one_word(a) : two_words(a);
+}
+
+/* The rest are PATHs. */
+static int take_paths(struct asked *a)
+{
+	for (size_t i = a->used; i < a->n; i++) {
+		const char *p = a->inner[i];
+
+		if (!*p)
+			return errmsg_set(a->em, -ENOENT,
+					  "%s lies in no mount of this volume",
+					  a->words[i]);
+		while (*p == '/')
+			p++;
+		a->inner[i] = p;
+	}
+	a->what.paths = a->inner + a->used;
+	a->what.n_paths = a->n - a->used;
+	return 0;
+}
+
+/* --- the answer --- */
+
+static int too_long(const struct asked *a)
+{
+	if (a->what.run)
+		return errmsg_set(a->em, -ERR_LIMIT,
+				  "too long for here: --stat or --name-status "
+				  "are shorter, or name a PATH; up to %d files "
+				  "are compared, and "
+				  "audit/runs/%s.%u/changes.diff in the mount "
+				  "has no other limit than time",
+				  RUN_DIFF_MAX, a->run.name, a->run.number);
+	return errmsg_set(
+		a->em, -ERR_LIMIT,
+		"too long for here: --stat or --name-status are "
+		"shorter, or name a PATH; up to %d files are compared",
+		RUN_DIFF_MAX);
+}
+
+static int answer(struct asked *a, struct buf *out)
+{
+	struct run_view all = { .cr = NULL }; /* none but he is heard here */
+	struct errmsg why = ERRMSG_INIT;
+	struct spool s;
+	int rc;
+
+	spool_init(&s, core_store_dir(a->core), JSON_SIZE_MAX / 4);
+	rc = run_diff(a->core, &all, a->r, &a->what, &s, &why);
+	if (rc == 0)
+		rc = spool_end(&s);
+	if (rc == 0)
+		rc = verbs_spool(&s, true, out);
+	if (rc == -ERR_LIMIT)
+		rc = too_long(a);
+	else if (rc < 0)
+		rc = errmsg_set(a->em, rc, "%s", errmsg_text(&why, rc));
+	spool_release(&s);
+	return rc;
+}
+
+/* What is written is in the log: states end with what there is. */
+static int settle(struct core *c)
+{
+	int rc = core_options_of(c)->read_only ? 0 : core_sync(c);
+
+	return rc < 0 ? rc : core_settle_index(c);
+}
+
+int verbs_diff(void *ctx, const struct json *request, const struct cred *peer,
+	       struct buf *out, struct errmsg *em)
+{
+	struct asked a = { .core = ctx, .em = em };
+	int rc = read_words(&a, request);
+
+	(void)peer;
+	if (rc == 0)
+		rc = read_form(&a, request);
+	if (rc == 0)
+		rc = settle(a.core);
+	if (rc == 0)
+		rc = core_reader_take(a.core, &a.r);
+	if (rc == 0)
+		rc = mean(&a);
+	if (rc == 0)
+		rc = take_paths(&a);
+	if (rc == 0)
+		rc = answer(&a, out);
+	core_reader_give(a.core, a.r);
+	free(a.words);
+	return rc < 0 ? errmsg_set(em, rc, "%s", errmsg_text(em, rc)) : 0;
+}
