@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analytics/changed.h"
 #include "analytics/provider_internal.h"
 #include "base/err.h"
 #include "base/text.h"
@@ -152,14 +153,40 @@ static ssize_t give(const struct buf *b, void *out, size_t cap)
 	return (ssize_t)b->n;
 }
 
+/* user.vouch.changed[.TOKEN] of a directory. */
+static ssize_t get_changed(struct provider *p, const struct cred *cr,
+			   uint64_t ino, const char *after, void *out,
+			   size_t cap)
+{
+	struct buf b = BUF_INIT;
+	struct stat st;
+	ssize_t rc = core_getattr(p->core, ino, &st);
+
+	if (!rc && !S_ISDIR(st.st_mode))
+		rc = -ENODATA;
+	if (rc >= 0)
+		rc = core_may_read(p->core, cr, ino);
+	if (rc >= 0 && !cap)
+		return CHANGED_MAX;
+	if (rc >= 0)
+		rc = changed_tell(p, cr, ino, *after ? after + 1 : NULL, &b);
+	if (rc >= 0)
+		rc = give(&b, out, cap);
+	buf_release(&b);
+	return rc;
+}
+
 ssize_t xattr_get(struct provider *p, const struct cred *cr, uint64_t ino,
 		  const char *name, void *out, size_t cap)
 {
 	struct buf b = BUF_INIT;
 	struct subject s;
 	struct stat st;
+	size_t n = sizeof(CHANGED_NAME) - 1;
 	ssize_t rc;
 
+	if (strncmp(name, CHANGED_NAME, n) == 0 && (!name[n] || name[n] == '.'))
+		return get_changed(p, cr, ino, name + n, out, cap);
 	for (size_t i = 0; i < sizeof(attributes) / sizeof(*attributes); i++) {
 		if (strcmp(attributes[i].name, name) != 0)
 			continue;

@@ -190,22 +190,28 @@ int idx_names_at(struct idx_reader *r, uint64_t parent, const char *after,
 	return n;
 }
 
-int idx_names_of(struct idx_reader *r, uint64_t ino, idx_past_name_fn *fn,
-		 void *ctx)
+/* Rows of (parent, name, entry, cookie or mode); how many. */
+static int each_name(struct idx_reader *r, enum reader_statement i,
+		     const uint64_t *v, int n_v, idx_past_name_fn *fn,
+		     void *ctx)
 {
 	struct past_item item = { .len = 0 };
 	sqlite3_stmt *s = NULL;
 	bool bad = false;
-	int n = 0, rc = idx_reader_take(r, READER_S_NAMES_OF, &s);
+	int n = 0, rc = idx_reader_take(r, i, &s);
 
 	if (rc)
 		return rc;
-	db_bind_u64(s, 1, ino);
+	for (int k = 0; k < n_v; k++)
+		db_bind_u64(s, k + 1, v[k]);
 	while ((rc = db_step(s)) > 0) {
-		item.row.ino = ino;
+		item.row.ino = v[0];
 		item.row.parent = db_u64(s, 0, &bad);
 		item.row.since = db_u64(s, 2, &bad);
-		item.row.cookie = db_u64(s, 3, &bad);
+		if (i == READER_S_NAMES_OF)
+			item.row.cookie = db_u64(s, 3, &bad);
+		else
+			item.row.mode = db_u32(s, 3, &bad);
 		rc = bad ? -ERR_CORRUPT : name_read(s, 1, &item);
 		if (rc > 0)
 			rc = fn(ctx, &item.row, item.name, item.len);
@@ -213,8 +219,22 @@ int idx_names_of(struct idx_reader *r, uint64_t ino, idx_past_name_fn *fn,
 			break;
 		n++;
 	}
-	idx_reader_give(r, READER_S_NAMES_OF, s);
+	idx_reader_give(r, i, s);
 	return rc ? rc : n;
+}
+
+int idx_names_of(struct idx_reader *r, uint64_t ino, idx_past_name_fn *fn,
+		 void *ctx)
+{
+	return each_name(r, READER_S_NAMES_OF, &ino, 1, fn, ctx);
+}
+
+int idx_names_lost(struct idx_reader *r, uint64_t ino, uint64_t from,
+		   idx_past_name_fn *fn, void *ctx)
+{
+	const uint64_t v[2] = { ino, idx_reader_cap(from) };
+
+	return each_name(r, READER_S_NAMES_LOST, v, 2, fn, ctx);
 }
 
 /* --- paths --- */

@@ -126,6 +126,12 @@ int must_use idx_names_at(struct idx_reader *r, uint64_t parent,
 int must_use idx_names_of(struct idx_reader *r, uint64_t ino,
 			  idx_past_name_fn *fn, void *ctx);
 /*
+ * Every name that it lost in entry `from` or later; row: parent, ino, mode, and
+ * in since the entry that took it away.
+ */
+int must_use idx_names_lost(struct idx_reader *r, uint64_t ino, uint64_t from,
+			    idx_past_name_fn *fn, void *ctx);
+/*
  * Appends a path relative to the root ("a/b", root: nothing).  0: the inode
  * had no name then.
  */

@@ -121,6 +121,8 @@
 	X(NAME_OF, "SELECT parent,name FROM name WHERE ino=? AND since<=?"   \
 		   " LIMIT 1")                                               \
 	X(NAMES_OF, "SELECT parent,name,since,cookie FROM name WHERE ino=?") \
+	X(NAMES_LOST, "SELECT parent,name,until,mode FROM name_past"         \
+		      " WHERE ino=? AND until>=?")                           \
 	X(NAME_PAST_OF, "SELECT parent,name FROM name_past WHERE ino=?1"     \
 			" AND until>?2 AND since<=?2 LIMIT 1")               \
 	X(NAMES_PAST_OF, "SELECT parent,name FROM name_past WHERE ino=?1"    \

@@ -2,7 +2,7 @@
 # `vouch VERB --help`, so that it never lags behind the program.
 
 _vouch_verbs() {
-	vouch --help 2>/dev/null | awk '/^  [a-z]+  +[^ ]/ { print $1 }'
+	vouch --help 2>/dev/null | awk '/^  [a-z-]+  +[^ ]/ { print $1 }'
 }
 
 _vouch_options() {	# VERB

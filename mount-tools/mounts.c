@@ -108,18 +108,57 @@ int mounts_parse(struct mounts *out, const char *text)
 	return rc;
 }
 
-int mounts_read(struct mounts *out)
+static bool is_below(const char *path, const char *dir)
 {
-	autofree char *text = NULL;
+	size_t n = strlen(dir);
+
+	if (strcmp(dir, "/") == 0)
+		return true;
+	return strncmp(path, dir, n) == 0 &&
+	       (path[n] == '/' || path[n] == '\0');
+}
+
+/* The whole file, the caller's to free(). */
+static int mountinfo(char **out)
+{
 	size_t cap = 0;
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 
-	*out = (struct mounts){ NULL, 0 };
+	*out = NULL;
 	if (!f)
 		return -errno;
-	ssize_t n = getdelim(&text, &cap, '\0', f);
+	ssize_t n = getdelim(out, &cap, '\0', f);
 	fclose(f);
-	return n < 0 ? -EIO : mounts_parse(out, text);
+	return n < 0 ? -EIO : 0;
+}
+
+int mounts_read(struct mounts *out)
+{
+	autofree char *text = NULL;
+	int rc = mountinfo(&text);
+
+	*out = (struct mounts){ NULL, 0 };
+	return rc < 0 ? rc : mounts_parse(out, text);
+}
+
+int mounts_below(const char *dir)
+{
+	autofree char *text = NULL;
+	char *save = NULL, *in = NULL;
+	int rc = mountinfo(&text);
+
+	for (char *line = rc == 0 ? strtok_r(text, "\n", &save) : NULL;
+	     line && rc == 0; line = strtok_r(NULL, "\n", &save)) {
+		char *s = strtok_r(line, " ", &in);
+
+		for (int i = 0; s && i < FIELD_DIR; i++)
+			s = strtok_r(NULL, " ", &in);
+		if (!s)
+			continue;
+		unescape(s);
+		rc = is_below(s, dir) && strcmp(s, dir) != 0;
+	}
+	return rc;
 }
 
 void mounts_release(struct mounts *m)
@@ -132,16 +171,6 @@ void mounts_release(struct mounts *m)
 	}
 	free(m->v);
 	*m = (struct mounts){ NULL, 0 };
-}
-
-static bool is_below(const char *path, const char *dir)
-{
-	size_t n = strlen(dir);
-
-	if (strcmp(dir, "/") == 0)
-		return true;
-	return strncmp(path, dir, n) == 0 &&
-	       (path[n] == '/' || path[n] == '\0');
 }
 
 const struct mounts_one *mounts_over(const struct mounts *m, const char *path)

@@ -34,6 +34,9 @@ void mounts_release(struct mounts *m);
 /* The last mounted one that dir is, or lies below; NULL. */
 const struct mounts_one *mounts_over(const struct mounts *m, const char *path);
 
+/* Is something mounted below dir, of whatever kind?  1, 0, or an error. */
+int must_use mounts_below(const char *dir);
+
 /*
  * Calls fn for each process found to use the mount point (working directory,
  * open file, program), at most `max`; answers how many.

@@ -40,6 +40,10 @@ static const struct vouch_verb verbs[] = {
 	  "gc STORE|DIR [-n] [--threshold=PERCENT] [--rate=MIB] [--drop-saves] "
 	  "[--format=text|json]",
 	  "release what the policy lets go, and free its space" },
+	{ "git-fsmonitor", cmd_git_fsmonitor, "git-fsmonitor VERSION TOKEN",
+	  "tell git what changed: its core.fsmonitor hook" },
+	{ "git-setup", cmd_git_setup, "git-setup [DIR] [--off]",
+	  "let git in DIR ask what changed, not look" },
 	{ "hold", cmd_hold,
 	  "hold add STORE|DIR PATTERN|--inode=N --reason=TEXT\n"
 	  "hold lift STORE|DIR PATTERN|ENTRY --reason=TEXT\n"
@@ -126,7 +130,7 @@ static int print_help(void)
 	       "  a filesystem that signs for everything you write\n"
 	       "\n");
 	for (int i = 0; i < VERBS; i++)
-		printf("  %-10s %s\n", verbs[i].name, verbs[i].summary);
+		printf("  %-14s %s\n", verbs[i].name, verbs[i].summary);
 	printf("\n"
 	       "`vouch VERB --help` tells more; vouch(1), vouchfs(7).\n"
 	       "To begin: vouch init vol && vouch mount vol mnt\n");

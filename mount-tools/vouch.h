@@ -26,6 +26,8 @@ int cmd_export(int argc, char **argv);
 int cmd_fork(int argc, char **argv);
 int cmd_fsck(int argc, char **argv);
 int cmd_gc(int argc, char **argv);
+int cmd_git_fsmonitor(int argc, char **argv);
+int cmd_git_setup(int argc, char **argv);
 int cmd_hold(int argc, char **argv);
 int cmd_init(int argc, char **argv);
 int cmd_key(int argc, char **argv);

@@ -262,6 +262,12 @@ int must_use core_digest(struct core *c, uint64_t ino, struct digest *out);
  * Its end waits for those who answer requests, and this one may take minutes.
  */
 void core_digest_end(struct core *c);
+/*
+ * Inodes of files whose bytes may be newer than any entry says: they are
+ * dirty, or open for writing, and so perhaps mapped.  *out is the caller's to
+ * free().
+ */
+int must_use core_unsaved(struct core *c, uint64_t **out, size_t *out_n);
 /* Resolves an absolute path inside the volume without following symlinks. */
 int must_use core_resolve(struct core *c, const char *path, uint64_t *out_ino);
 /*
@@ -270,6 +276,9 @@ int must_use core_resolve(struct core *c, const char *path, uint64_t *out_ino);
  * 0 or -EACCES.  For inodes that are gone: only the volume's owner.
  */
 int must_use core_may_read(struct core *c, const struct cred *cr, uint64_t ino);
+/* May cr do that (4 r, 2 w, 1 x) with the inode itself, as it is now? */
+bool core_allows(struct core *c, const struct cred *cr, uint64_t ino,
+		 uint32_t want);
 /* Is gid among the caller's groups?  /proc/PID/status says. */
 bool core_in_group(const struct cred *cr, uint32_t gid);
 /* May cr read whole-ledger views (volume owner, root, audit group)? */

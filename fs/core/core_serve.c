@@ -73,6 +73,24 @@ int core_make_version(struct core *c, uint64_t ino, uint8_t reason)
 	return rc;
 }
 
+int core_unsaved(struct core *c, uint64_t **out, size_t *out_n)
+{
+	uint64_t *v;
+	size_t n = 0;
+
+	mutex_lock(&c->t.mu);
+	v = calloc(c->n_dirty + (size_t)c->n_handles + 1, sizeof(*v));
+	for (struct link *l = c->dirty.next; v && l != &c->dirty; l = l->next)
+		v[n++] = ((struct file *)l)->inode->row.ino;
+	for (struct handle *h = c->handles; v && h; h = h->next)
+		if (h->file && h->writable)
+			v[n++] = h->inode->row.ino;
+	mutex_unlock(&c->t.mu);
+	*out = v;
+	*out_n = n;
+	return v ? 0 : -ENOMEM;
+}
+
 int core_resolve(struct core *c, const char *path, uint64_t *out_ino)
 {
 	char name[LIMIT_NAME + 1];
@@ -159,6 +177,15 @@ static bool allowed(struct core *c, const struct cred *cr,
 	if (core_in_group(cr, st->st_gid))
 		return (group & want) == want;
 	return (st->st_mode & 7 & want) == want;
+}
+
+bool core_allows(struct core *c, const struct cred *cr, uint64_t ino,
+		 uint32_t want)
+{
+	struct stat st;
+
+	return is_owner(c, cr) ||
+	       (core_getattr(c, ino, &st) >= 0 && allowed(c, cr, &st, want));
 }
 
 int core_may_read(struct core *c, const struct cred *cr, uint64_t ino)

@@ -3,7 +3,7 @@
 failures=0
 fail() { echo "FAIL: $*" >&2; failures=$((failures + 1)); }
 
-verbs=$(vouch --help | awk '/^  [a-z]+  +[^ ]/ { print $1 }')
+verbs=$(vouch --help | awk '/^  [a-z-]+  +[^ ]/ { print $1 }')
 [ "$(echo "$verbs" | wc -l)" -ge 20 ] || fail "only these verbs: $verbs"
 [ "$verbs" = "$(echo "$verbs" | sort)" ] || fail "the table is not sorted"
 
@@ -21,12 +21,12 @@ for verb in $verbs; do
 	vouch "$verb" a b c d e f >out 2>err
 	# of one they are the command
 	[ $? = 2 ] || [ "$verb" = run ] || fail "$verb with six arguments is not misuse"
-	grep -q "^\.It Nm Cm $verb\b" "$TOP/man/vouch.1" ||
+	sed 's/\\-/-/g' "$TOP/man/vouch.1" | grep -q "^\.It Nm Cm $verb\b" ||
 		fail "$verb is not in vouch.1"
 done
 
 # What is in the page is in the program.
-sed -n 's/^\.It Nm Cm \([a-z]*\).*/\1/p' "$TOP/man/vouch.1" | sort -u |
+sed -n 's/\\-/-/g; s/^\.It Nm Cm \([a-z-]*\).*/\1/p' "$TOP/man/vouch.1" | sort -u |
 	while read -r verb; do
 		echo "$verbs" | grep -qx "$verb" || echo "$verb"
 	done >extra
