@@ -8,7 +8,7 @@
  *	a/b    what has that name may be another, or have other bytes or
  *	       attributes; a directory's come as "a/b/" besides, which
  *	       stands for all that lies below it
- *	a/b/*  the names in this directory are others (git refuses "a/b/.")
+ *	a/b/ and an asterisk: the names in this directory are others
  *	/      everything: the token is none of this mount, or what was
  *	       entered since is too much
  *
