@@ -16,6 +16,7 @@
 #include "analytics/run_diff.h"
 #include "analytics/run_report.h"
 #include "analytics/run_walk.h"
+#include "analytics/undo.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "index/idx.h"
@@ -47,6 +48,7 @@ static const struct {
 	{ "changes.jsonl", run_report_changes },
 	{ "opened.jsonl", run_report_opened },
 	{ "changes.diff", report_diff },
+	{ "undo.jsonl", undo_report },
 };
 enum { DOCUMENTS = sizeof(documents) / sizeof(documents[0]) };
 
@@ -301,7 +303,7 @@ static void document_measure(struct provider *p, const struct cred *cr,
 	node_lock(&p->nodes);
 	size = n->size;
 	node_unlock(&p->nodes);
-	if (size || n->key.kind == NODE_RUN_DIFF || !is_short(p, n))
+	if (size || n->key.kind >= NODE_RUN_DIFF || !is_short(p, n))
 		return;
 	spool_init(&s, core_store_dir(p->core), 0);
 	if (render(p, cr, n, &s) >= 0 && spool_end(&s) >= 0)

@@ -113,7 +113,7 @@ static const char readme[] =
 	"  proof/PATH.tlog-proof take it home: proves the newest version\n"
 	"  runs/RUN/...          what one run did: summary.json, "
 	"changes.diff,\n"
-	"                        changes.jsonl, opened.jsonl\n"
+	"                        changes.jsonl, opened.jsonl, undo.jsonl\n"
 	"  at/WHEN/...           the whole tree as it was: WHEN is the name "
 	"of a\n"
 	"                        snapshot, a log position (812 or 812.3), or "

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "analytics/provider_internal.h"
+#include "analytics/undo.h"
 #include "base/err.h"
 #include "base/vio.h"
 #include "index/idx.h"
@@ -44,6 +45,7 @@ static const struct view *const views[NODE_KINDS] = {
 	[NODE_RUN_CHANGES] = &audit_run_document_view,
 	[NODE_RUN_OPENED] = &audit_run_document_view,
 	[NODE_RUN_DIFF] = &audit_run_document_view,
+	[NODE_RUN_UNDO] = &audit_run_document_view,
 	[NODE_AT_ROOT] = &audit_at_root_view,
 	[NODE_AT] = &audit_at_view,
 	[NODE_QUERY] = &query_view,
@@ -400,6 +402,25 @@ static ssize_t op_getxattr(void *ctx, const struct cred *cr, uint64_t ino,
 	return xattr_get(ctx, cr, ino, name, out, cap);
 }
 
+/*
+ * One at a time: texts that are merged take long, and other threads must be
+ * there to answer the kernel.  -EAGAIN: somebody else's goes on.
+ */
+static int op_setxattr(void *ctx, const struct cred *cr, uint64_t ino,
+		       const char *name, const char *value, size_t n)
+{
+	struct provider *p = ctx;
+	int rc;
+
+	if (strcmp(name, UNDO_ATTRIBUTE) != 0)
+		return -EPERM;
+	if (__atomic_exchange_n(&p->putting, true, __ATOMIC_ACQUIRE))
+		return -EAGAIN;
+	rc = undo_put(p->core, cr, ino, value, n);
+	__atomic_store_n(&p->putting, false, __ATOMIC_RELEASE);
+	return rc;
+}
+
 static const char *const root_names[] = { "audit", NULL };
 
 static const struct vdir_ops provider_ops = {
@@ -418,6 +439,7 @@ static const struct vdir_ops provider_ops = {
 	.releasedir = op_releasedir,
 	.changed = op_changed,
 	.getxattr = op_getxattr,
+	.setxattr = op_setxattr,
 };
 
 static int find_owner(struct provider *p)

@@ -53,7 +53,8 @@ enum node_kind {
 	NODE_RUN_SUMMARY, /* the documents: likewise, in the order of */
 	NODE_RUN_CHANGES, /* audit_runs.c */
 	NODE_RUN_OPENED,
-	NODE_RUN_DIFF,
+	NODE_RUN_DIFF, /* from here on not made for stat(2) */
+	NODE_RUN_UNDO,
 	NODE_AT_ROOT,
 	NODE_AT,	 /* a: entry number, b: inode */
 	NODE_QUERY,	 /* a: inode of NAME.sql */
@@ -71,6 +72,7 @@ struct provider {
 	struct alert_list *alerts;
 	struct query_results *queries;
 	bool run_rendered; /* for an ordinary user; atomic */
+	bool putting;	   /* bytes are put back; atomic */
 };
 
 struct vdir_file {

@@ -46,9 +46,9 @@ static int find(char out[PATH_SIZE])
 }
 
 /* -err of posix_spawn; the child has `fd` as stdin and stdout. */
-static int spawn(pid_t *out, const char *path, int fd)
+static int spawn(pid_t *out, const char *path, char *what, int fd)
 {
-	char *argv[] = { (char[]){ "vouch-git" }, (char[]){ "diff" }, NULL };
+	char *argv[] = { (char[]){ "vouch-git" }, what, NULL };
 	char *env[] = { NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -77,7 +77,7 @@ static int spawn(pid_t *out, const char *path, int fd)
 	return -rc;
 }
 
-int git_helper_start(struct git_helper **out, struct errmsg *em)
+static int start(struct git_helper **out, char *what, struct errmsg *em)
 {
 	struct git_helper *g = calloc(1, sizeof(*g));
 	char path[PATH_SIZE] = "";
@@ -90,7 +90,7 @@ int git_helper_start(struct git_helper **out, struct errmsg *em)
 		return errmsg_set(em, rc, "cannot start vouch-git: %s",
 				  err_text(rc));
 	}
-	rc = spawn(&g->pid, path, fds[1]);
+	rc = spawn(&g->pid, path, what, fds[1]);
 	close(fds[1]);
 	if (rc < 0) {
 		close(fds[0]);
@@ -103,6 +103,16 @@ int git_helper_start(struct git_helper **out, struct errmsg *em)
 	g->fd = fds[0];
 	*out = g;
 	return 0;
+}
+
+int git_helper_start(struct git_helper **out, struct errmsg *em)
+{
+	return start(out, (char[]){ "diff" }, em);
+}
+
+int git_helper_start_merge(struct git_helper **out, struct errmsg *em)
+{
+	return start(out, (char[]){ "merge" }, em);
 }
 
 void git_helper_stop(struct git_helper *g)
@@ -192,4 +202,71 @@ int git_helper_diff(struct git_helper *g, struct buf *out,
 	if (n && !room)
 		return -ENOMEM;
 	return n ? receive_all(g->fd, room, (size_t)n) : 0;
+}
+
+static int ask_merge(struct git_helper *g, const struct git_bytes v[3])
+{
+	uint8_t head[GIT_HELPER_MERGE_HEAD];
+	struct bwriter w;
+	int rc;
+
+	bwriter_init(&w, head, sizeof(head));
+	for (int i = 0; i < 3; i++)
+		bwriter_u64(&w, v[i].n);
+	rc = send_all(g->fd, head, sizeof(head));
+	for (int i = 0; i < 3 && !rc; i++)
+		rc = send_all(g->fd, v[i].p, v[i].n);
+	return rc;
+}
+
+static int receive_conflicts(int fd, struct git_merged *m, uint64_t n)
+{
+	uint8_t one[16];
+	struct breader r;
+	int rc = 0;
+
+	if (n > GIT_HELPER_MAX)
+		return -EPIPE;
+	m->v = calloc((size_t)n + 1, sizeof(*m->v));
+	if (!m->v)
+		return -ENOMEM;
+	for (m->n = 0; m->n < n && !rc; m->n++) {
+		rc = receive_all(fd, one, sizeof(one));
+		breader_init(&r, one, sizeof(one));
+		m->v[m->n].first = breader_u64(&r);
+		m->v[m->n].n = breader_u64(&r);
+	}
+	return rc;
+}
+
+int git_helper_merge(struct git_helper *g, struct buf *out,
+		     struct git_merged *merged, struct git_bytes base,
+		     struct git_bytes ours, struct git_bytes theirs)
+{
+	const struct git_bytes v[3] = { base, ours, theirs };
+	uint8_t head[GIT_HELPER_MERGE_ANSWER], *room;
+	struct breader r;
+	uint64_t n, conflicts;
+	int rc;
+
+	*merged = (struct git_merged){ .binary = false };
+	for (int i = 0; i < 3; i++)
+		if (v[i].n > GIT_HELPER_MAX)
+			return -EFBIG;
+	rc = ask_merge(g, v);
+	if (!rc)
+		rc = receive_all(g->fd, head, sizeof(head));
+	if (rc)
+		return rc;
+	breader_init(&r, head, sizeof(head));
+	merged->binary = breader_u8(&r);
+	conflicts = breader_u64(&r);
+	n = breader_u64(&r);
+	if (n > 3ULL * (GIT_HELPER_MAX + 1)) /* all of each, at most */
+		return -EPIPE;
+	rc = receive_conflicts(g->fd, merged, conflicts);
+	room = !rc && n ? buf_grow(out, (size_t)n) : NULL;
+	if (!rc && n && !room)
+		rc = -ENOMEM;
+	return rc || !n ? rc : receive_all(g->fd, room, (size_t)n);
 }

@@ -6,7 +6,10 @@
  *
  * A request for a diff is u64 length of the old bytes, u64 of the new ones,
  * and both; the answer u8 binary, u64 lines added, u64 removed, u64 length of
- * the hunks, and those.  All little-endian.
+ * the hunks, and those.  One for a merge is u64 lengths of base, ours, theirs,
+ * and all three; the answer u8 binary, u64 number of conflicts, u64 length of
+ * the result, for each conflict u64 first line and u64 lines, and the result.
+ * All little-endian.
  */
 #ifndef BASE_GIT_HELPER_H
 #define BASE_GIT_HELPER_H
@@ -22,6 +25,7 @@ struct errmsg;
 struct git_helper;
 
 enum { GIT_HELPER_HEAD = 16, GIT_HELPER_ANSWER = 25 };
+enum { GIT_HELPER_MERGE_HEAD = 24, GIT_HELPER_MERGE_ANSWER = 17 };
 /* Longest file that is compared line by line. */
 enum { GIT_HELPER_MAX = 16 << 20 };
 
@@ -43,5 +47,32 @@ void git_helper_stop(struct git_helper *g); /* NULL ok */
 int must_use git_helper_diff(struct git_helper *g, struct buf *out,
 			     struct git_diff_counts *counts, const void *a,
 			     size_t n_a, const void *b, size_t n_b);
+
+/* Lines of the result, from 1; n 0: in front of that line. */
+struct git_merge_conflict {
+	uint64_t first, n;
+};
+
+struct git_merged {
+	bool binary; /* nothing was merged */
+	size_t n;    /* conflicts; the result has our side of each */
+	struct git_merge_conflict *v; /* the caller frees it */
+};
+
+struct git_bytes {
+	const void *p;
+	size_t n;
+};
+
+/* As git_helper_start: one that merges. */
+int must_use git_helper_start_merge(struct git_helper **out, struct errmsg *em);
+/*
+ * Appends to `out` what `ours` becomes when the changes from base to theirs
+ * are made in it, where both are texts.  Where both sides changed the same
+ * lines, in other ways, ours stays and the place is listed.  -EPIPE as above.
+ */
+int must_use git_helper_merge(struct git_helper *g, struct buf *out,
+			      struct git_merged *merged, struct git_bytes base,
+			      struct git_bytes ours, struct git_bytes theirs);
 
 #endif

@@ -97,7 +97,7 @@ static int on_line(const git_diff_delta *d, const git_diff_hunk *h,
 	return x->text.bad ? GIT_EUSER : 0;
 }
 
-static int diff(const void *a, size_t n_a, const void *b, size_t n_b)
+static int diff(const char *a, size_t n_a, const char *b, size_t n_b)
 {
 	git_diff_options o;
 	struct hunks x = { .text = BUF_INIT };
@@ -130,30 +130,202 @@ static int diff(const void *a, size_t n_a, const void *b, size_t n_b)
 	return rc;
 }
 
-static int serve_one(void)
+/* --- merging --- */
+
+static bool is_binary(const void *p, size_t n)
 {
-	uint8_t head[GIT_HELPER_HEAD], *p;
+	return n && memchr(p, 0, n);
+}
+
+/* Longest run of the characters of markers at a line's start. */
+static size_t longest_mark(const char *p, size_t n)
+{
+	size_t longest = 0, run = 0;
+	char mark = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i == 0 || p[i - 1] == '\n') {
+			mark = strchr("<=>|", p[i]) ? p[i] : 0;
+			run = 0;
+		}
+		if (mark && p[i] == mark)
+			run++;
+		else
+			mark = 0;
+		if (run > longest)
+			longest = run;
+	}
+	return longest;
+}
+
+/* What libgit2 wrote, taken apart at its markers. */
+struct parts {
+	size_t mark; /* of which a marker has so many */
+	enum { PART_BOTH, PART_OURS, PART_THEIRS } in;
+	struct buf text, conflicts;
+	uint64_t lines, n;
+	bool at_conflict; /* the last line ended one */
+};
+
+static bool is_mark(const struct parts *x, const char *p, size_t n, char c)
+{
+	if (n < x->mark)
+		return false;
+	for (size_t i = 0; i < x->mark; i++)
+		if (p[i] != c)
+			return false;
+	return true;
+}
+
+static void take_line(struct parts *x, const char *p, size_t n)
+{
+	x->at_conflict = false;
+	if (x->in == PART_BOTH && is_mark(x, p, n, '<')) {
+		x->in = PART_OURS;
+		buf_u64(&x->conflicts, x->lines + 1);
+	} else if (x->in == PART_OURS && is_mark(x, p, n, '=')) {
+		x->in = PART_THEIRS;
+		x->n++;
+	} else if (x->in == PART_THEIRS) {
+		x->at_conflict = is_mark(x, p, n, '>');
+		if (x->at_conflict)
+			x->in = PART_BOTH;
+	} else {
+		buf_add(&x->text, p, n);
+		x->lines++;
+	}
+}
+
+static void take_apart(struct parts *x, const char *p, size_t n)
+{
+	uint64_t first = 0;
+
+	while (n) {
+		const char *end = memchr(p, '\n', n);
+		size_t len = end ? (size_t)(end + 1 - p) : n;
+		bool was_ours = x->in == PART_OURS;
+
+		if (x->in == PART_BOTH)
+			first = x->lines;
+		take_line(x, p, len);
+		if (was_ours && x->in == PART_THEIRS)
+			buf_u64(&x->conflicts, x->lines - first);
+		p += len;
+		n -= len;
+	}
+}
+
+static int answer_merge(bool binary, const struct parts *x)
+{
+	struct buf head = BUF_INIT;
+	int rc;
+
+	buf_u8(&head, binary);
+	buf_u64(&head, x->n);
+	buf_u64(&head, x->text.n);
+	rc = head.bad || x->text.bad || x->conflicts.bad ?
+		     -ENOMEM :
+		     write_all(head.p, head.n);
+	if (!rc)
+		rc = write_all(x->conflicts.p, x->conflicts.n);
+	if (!rc)
+		rc = write_all(x->text.p, x->text.n);
+	buf_release(&head);
+	return rc;
+}
+
+/* v: base, ours, theirs. */
+static int merge(const char *const v[3], const uint64_t n[3])
+{
+	git_merge_file_options o;
+	git_merge_file_input in[3];
+	git_merge_file_result out = { 0 };
+	struct parts x = { .mark = 7 };
+	bool binary = false;
+	int rc;
+
+	(void)!git_merge_file_options_init(&o, GIT_MERGE_FILE_OPTIONS_VERSION);
+	for (int i = 0; i < 3; i++) {
+		size_t mark = longest_mark(v[i], (size_t)n[i]);
+
+		(void)!git_merge_file_input_init(&in[i],
+						 GIT_MERGE_FILE_INPUT_VERSION);
+		in[i].ptr = v[i];
+		in[i].size = (size_t)n[i];
+		in[i].mode = 0100644;
+		binary = binary || is_binary(v[i], (size_t)n[i]);
+		x.mark = mark >= x.mark ? mark + 1 : x.mark;
+	}
+	binary = binary || x.mark > UINT16_MAX;
+	if (binary)
+		return answer_merge(true, &x);
+	o.marker_size = (unsigned short)x.mark;
+	o.our_label = "o";
+	o.their_label = "t";
+	rc = git_merge_file(&out, &in[0], &in[1], &in[2], &o);
+	if (rc) {
+		fprintf(stderr, "vouch-git: merge: %s\n",
+			git_error_last() ? git_error_last()->message :
+					   "no memory");
+		return -ENOMEM;
+	}
+	take_apart(&x, out.ptr, out.len);
+	/* a conflict at the end has a line's end that ours had not */
+	if (x.at_conflict && n[1] && v[1][n[1] - 1] != '\n' && x.text.n &&
+	    x.text.p[x.text.n - 1] == '\n')
+		x.text.n--;
+	git_merge_file_result_free(&out);
+	rc = answer_merge(false, &x);
+	buf_release(&x.text);
+	buf_release(&x.conflicts);
+	return rc;
+}
+
+/* --- requests --- */
+
+/* So many texts one behind the other, each with a NUL; caller frees. */
+static int read_texts(char **out, const char *v[3], uint64_t n[3], int texts)
+{
+	uint8_t head[GIT_HELPER_MERGE_HEAD];
+	uint64_t all = 0;
 	struct breader r;
-	uint64_t n_a, n_b;
-	int rc = read_all(head, sizeof(head));
+	char *p;
+	int rc = read_all(head, 8 * (size_t)texts);
 
 	if (rc <= 0)
 		return rc;
-	breader_init(&r, head, sizeof(head));
-	n_a = breader_u64(&r);
-	n_b = breader_u64(&r);
-	if (n_a > GIT_HELPER_MAX || n_b > GIT_HELPER_MAX)
-		return -EINVAL;
-	p = malloc((size_t)(n_a + n_b) + 1);
+	breader_init(&r, head, 8 * (size_t)texts);
+	for (int i = 0; i < texts; i++) {
+		n[i] = breader_u64(&r);
+		if (n[i] > GIT_HELPER_MAX)
+			return -EINVAL;
+		all += n[i] + 1;
+	}
+	p = *out = calloc(1, (size_t)all);
 	if (!p)
 		return -ENOMEM;
-	rc = n_a + n_b ? read_all(p, (size_t)(n_a + n_b)) : 1;
+	for (int i = 0; i < texts; i++) {
+		v[i] = p;
+		rc = n[i] ? read_all(p, (size_t)n[i]) : 1;
+		if (rc <= 0)
+			return rc < 0 ? rc : -EPIPE;
+		p += n[i] + 1;
+	}
+	return 1;
+}
+
+static int serve_one(bool merges)
+{
+	uint64_t n[3];
+	const char *v[3];
+	char *p = NULL;
+	int rc = read_texts(&p, v, n, merges ? 3 : 2), got = rc;
+
 	if (rc > 0)
-		rc = diff(p, (size_t)n_a, p + n_a, (size_t)n_b);
-	else
-		rc = rc < 0 ? rc : -EPIPE;
+		rc = merges ? merge(v, n) :
+			      diff(v[0], (size_t)n[0], v[1], (size_t)n[1]);
 	free(p);
-	return rc < 0 ? rc : 1;
+	return rc < 0 ? rc : got > 0;
 }
 
 /* A sanitizer's shadow alone is terabytes of addresses. */
@@ -176,10 +348,11 @@ static int limit(void)
 
 int main(int argc, char **argv)
 {
+	bool merges = argc == 2 && strcmp(argv[1], "merge") == 0;
 	int rc;
 
-	if (argc != 2 || strcmp(argv[1], "diff") != 0) {
-		fprintf(stderr, "usage: vouch-git diff\n"
+	if (argc != 2 || (!merges && strcmp(argv[1], "diff") != 0)) {
+		fprintf(stderr, "usage: vouch-git diff|merge\n"
 				"It works for vouch(1); there is nothing to "
 				"call it for by hand.\n");
 		return EXIT_MISUSE;
@@ -190,7 +363,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	do
-		rc = serve_one();
+		rc = serve_one(merges);
 	while (rc > 0);
 	git_libgit2_shutdown();
 	if (rc < 0)

@@ -145,6 +145,14 @@ int must_use content_clone(struct content *c, uint64_t off,
 			   struct content *from, uint64_t from_off,
 			   uint64_t len, uint64_t *out_len);
 /*
+ * c becomes what `from` is, in one step and without copying, if it still is
+ * the version {root, size} and nothing was written on it; else -EBUSY, and
+ * nothing changed.  `from` has no extents of its own: a version as it was
+ * opened, or content_folded; it stays open until c has its next version.
+ */
+int must_use content_replace(struct content *c, const struct digest *root,
+			     uint64_t size, struct content *from);
+/*
  * SEEK_DATA / SEEK_HOLE; -ENXIO past the end.  Holes are whole blocks of
  * 4096, or what the file has of its last one, as they are in a version.
  */

@@ -8,12 +8,16 @@
  * and target agree on the blocks of 4096 and the block that the chunk ends in
  * is cloned too.  Buffered bytes are copied.
  *
+ * content_replace does the same with a file that holds something, if that is
+ * what its caller expects: a compare-and-set.
+ *
  * The two contents are never locked together.  A chunk that is on its way from
  * one to the other is noted for gc, in one section with both (lease.h).
  *
  * Threads: any.
  */
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -188,41 +192,85 @@ static int clone_piece(struct clone *k, const struct piece *p)
 	return set_extent(k, &e);
 }
 
+/* A file that is its base and nothing else. */
+struct whole {
+	struct digest root;
+	uint64_t size;
+	uint64_t data;
+};
+
+static bool is_whole_locked(struct content *c) requires_capability(&c->mu)
+{
+	return !c->low && c->top->ext.n == 0 && c->size == c->root_size &&
+	       c->top->limit == c->size;
+}
+
+/* The base that nothing lies upon is another one from now on. */
+static void set_base_locked(struct content *c, const struct whole *w)
+	requires_capability(&c->mu)
+{
+	uint64_t end = c->size > w->size ? c->size : w->size;
+
+	c->root = w->root;
+	c->root_size = w->size;
+	c->base_data = w->data;
+	c->base_unsaved = true;
+	c->top->limit = w->size;
+	c->size = w->size;
+	if (c->hidden_end < w->size)
+		c->hidden_end = w->size;
+	c->seq++;
+	c->streaming = false;
+	c->stream_no++;
+	c->sha_on = false;
+	c->sha_len = 0;
+	c->sha_no++;
+	content_changed_locked(c, 0, end);
+}
+
 /* All of a clean file into an empty one. */
 static bool clone_whole(struct content *c, struct content *from, uint64_t len)
 {
-	struct digest root = { 0 };
-	uint64_t size = 0;
-	uint64_t data = 0;
+	struct whole w;
 	bool clean = false;
 
 	mutex_lock(&from->mu);
-	size = from->size;
-	root = from->root;
-	data = from->base_data;
-	clean = !from->low && from->top->ext.n == 0 &&
-		size == from->root_size && from->top->limit == size &&
-		!from->base_unsaved && size > 0 && len >= size;
+	w = (struct whole){ from->root, from->size, from->base_data };
+	clean = is_whole_locked(from) && !from->base_unsaved && w.size > 0 &&
+		len >= w.size;
 	mutex_unlock(&from->mu);
 	if (!clean)
 		return false;
 	mutex_lock(&c->mu);
 	clean = c->size == 0 && !c->low && c->top->ext.n == 0 && !c->busy;
-	if (clean) {
-		c->root = root;
-		c->root_size = size;
-		c->base_data = data;
-		c->base_unsaved = true;
-		c->top->limit = size;
-		c->size = size;
-		if (c->hidden_end < size)
-			c->hidden_end = size;
-		c->seq++;
-		c->sha_on = false;
-		content_changed_locked(c, 0, size);
-	}
+	if (clean)
+		set_base_locked(c, &w);
 	mutex_unlock(&c->mu);
 	return clean;
+}
+
+int content_replace(struct content *c, const struct digest *root, uint64_t size,
+		    struct content *from)
+{
+	struct whole w;
+	bool same = false;
+	int rc = store_failed(c->pool->store);
+
+	if (rc < 0)
+		return rc;
+	mutex_lock(&from->mu);
+	assert(is_whole_locked(from));
+	w = (struct whole){ from->root, from->size, from->base_data };
+	mutex_unlock(&from->mu);
+	content_enter(c);
+	mutex_lock(&c->mu);
+	same = is_whole_locked(c) && !c->dirty && c->size == size &&
+	       (size == 0 || digest_eq(&c->root, root));
+	if (same)
+		set_base_locked(c, &w);
+	mutex_unlock(&c->mu);
+	content_leave(c);
+	return same ? 0 : -EBUSY;
 }
 
 static int clone_in_section(struct content *c, uint64_t off,

@@ -337,6 +337,15 @@ static int kill_capability(struct core *c, const struct cred *cr,
 	return rc == -ENODATA ? 0 : rc;
 }
 
+int core_file_wrote_by(struct core *c, const struct cred *cr, struct handle *h)
+{
+	int rc = kill_by_stranger(c, cr, h);
+
+	if (rc >= 0 && cr->uid != 0 && atomic_load(&h->file->capable))
+		rc = kill_capability(c, cr, h->file);
+	return rc < 0 ? rc : 0;
+}
+
 static int write_bytes(struct core *c, const struct cred *cr, struct handle *h,
 		       const struct bytes *b, bool kill_suidgid)
 {

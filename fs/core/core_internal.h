@@ -164,6 +164,15 @@ int must_use core_check_name(const char *name, size_t *out_len);
  */
 void core_reap(struct core *c, struct inode *i);
 
+/* --- core_file.c --- */
+
+/*
+ * Other bytes come into a file not by write(2): what a write by cr takes away,
+ * set-id bits and capabilities, goes; root may leave them.
+ */
+int must_use core_file_wrote_by(struct core *c, const struct cred *cr,
+				struct handle *h);
+
 /* --- core_bypass.c --- */
 
 /* h is read: the kernel has done what the answer to its open said. */

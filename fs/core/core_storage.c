@@ -86,8 +86,9 @@ static int look_up(struct core *c, struct idx_version *out, uint64_t ino,
 	return rc;
 }
 
-static int find_version(struct core *c, struct idx_version *out,
-			struct digest *out_leaf, uint64_t ino, uint64_t version)
+int core_storage_version(struct core *c, struct idx_version *out,
+			 struct digest *out_leaf, uint64_t ino,
+			 uint64_t version)
 {
 	int rc = look_up(c, out, ino, version);
 
@@ -187,7 +188,7 @@ static int restore(struct core *c, bool *out_same, const struct cred *cr,
 	struct restore_arg a = { .when = when };
 	struct idx_version v;
 	bool keep;
-	int rc = find_version(c, &v, &a.leaf, from, version_no);
+	int rc = core_storage_version(c, &v, &a.leaf, from, version_no);
 
 	if (rc >= 0)
 		rc = core_open_file(c, cr, ino, O_WRONLY, false, &a.h, &keep);
@@ -221,6 +222,86 @@ int core_storage_restore(struct core *c, bool *out_same, const struct cred *cr,
 
 	lease_leave(store_lease(c->store), section);
 	return rc;
+}
+
+/* --- another content, if the file is still as it was seen --- */
+
+struct put_arg {
+	const struct core_storage_put *o;
+	struct handle *h;
+};
+
+static int put_op(struct core *c, struct itable_tx *tx, void *arg)
+{
+	struct put_arg *a = arg;
+	size_t n = strlen(a->o->when);
+	struct pend *p = pend_new(ENTRY_RESTORE, n);
+	struct entry_restore *b;
+
+	if (!p)
+		return -ENOMEM;
+	b = &p->e.body.restore;
+	b->why = a->o->why;
+	memcpy(b->run, a->o->run, sizeof(b->run));
+	b->when = pend_str(p, a->o->when, n);
+	p->subject = digest_is_zero(&a->o->subject) ?
+			     NULL :
+			     leafcell_known_new(&a->o->subject, a->o->no);
+	if (!p->subject && !digest_is_zero(&a->o->subject)) {
+		pend_free(p);
+		return -ENOMEM;
+	}
+	return core_submit(c, tx, p, a->h->inode, a->h->actor);
+}
+
+static int put(struct core *c, const struct cred *cr, struct put_arg *a,
+	       struct content *from)
+{
+	struct inode *i = a->h->inode;
+	struct digest root;
+	uint64_t version, size;
+	int rc = a->h->file ? 0 : -EINVAL;
+
+	if (rc >= 0 && !is_new(c, a->h))
+		rc = file_version(c, a->h->file, ENTRY_REASON_DEMAND);
+	if (rc < 0)
+		return rc;
+	mutex_lock(&c->t.mu);
+	version = i->row.version;
+	root = i->row.tree_root;
+	size = i->row.size;
+	mutex_unlock(&c->t.mu);
+	if (version != a->o->expect)
+		return -EBUSY;
+	rc = core_file_wrote_by(c, cr, a->h);
+	if (rc >= 0)
+		rc = content_replace(a->h->file->content, &root, size, from);
+	if (rc < 0)
+		return rc;
+	rc = core_op(c, put_op, a);
+	mutex_lock(&c->t.mu);
+	file_dirtied(c, a->h->file, a->h->actor, ENTRY_EXACT, core_now(c));
+	i->stale = true; /* who opens it sees no old page */
+	mutex_unlock(&c->t.mu);
+	return rc < 0 ? rc : file_version(c, a->h->file, ENTRY_REASON_DEMAND);
+}
+
+int core_storage_put(struct core *c, const struct cred *cr,
+		     const struct core_storage_put *o, struct content *from)
+{
+	struct put_arg a = { .o = o };
+	bool keep;
+	int rc = core_open_file(c, cr, o->ino, O_WRONLY, false, &a.h, &keep);
+
+	if (rc < 0)
+		return rc;
+	rc = put(c, cr, &a, from);
+	core_release(c, a.h);
+	if (c->o.invalidate && rc != -EBUSY) {
+		c->o.invalidate(c->o.ctx, o->ino, false);
+		c->o.invalidate(c->o.ctx, o->ino, true);
+	}
+	return rc < 0 ? rc : 0;
 }
 
 /* --- replicas, scrubs --- */

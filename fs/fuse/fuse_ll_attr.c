@@ -1,8 +1,8 @@
 /*
  * fuse_ll_attr.c - attributes, extended attributes, statfs.
  *
- * user.vouch.* is answered by the provider and never listed; nobody can set
- * it.  Virtual nodes have no extended attributes and cannot be changed.
+ * user.vouch.* is answered by the provider and never listed; what may be set
+ * of it is the provider's, too, and stays nowhere.  Virtual nodes have no extended attributes and cannot be changed.
  */
 #include <errno.h>
 #include <string.h>
@@ -154,10 +154,14 @@ static int may_set(uint64_t ino, const char *name)
 static void ll_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 			const char *value, size_t size, int flags)
 {
+	const struct vdir_ops *v = fuse_ll_vops(fuse_ll_of(req));
 	struct cred cr = fuse_ll_cred(req);
 	int rc = may_set(ino, name);
 
-	if (rc == 0)
+	if (rc == -EPERM && v && v->setxattr)
+		rc = v->setxattr(fuse_ll_of(req)->o.vdir->ctx, &cr, ino, name,
+				 value, size);
+	else if (rc == 0)
 		rc = core_setxattr(fuse_ll_of(req)->o.core, &cr, ino, name,
 				   value, size, flags, fuse_ll_kill());
 	fuse_ll_reply(req, rc);

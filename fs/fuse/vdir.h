@@ -80,6 +80,12 @@ struct vdir_ops {
 	/* user.vouch.* attributes of a real inode, -ENODATA if not ours. */
 	ssize_t (*getxattr)(void *ctx, const struct cred *cr, uint64_t ino,
 			    const char *name, void *p, size_t cap);
+	/*
+	 * The same set: what that does is the provider's.  The kernel has seen
+	 * that cr may write the inode.  -EPERM: it cannot be set.
+	 */
+	int (*setxattr)(void *ctx, const struct cred *cr, uint64_t ino,
+			const char *name, const char *value, size_t n);
 };
 
 struct vdir {

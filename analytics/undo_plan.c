@@ -1,0 +1,695 @@
+/*
+ * undo_plan.c - which inodes an undo is about, and what happens to each.
+ *
+ *   made by the run, still there           REMOVE, if nobody touched it since
+ *   there before, removed by the run       MAKE again, where its names are free
+ *   both, under one name (how editors
+ *     save, mv -f, ln -sf)                 CHANGE: the new file gets back what
+ *                                          the old one was, or is replaced
+ *   there before, and still                CHANGE
+ *
+ * Where somebody put another file in the place of one that the run wrote, that
+ * one is what its content is compared with: editors do so at each save.
+ *
+ * Names that come back must be free, or be of something that an undo takes
+ * away; directories of the run that hold somebody else's files stay.  Such
+ * questions ask about each other: a circle, as of files that changed their
+ * names with each other, is no obstacle.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "analytics/run_walk.h"
+#include "analytics/undo_int.h"
+#include "base/err.h"
+#include "fs/core/core.h"
+#include "index/idx.h"
+#include "index/idx_query.h"
+#include "ledger/entry.h"
+
+int undo_conflict(struct undo_item *i, const char *what, const char *why,
+		  uint64_t by, const char *detail)
+{
+	struct undo_conflict *v =
+		reallocarray(i->conflicts, i->n_conflicts + 1, sizeof(*v));
+	char *own = detail ? strdup(detail) : NULL;
+
+	if (v)
+		i->conflicts = v;
+	if (!v || (detail && !own)) {
+		free(own);
+		return -ENOMEM;
+	}
+	v[i->n_conflicts++] = (struct undo_conflict){ what, why, by, own };
+	return 0;
+}
+
+struct undo_track *undo_find(struct undo *u, uint64_t ino)
+{
+	size_t lo = 0, hi = u->n_tracks;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (u->tracks[mid].ino == ino)
+			return &u->tracks[mid];
+		if (u->tracks[mid].ino < ino)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+/* --- what the run touched --- */
+
+static int version_now(struct undo *u, uint64_t ino)
+{
+	int rc = core_make_version(u->core, ino, ENTRY_REASON_IDLE);
+
+	switch (rc) { /* no file, or no more */
+	case -ENOENT:
+	case -ESTALE:
+	case -EINVAL:
+	case -EISDIR:
+	case -ENODATA:
+		return 0;
+	default:
+		return rc < 0 ? rc : 0;
+	}
+}
+
+static int load_tracks(struct undo *u)
+{
+	struct run_touches t;
+	int rc = run_walk_touches(u->core, u->view, u->r, u->run, &t);
+
+	if (rc == 0 && t.n > UNDO_MAX)
+		rc = -ERR_LIMIT;
+	for (size_t i = 0; rc == 0 && i < t.n; i++)
+		rc = version_now(u, t.v[i].ino);
+	if (rc == 0)
+		rc = core_settle_index(u->core);
+	u->tracks = rc == 0 ? calloc(t.n + 1, sizeof(*u->tracks)) : NULL;
+	u->items = rc == 0 ? calloc(t.n + 1, sizeof(*u->items)) : NULL;
+	if (rc == 0 && (!u->tracks || !u->items))
+		rc = -ENOMEM;
+	for (size_t i = 0; rc == 0 && i < t.n; i++) {
+		rc = run_walk_in_time(u->view);
+		if (rc == 0)
+			rc = undo_track_load(u, &u->tracks[i], t.v[i].ino,
+					     t.v[i].first);
+		u->n_tracks += rc == 0;
+	}
+	run_walk_touches_release(&t);
+	return rc;
+}
+
+static bool comes_back(const struct undo_name *n)
+{
+	return n->seen.touched && n->before && !n->after;
+}
+
+static bool goes(const struct undo_name *n)
+{
+	return n->seen.touched && !n->before && n->after;
+}
+
+/* --- an old file and the new one in its place --- */
+
+struct old_name {
+	struct undo_track *track;
+	struct undo_name *name;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct old_name *x = a, *y = b;
+
+	if (x->name->parent != y->name->parent)
+		return x->name->parent < y->name->parent ? -1 : 1;
+	return strcmp(x->name->name, y->name->name);
+}
+
+static bool was_removed(const struct undo_track *t)
+{
+	return !t->created && t->death && t->death_mine;
+}
+
+static int old_names(struct undo *u, struct old_name **out, size_t *out_n)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < u->n_tracks; i++)
+		if (was_removed(&u->tracks[i]))
+			n += u->tracks[i].n_names;
+	*out = calloc(n + 1, sizeof(**out));
+	*out_n = 0;
+	if (!*out)
+		return -ENOMEM;
+	for (size_t i = 0; i < u->n_tracks; i++) {
+		struct undo_track *t = &u->tracks[i];
+
+		for (size_t k = 0; was_removed(t) && k < t->n_names; k++)
+			if (comes_back(&t->names[k]))
+				(*out)[(*out_n)++] =
+					(struct old_name){ t, &t->names[k] };
+	}
+	qsort(*out, *out_n, sizeof(**out), by_name);
+	return 0;
+}
+
+static struct undo_item *item_of(struct undo *u, enum undo_what what,
+				 struct undo_track *src, struct undo_track *dst)
+{
+	struct undo_item *i = &u->items[u->n_items++];
+
+	i->what = what;
+	i->src = src;
+	i->dst = dst;
+	i->holder = dst;
+	src->item = src->item ? src->item : i;
+	dst->item = dst->item ? dst->item : i;
+	return i;
+}
+
+/* New files in the places of old ones, where neither is a directory. */
+static void join(struct undo *u, const struct old_name *old, size_t n)
+{
+	for (size_t i = 0; i < u->n_tracks; i++) {
+		struct undo_track *t = &u->tracks[i];
+
+		if (!t->created || S_ISDIR(t->type))
+			continue;
+		for (size_t k = 0; k < t->n_names && !t->item; k++) {
+			struct old_name key = { t, &t->names[k] };
+			const struct old_name *o =
+				goes(key.name) && n ?
+					bsearch(&key, old, n, sizeof(key),
+						by_name) :
+					NULL;
+
+			if (!o || o->track->item || S_ISDIR(o->track->type))
+				continue;
+			item_of(u, UNDO_CHANGE, o->track, t)->place = o->name;
+		}
+	}
+}
+
+static bool any_name(const struct undo_track *t,
+		     bool (*is)(const struct undo_name *n))
+{
+	for (size_t k = 0; k < t->n_names; k++)
+		if (is(&t->names[k]))
+			return true;
+	return false;
+}
+
+static void make_items(struct undo *u)
+{
+	for (size_t i = 0; i < u->n_tracks; i++) {
+		struct undo_track *t = &u->tracks[i];
+
+		if (t->item)
+			continue;
+		if (t->created && t->death)
+			continue; /* nothing is left of it */
+		if (t->created)
+			item_of(u, UNDO_REMOVE, t, t);
+		else if (!was_removed(t))
+			item_of(u, UNDO_CHANGE, t, t);
+		else if (any_name(t, comes_back))
+			item_of(u, UNDO_MAKE, t, t);
+	}
+}
+
+/* --- what is at a name now --- */
+
+static int name_now(struct undo *u, struct name_row *out, uint64_t parent,
+		    const char *name)
+{
+	return idx_name(u->r, out, parent, name, (uint16_t)strlen(name));
+}
+
+/* Somebody's file in the place of one that is no more. */
+static int find_holder(struct undo *u, struct undo_item *i)
+{
+	const struct undo_name *n =
+		i->place ? i->place : &i->dst->names[i->dst->last_name];
+	struct name_row row;
+	int rc = name_now(u, &row, n->parent, n->name);
+
+	if (rc <= 0 || !S_ISREG(row.mode) || !S_ISREG(i->src->type) ||
+	    !S_ISREG(i->dst->type)) {
+		i->what = UNDO_NOTHING; /* others removed it: so it stays */
+		return rc < 0 ? rc : 0;
+	}
+	i->holder = undo_find(u, row.ino);
+	if (i->holder)
+		return 0;
+	i->foreign = calloc(1, sizeof(*i->foreign));
+	rc = i->foreign ? version_now(u, row.ino) : -ENOMEM;
+	if (rc == 0)
+		rc = core_settle_index(u->core);
+	if (rc == 0)
+		rc = undo_track_load(u, i->foreign, row.ino, 0);
+	i->holder = i->foreign;
+	return rc;
+}
+
+/* --- may a name come back? --- */
+
+static int judge(struct undo *u, struct undo_item *i);
+
+static bool leaves(const struct undo_item *i, uint64_t parent, const char *name)
+{
+	for (size_t k = 0; k < i->n_moves; k++) {
+		const struct undo_name *n = i->moves[k].from;
+
+		if (n && n->parent == parent && strcmp(n->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Will what has the name now be gone from it? 1, 0 or an error. */
+static int makes_room(struct undo *u, const struct name_row *row,
+		      const char *name)
+{
+	struct undo_track *t = undo_find(u, row->ino);
+	struct undo_item *i = t ? t->item : NULL;
+	int rc = i ? judge(u, i) : 0;
+
+	if (!i || rc < 0 || i->verdict == UNDO_NOT)
+		return rc;
+	if (i->what == UNDO_REMOVE)
+		return 1;
+	return i->what == UNDO_CHANGE && leaves(i, row->parent, name);
+}
+
+/*
+ * The directory that a name comes back to, as it is now; 0: it will be made
+ * again.  -ENOENT: it will not be there.
+ */
+static int directory_for(struct undo *u, uint64_t *out, uint64_t parent)
+{
+	struct undo_track *t = undo_find(u, parent);
+	struct inode_row row;
+	int rc = idx_inode(u->r, &row, parent);
+
+	*out = parent;
+	if (rc != 0) {
+		if (rc > 0)
+			free(row.target);
+		return rc < 0 ? rc : 0;
+	}
+	if (!t || !t->item || t->item->what != UNDO_MAKE)
+		return -ENOENT;
+	rc = judge(u, t->item);
+	*out = t->item->there;
+	return rc < 0 ? rc : t->item->verdict == UNDO_NOT ? -ENOENT : 0;
+}
+
+/* 1: free, or will be; 0: a conflict was noted.  *there: what has it. */
+static int may_come_back(struct undo *u, struct undo_item *i,
+			 const struct undo_name *n, uint64_t *there)
+{
+	struct name_row row;
+	uint64_t dir = 0;
+	int rc = directory_for(u, &dir, n->parent);
+
+	*there = 0;
+	if (rc == -ENOENT)
+		return undo_conflict(i, "name", "its directory is gone", 0,
+				     n->name);
+	if (rc < 0 || dir == 0)
+		return rc < 0 ? rc : 1;
+	rc = name_now(u, &row, dir, n->name);
+	if (rc <= 0)
+		return rc < 0 ? rc : 1;
+	*there = row.ino;
+	rc = makes_room(u, &row, n->name);
+	if (rc != 0)
+		return rc;
+	return undo_conflict(i, "name", "the name is taken", row.since,
+			     n->name);
+}
+
+/* --- each kind --- */
+
+static int move_add(struct undo_item *i, const struct undo_name *from,
+		    const struct undo_name *to)
+{
+	struct undo_move *v =
+		reallocarray(i->moves, i->n_moves + 1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	i->moves = v;
+	v[i->n_moves++] = (struct undo_move){ .from = from, .to = to };
+	return 0;
+}
+
+/* Does anybody's change to it count against removing it? */
+static int is_untouched(struct undo_item *i)
+{
+	const struct undo_track *t = i->dst;
+	uint64_t by = t->foreign > t->content_foreign ? t->foreign :
+							t->content_foreign;
+
+	if (!by)
+		return 1;
+	return undo_conflict(i, S_ISDIR(t->type) ? "directory" : "file",
+			     "changed since", by, NULL);
+}
+
+static int judge_child(struct undo *u, struct undo_item *dir,
+		       const struct name_row *row, const char *name)
+{
+	int rc = makes_room(u, row, name);
+
+	if (rc != 0 || undo_is_temporary(u, name))
+		return rc < 0 ? rc : 0;
+	return undo_conflict(dir, "directory", "it holds something that stays",
+			     row->since, name);
+}
+
+struct child {
+	struct name_row row;
+	char name[LIMIT_NAME + 1];
+	bool any;
+};
+
+static int one_child(void *ctx, const struct name_row *row, const char *name,
+		     uint16_t len)
+{
+	struct child *c = ctx;
+
+	c->row = *row;
+	memcpy(c->name, name, len);
+	c->name[len] = '\0';
+	c->any = true;
+	return 0;
+}
+
+/* Its names one by one: the first that stays is told. */
+static int judge_children(struct undo *u, struct undo_item *dir)
+{
+	struct child c = { .any = true };
+	uint64_t after = 0;
+	int rc = 0;
+
+	while (rc == 0 && c.any && dir->n_conflicts == 0) {
+		c.any = false;
+		rc = idx_names(u->r, dir->dst->ino, after, 1, one_child, &c);
+		rc = rc < 0 ? rc : 0;
+		after = c.row.cookie;
+		if (rc == 0 && c.any)
+			rc = judge_child(u, dir, &c.row, c.name);
+	}
+	return rc;
+}
+
+static int judge_remove(struct undo *u, struct undo_item *i)
+{
+	int rc = is_untouched(i);
+
+	for (size_t k = 0; rc > 0 && k < i->dst->n_names; k++)
+		if (goes(&i->dst->names[k]) && i->dst->names[k].now &&
+		    move_add(i, &i->dst->names[k], NULL) < 0)
+			rc = -ENOMEM;
+	if (rc > 0 && S_ISDIR(i->dst->type))
+		rc = judge_children(u, i);
+	return rc < 0 ? rc : 0;
+}
+
+/* Is what is there what was to be made, all but its times? */
+static int is_same(struct undo *u, const struct undo_track *t, uint64_t ino)
+{
+	static const struct undo_xattr none;
+	struct undo_track now;
+	struct digest root;
+	uint64_t size = 0;
+	int rc = version_now(u, ino);
+	bool same;
+
+	if (rc == 0)
+		rc = core_settle_index(u->core);
+	if (rc == 0)
+		rc = undo_track_load(u, &now, ino, 0);
+	if (rc < 0)
+		return rc;
+	same = now.type == t->type && now.rdev == t->rdev &&
+	       !now.target == !t->target &&
+	       (!now.target || strcmp(now.target, t->target) == 0);
+	for (int k = UNDO_MODE; k <= UNDO_GID; k++) {
+		const struct undo_number *n = &t->number[k];
+
+		same = same && now.number[k].now ==
+				       (n->seen.touched ? n->before : n->now);
+	}
+	for (size_t k = 0; same && k < t->n_xattrs; k++) {
+		const struct undo_xattr *x = &t->xattrs[k], *y = &none;
+		const struct undo_value *was;
+
+		for (size_t j = 0; j < now.n_xattrs; j++)
+			if (strcmp(now.xattrs[j].name, x->name) == 0)
+				y = &now.xattrs[j];
+		was = x->seen.touched ? &x->before : &x->now;
+		same = !y->now.no == !was->no &&
+		       digest_eq(&y->now.digest, &was->digest);
+	}
+	if (same && S_ISREG(t->type)) {
+		rc = undo_content_root(u, &root, &size, undo_before_death(t));
+		same = rc > 0 && size == now.size &&
+		       (size == 0 || digest_eq(&root, &now.root));
+	}
+	undo_track_release(&now);
+	return rc < 0 && rc != -ENODATA ? rc : same;
+}
+
+/* What has the first name is what was to be made: it was made again. */
+static int made_again(struct undo *u, struct undo_item *i, uint64_t ino)
+{
+	struct inode_row row;
+	int rc = idx_inode(u->r, &row, ino);
+
+	if (rc <= 0)
+		return rc;
+	free(row.target);
+	if (S_ISDIR(i->src->type)) {
+		i->there = S_ISDIR(row.mode) ? ino : 0;
+		return S_ISDIR(row.mode);
+	}
+	return is_same(u, i->src, ino);
+}
+
+static int judge_made(struct undo *u, struct undo_item *i,
+		      const struct undo_name *n, bool *done)
+{
+	struct name_row row;
+	uint64_t dir = 0, there = 0;
+	int rc = directory_for(u, &dir, n->parent);
+
+	*done = false;
+	if (rc == 0 && dir) {
+		rc = name_now(u, &row, dir, n->name);
+		if (rc > 0 && !undo_find(u, row.ino))
+			rc = made_again(u, i, row.ino);
+		else if (rc > 0)
+			rc = 0;
+		*done = rc > 0;
+	}
+	if (rc == -ENOENT)
+		rc = 0; /* told by the next */
+	if (rc < 0 || *done)
+		return rc < 0 ? rc : 0;
+	rc = may_come_back(u, i, n, &there);
+	return rc <= 0 ? rc : move_add(i, NULL, n);
+}
+
+static int judge_make(struct undo *u, struct undo_item *i)
+{
+	bool done, all = true;
+	struct digest root;
+	uint64_t size;
+	int rc = 0;
+
+	for (size_t k = 0; rc >= 0 && k < i->src->n_names; k++) {
+		if (!comes_back(&i->src->names[k]))
+			continue;
+		rc = judge_made(u, i, &i->src->names[k], &done);
+		all = all && done;
+	}
+	if (rc >= 0 && all)
+		i->verdict = UNDO_DONE;
+	if (rc < 0 || all || !S_ISREG(i->src->type))
+		return rc;
+	rc = undo_content_root(u, &root, &size, undo_before_death(i->src));
+	if (rc == -ENODATA)
+		return undo_conflict(i, "content",
+				     "its bytes before the run were released",
+				     0, NULL);
+	return rc < 0 ? rc : 0;
+}
+
+/* Its name before the run, from the one that the run gave it. */
+static int judge_moves(struct undo *u, struct undo_item *i)
+{
+	const struct undo_track *t = i->dst;
+	size_t next = 0;
+	uint64_t there;
+	int rc = 0, now = undo_track_name_now(u, t);
+	bool temporary = now >= 0 && undo_is_temporary(u, t->names[now].name);
+
+	for (size_t k = 0; rc >= 0 && k < t->n_names; k++) {
+		const struct undo_name *to = &t->names[k], *from = NULL;
+
+		if (!comes_back(to) || to->now || to == i->place)
+			continue;
+		for (; next < t->n_names && !from; next++)
+			if (goes(&t->names[next]))
+				from = &t->names[next];
+		if (temporary)
+			from = &t->names[now];
+		if (from && !from->now) {
+			rc = undo_conflict(i, "name", "moved since",
+					   from->seen.foreign, to->name);
+			continue;
+		}
+		rc = may_come_back(u, i, to, &there);
+		if (rc > 0)
+			rc = move_add(i, from, to);
+	}
+	for (; rc >= 0 && next < t->n_names; next++)
+		if (goes(&t->names[next]) && t->names[next].now &&
+		    (!i->place || t->names[next].parent != i->place->parent ||
+		     strcmp(t->names[next].name, i->place->name) != 0))
+			rc = move_add(i, &t->names[next], NULL);
+	return rc < 0 ? rc : 0;
+}
+
+/* Something else in the place of what was a link, say. */
+static int judge_over(struct undo_item *i)
+{
+	int rc;
+
+	if (i->src->type == i->dst->type && i->src->target && i->dst->target &&
+	    strcmp(i->src->target, i->dst->target) == 0 &&
+	    !S_ISREG(i->src->type))
+		return 0;
+	rc = is_untouched(i);
+	if (rc <= 0)
+		return rc;
+	i->over = true;
+	return move_add(i, NULL, i->place);
+}
+
+static int judge_change(struct undo *u, struct undo_item *i)
+{
+	bool joined = i->src != i->dst;
+	int rc = 0;
+
+	if (joined && (!S_ISREG(i->src->type) || !S_ISREG(i->dst->type))) {
+		if (i->dst->death)
+			i->what = UNDO_NOTHING;
+		return i->dst->death ? 0 : judge_over(i);
+	}
+	if (i->dst->death)
+		rc = find_holder(u, i);
+	if (rc >= 0 && i->what == UNDO_CHANGE)
+		rc = undo_compare(u, i);
+	if (rc >= 0 && i->what == UNDO_CHANGE && i->holder == i->dst)
+		rc = judge_moves(u, i);
+	for (size_t k = 0; joined && rc >= 0 && k < i->src->n_names; k++) {
+		uint64_t there;
+
+		if (!comes_back(&i->src->names[k]) ||
+		    &i->src->names[k] == i->place || i->holder != i->dst)
+			continue;
+		rc = may_come_back(u, i, &i->src->names[k], &there);
+		if (rc > 0)
+			rc = move_add(i, NULL, &i->src->names[k]);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static bool has_work(const struct undo_item *i)
+{
+	bool any = i->put || i->merge || i->over || i->n_xattrs || i->n_moves;
+
+	for (int k = 0; k < UNDO_NUMBERS; k++)
+		any = any || i->set[k];
+	return any;
+}
+
+static int judge(struct undo *u, struct undo_item *i)
+{
+	int rc = 0;
+
+	if (i->verdict != UNDO_UNKNOWN)
+		return 0;
+	i->verdict = UNDO_ASKED; /* a circle finds it well */
+	if (i->what == UNDO_REMOVE)
+		rc = judge_remove(u, i);
+	else if (i->what == UNDO_MAKE)
+		rc = judge_make(u, i);
+	else if (i->what == UNDO_CHANGE)
+		rc = judge_change(u, i);
+	if (rc < 0)
+		return rc;
+	if (i->n_conflicts && (i->what != UNDO_CHANGE || !has_work(i)))
+		i->verdict = UNDO_NOT;
+	else if (i->verdict == UNDO_ASKED)
+		i->verdict =
+			i->what == UNDO_NOTHING || (i->what == UNDO_CHANGE &&
+						    !has_work(i)) ?
+				UNDO_DONE :
+				UNDO_OK;
+	return 0;
+}
+
+int undo_plan(struct undo *u)
+{
+	struct old_name *old = NULL;
+	size_t n = 0;
+	int rc = load_tracks(u);
+
+	if (rc == 0)
+		rc = old_names(u, &old, &n);
+	if (rc == 0) {
+		join(u, old, n);
+		make_items(u);
+	}
+	free(old);
+	for (size_t i = 0; rc == 0 && i < u->n_items; i++)
+		rc = judge(u, &u->items[i]);
+	return rc;
+}
+
+static void item_release(struct undo_item *i)
+{
+	for (size_t k = 0; k < i->n_conflicts; k++)
+		free(i->conflicts[k].detail);
+	free(i->conflicts);
+	free(i->moves);
+	free(i->xattrs);
+	free(i->parts);
+	if (i->foreign)
+		undo_track_release(i->foreign);
+	free(i->foreign);
+}
+
+void undo_plan_release(struct undo *u)
+{
+	for (size_t i = 0; i < u->n_items; i++)
+		item_release(&u->items[i]);
+	for (size_t i = 0; i < u->n_tracks; i++)
+		undo_track_release(&u->tracks[i]);
+	free(u->items);
+	free(u->tracks);
+	git_helper_stop(u->git);
+	buf_release(&u->stored);
+}
