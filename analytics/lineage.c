@@ -305,14 +305,15 @@ static int walk_down(struct lineage *l, struct idx_reader *r, uint32_t node)
 
 /* --- all steps --- */
 
-static int walk(struct lineage *l, struct idx_reader *r, uint8_t way)
+static int walk(struct lineage *l, struct idx_reader *r, uint8_t way,
+		bool direct)
 {
 	int rc = 0;
 
 	l->way = way;
 	l->tail = 0;
 	push(l, 0);
-	for (size_t i = 0; i < l->tail && rc >= 0; i++) {
+	for (size_t i = 0; i < (direct ? 1 : l->tail) && rc >= 0; i++) {
 		uint32_t at = l->queue[i];
 
 		if (!l->nodes[at].hidden)
@@ -381,9 +382,9 @@ static int build(struct lineage *l, struct idx_reader *r, uint64_t ino,
 	if (rc > 0)
 		rc = add_node(l, &v, &first);
 	if (rc > 0 && !(o && o->no_inputs))
-		rc = walk(l, r, LINEAGE_UP);
+		rc = walk(l, r, LINEAGE_UP, o && o->direct);
 	if (rc >= 0 && !(o && o->no_outputs))
-		rc = walk(l, r, LINEAGE_DOWN);
+		rc = walk(l, r, LINEAGE_DOWN, o && o->direct);
 	return rc < 0 ? rc : 0;
 }
 

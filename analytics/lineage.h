@@ -31,6 +31,7 @@ enum { LINEAGE_NODES_MAX = 10000, LINEAGE_EDGES_MAX = 50000 };
 struct lineage_options {
 	uint32_t nodes_max; /* 0: LINEAGE_NODES_MAX */
 	bool no_inputs, no_outputs;
+	bool direct; /* one step each way */
 };
 
 /*
@@ -51,5 +52,10 @@ int must_use lineage_json(const struct lineage *l, struct idx_reader *r,
 			  struct spool *out);
 int must_use lineage_dot(const struct lineage *l, struct idx_reader *r,
 			 struct spool *out);
+/* W3C PROV-JSON; a Mermaid flowchart. */
+int must_use lineage_prov(const struct lineage *l, struct idx_reader *r,
+			  struct spool *out);
+int must_use lineage_mermaid(const struct lineage *l, struct idx_reader *r,
+			     struct spool *out);
 
 #endif

@@ -142,6 +142,22 @@ void text_dot_escape(struct buf *out, const void *p, size_t n)
 	escape(out, p, n, dot_special);
 }
 
+static bool mermaid_special(struct buf *out, uint32_t c)
+{
+	bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		     (c >= '0' && c <= '9') ||
+		     (c && c < 0x80 && strchr(" /._-", (int)c));
+
+	if (!plain)
+		buf_addf(out, "#%u;", is_control(c) ? 0xfffd : c);
+	return !plain;
+}
+
+void text_mermaid_escape(struct buf *out, const void *p, size_t n)
+{
+	escape(out, p, n, mermaid_special);
+}
+
 static bool markdown_special(struct buf *out, uint32_t c)
 {
 	if (c == '<')

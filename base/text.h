@@ -33,6 +33,8 @@ void text_json_escape(struct buf *out, const void *p, size_t n);
 void text_json_string(struct buf *out, const void *p, size_t n);
 /* The inside of a DOT "quoted" label; no HTML labels, no \l \n \N escapes. */
 void text_dot_escape(struct buf *out, const void *p, size_t n);
+/* The inside of a Mermaid "quoted" label: #code; for all but plain text. */
+void text_mermaid_escape(struct buf *out, const void *p, size_t n);
 /* Inline Markdown and HTML: every punctuation that could mean something. */
 void text_markdown_escape(struct buf *out, const void *p, size_t n);
 /* A CSV field (RFC 4180), quoted when needed; formula starts get a quote '. */

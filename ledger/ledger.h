@@ -230,6 +230,13 @@ int must_use ledger_read_entry(struct ledger *l, struct buf *out,
 int must_use ledger_prove(struct ledger *l, struct buf *out, uint64_t entry_no,
 			  const uint64_t *refs, size_t n_refs,
 			  struct errmsg *em);
+/*
+ * Appends a DSSE envelope (ledger/dsse.h) of the payload, signed by this
+ * mount's key; the keyid is the key's id in hex.  -EROFS, -ERR_STICKY: nothing
+ * is signed any more; -ERR_LIMIT.
+ */
+int must_use ledger_attest(struct ledger *l, struct buf *out, const char *type,
+			   const void *payload, size_t n);
 /* The C2SP log as bytes: "checkpoint", "tile/0/x001/234.p/7", ... */
 int must_use ledger_tile_read(struct ledger *l, struct buf *out,
 			      const char *path);

@@ -36,6 +36,11 @@ void ask_add(struct buf *members, const char *key, const char *value)
 {
 	buf_addf(members, ",\"%s\":", key);
 	text_json_string(members, value, strlen(value));
+	if (text_is_utf8(value, strlen(value)))
+		return;
+	buf_addf(members, ",\"%s_hex\":\"", key);
+	text_hex(members, value, strlen(value));
+	buf_addc(members, '"');
 }
 
 static int answer(struct json_doc **out, struct core *c, struct serve *s,

@@ -32,7 +32,10 @@ int must_use ask_look(struct json_doc **out, const struct ctl_place *place,
 int must_use ask_aside(struct json_doc **out, const struct ctl_place *place,
 		       const char *members);
 
-/* Adds `,"key":"value"` (a path) to members. */
+/*
+ * Adds `,"key":"value"` (a path) to members; where it is no UTF-8 also
+ * `"key_hex"`, its bytes.
+ */
 void ask_add(struct buf *members, const char *key, const char *value);
 
 #endif

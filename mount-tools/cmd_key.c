@@ -2,6 +2,7 @@
  * cmd_key.c - `vouch key`: what others need to check proofs, and the keys of
  * the log, which come and go by entries.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -9,6 +10,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "ledger/dsse.h"
 #include "ledger/key.h"
 #include "ledger/ledger.h"
 #include "mount-tools/admin.h"
@@ -24,6 +26,56 @@ static int show_trust(struct reader *r)
 
 	if (rc == 0)
 		rc = print_flush(&b);
+	buf_release(&b);
+	return rc;
+}
+
+/* The key that statements of a mount are checked with (ledger/dsse.h). */
+struct wanted_key {
+	const char *id; /* in hex; NULL: of the store's own mount */
+	uint32_t mount_no;
+	bool found;
+	struct ledger_key_info key;
+};
+
+static int on_wanted(void *ctx, const struct ledger_key_info *k)
+{
+	struct wanted_key *w = ctx;
+	struct buf id = BUF_INIT;
+	bool fits;
+
+	text_hex(&id, k->id, sizeof(k->id));
+	if (w->id)
+		fits = id.n && strcmp((char *)id.p, w->id) == 0;
+	else
+		fits = k->role == KEY_MOUNT && k->mount_no == w->mount_no &&
+		       k->until == UINT64_MAX;
+	if (fits) {
+		w->key = *k;
+		w->found = true;
+	}
+	buf_release(&id);
+	return 0;
+}
+
+static int show_pem(struct reader *r, const char *id, struct errmsg *em)
+{
+	struct wanted_key w = {
+		.id = id,
+		.mount_no = ledger_mount_no(r->ledger),
+	};
+	struct buf b = BUF_INIT;
+	int rc = ledger_keys(r->ledger, on_wanted, &w);
+
+	if (rc == 0 && !w.found)
+		rc = errmsg_set(em, -ENOENT,
+				"no key %s: `vouch key list` has "
+				"those there are",
+				id ? id : "of this mount");
+	if (rc == 0) {
+		dsse_pem(&b, w.key.pub);
+		rc = print_flush(&b);
+	}
 	buf_release(&b);
 	return rc;
 }
@@ -115,7 +167,12 @@ static int list_keys(struct reader *r, bool json)
 	return rc;
 }
 
-static int look(const char *path, bool list, bool json)
+struct look {
+	bool list, json, pem;
+	const char *id;
+};
+
+static int look(const char *path, const struct look *how)
 {
 	struct errmsg em = ERRMSG_INIT;
 	struct reader r;
@@ -123,7 +180,10 @@ static int look(const char *path, bool list, bool json)
 
 	if (rc < 0)
 		return opt_fail("key", rc, &em);
-	rc = list ? list_keys(&r, json) : show_trust(&r);
+	if (how->pem)
+		rc = show_pem(&r, how->id, &em);
+	else
+		rc = how->list ? list_keys(&r, how->json) : show_trust(&r);
 	reader_close(&r);
 	return rc < 0 ? opt_fail("key", rc, &em) : 0;
 }
@@ -242,6 +302,7 @@ int cmd_key(int argc, char **argv)
 {
 	enum opt_format format = OPT_AS_TEXT;
 	struct change c = { .admin = NULL };
+	struct look how = { .list = false };
 	const struct opt options[] = {
 		{ 0, "admin", OPT_TEXT, &c.admin, "FILE",
 		  "the admin key (STORE/keys/admin.key)" },
@@ -255,24 +316,32 @@ int cmd_key(int argc, char **argv)
 		  "revoke: what it signed since then is disputed" },
 		{ 0, "comment", OPT_TEXT, &c.comment, "TEXT",
 		  "revoke: words for the log" },
+		{ 0, "pem", OPT_FLAG, &how.pem, NULL,
+		  "show: the mount's key alone, in PEM" },
+		{ 0, "id", OPT_TEXT, &how.id, "ID",
+		  "show --pem: another key's, by its id" },
 		OPT_FORMAT(&format),
 		OPT_END,
 	};
-	bool json;
 	int status = opt_parse(options, &argc, &argv, 2, 3);
 
 	if (status != OPT_GO)
 		return status;
-	json = format == OPT_AS_JSON;
+	how.json = format == OPT_AS_JSON;
+	how.list = strcmp(argv[0], "list") == 0;
+	if ((how.pem || how.id) && strcmp(argv[0], "show") != 0)
+		return opt_misuse("key", "--pem and --id go with key show");
+	if (how.id && !how.pem)
+		return opt_misuse("key", "--id goes with --pem");
 	if (argc == 2 && strcmp(argv[0], "show") == 0) {
-		if (json)
+		if (how.json)
 			return opt_misuse("key", "key show prints a trust "
 						 "file; `key list` has "
 						 "--format=json");
-		return look(argv[1], false, false);
+		return look(argv[1], &how);
 	}
-	if (argc == 2 && strcmp(argv[0], "list") == 0)
-		return look(argv[1], true, json);
+	if (argc == 2 && how.list)
+		return look(argv[1], &how);
 	if (argc == 3 &&
 	    (strcmp(argv[0], "add") == 0 || strcmp(argv[0], "rotate") == 0 ||
 	     strcmp(argv[0], "revoke") == 0))

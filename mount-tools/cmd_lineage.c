@@ -1,18 +1,25 @@
 /*
  * cmd_lineage.c - `vouch lineage PATH`: what the newest version was made from
- * and what was made from it, to any depth; as an indented list, JSON or DOT.
+ * and what was made from it, to any depth; as an indented list, or for other
+ * people's programs: vouchfs-statement(5).  `vouch lineage RUN --as=FORM`
+ * states the same of all that a run wrote.
+ *
+ * A word without a slash that is no file here names a run, if there is one.
  */
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "index/idx_runs.h"
 #include "mount-tools/ask.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
+#include "mount-tools/reader.h"
 #include "mount-tools/vouch.h"
 
 enum { DEPTH_MAX = 40, LINES_MAX = 2000 };
@@ -137,11 +144,11 @@ static void add_half(struct tree *t, const char *root, bool up)
 				       "    nothing yet\n");
 }
 
-static int print_tree(const char *text, struct errmsg *em)
+static int print_tree(const char *text, size_t n, struct errmsg *em)
 {
 	struct json_doc *doc = NULL;
 	autofree struct tree *t = calloc(1, sizeof(*t));
-	int rc = t ? json_parse(&doc, text, strlen(text), em) : -ENOMEM;
+	int rc = t ? json_parse(&doc, text, n, em) : -ENOMEM;
 	const struct json *root = rc == 0 ? json_root(doc) : NULL;
 	const char *id = json_get_str(root, "root");
 
@@ -165,48 +172,210 @@ static int print_tree(const char *text, struct errmsg *em)
 	return rc;
 }
 
-static int lineage(int argc, char **argv, const char *format, struct errmsg *em)
+/* --- a run, in words --- */
+
+static void add_files(struct buf *out, const char *head,
+		      const struct json *list)
+{
+	buf_addf(out, "%s\n", head);
+	if (!list || !list->first)
+		buf_adds(out, "    nothing that is known of\n");
+	for (const struct json *v = list ? list->first : NULL; v; v = v->next) {
+		const struct json *name = json_get(v, "name");
+		const struct json *notes = json_get(v, "annotations");
+		const char *sure = json_get_str(notes, "strength");
+
+		buf_adds(out, "    ");
+		if (name)
+			text_term_escape(out, name->text, name->len);
+		if (sure && strcmp(sure, "exact") != 0) {
+			buf_adds(out, "  (");
+			text_term_escape(out, sure, strlen(sure));
+			buf_addc(out, ')');
+		}
+		buf_addc(out, '\n');
+	}
+}
+
+static int print_run(const char *text, size_t n, struct errmsg *em)
+{
+	struct json_doc *doc = NULL;
+	struct buf out = BUF_INIT;
+	int rc = json_parse(&doc, text, n, em);
+	const struct json *root = rc == 0 ? json_root(doc) : NULL;
+	const struct json *why =
+		json_get(json_get(root, "vouchfs"), "incomplete");
+
+	if (rc == 0) {
+		add_files(&out, "wrote", json_get(root, "subject"));
+		add_files(&out, "and had opened", json_get(root, "materials"));
+		buf_adds(&out, "what is not known\n");
+		for (const struct json *v = why ? why->first : NULL; v;
+		     v = v->next) {
+			const char *says = json_get_str(v, "says");
+
+			buf_adds(&out, "    ");
+			text_term_escape(&out, says ? says : "",
+					 says ? strlen(says) : 0);
+			buf_addc(&out, '\n');
+		}
+		rc = print_flush(&out);
+	}
+	buf_release(&out);
+	json_free(doc);
+	return rc;
+}
+
+/* --- asking --- */
+
+struct wish {
+	const char *as, *in, *to;
+	bool text;
+	uint64_t version;
+	const char *path, *run;
+};
+
+static const char *const forms[] = { "json", "dot",	"mermaid",    "prov",
+				     "slsa", "in-toto", "openlineage" };
+
+static bool is_form(const char *word)
+{
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+		if (strcmp(forms[i], word) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Those that may have to make a plain digest, and sign, need the volume open
+ * for writing.
+ */
+static bool only_looks(const char *as)
+{
+	return strcmp(as, "json") == 0 || strcmp(as, "dot") == 0 ||
+	       strcmp(as, "mermaid") == 0 || strcmp(as, "prov") == 0;
+}
+
+static int put_out(const struct wish *w, const char *base64, struct errmsg *em)
+{
+	struct buf text = BUF_INIT;
+	int rc = base64 ? text_base64_decode(&text, base64, strlen(base64)) :
+			  -ERR_FORMAT;
+
+	if (rc == 0 && text.n == 0)
+		rc = -ERR_FORMAT;
+	if (rc == 0 && w->text && w->run)
+		rc = print_run((char *)text.p, text.n, em);
+	else if (rc == 0 && w->text)
+		rc = print_tree((char *)text.p, text.n, em);
+	else if (rc == 0 && w->to && strcmp(w->to, "-") != 0)
+		rc = print_file(w->to, text.p, text.n, em);
+	else if (rc == 0)
+		rc = print_flush(&text);
+	buf_release(&text);
+	return rc;
+}
+
+static int ask_for(const struct wish *w, const struct ctl_place *place,
+		   struct errmsg *em)
 {
 	struct json_doc *answer = NULL;
-	struct ctl_place place;
 	struct buf b = BUF_INIT;
-	const char *path = NULL, *text = NULL;
+	int rc;
+
+	buf_addf(&b, "\"verb\":\"lineage\",\"as\":\"%s\"", w->as);
+	if (w->version)
+		buf_addf(&b, ",\"version\":%llu",
+			 (unsigned long long)w->version);
+	ask_add(&b, w->run ? "run" : "path", w->run ? w->run : w->path);
+	if (b.bad)
+		rc = -ENOMEM;
+	else if (only_looks(w->as))
+		rc = ask_look(&answer, place, (char *)b.p, em);
+	else
+		rc = ask_volume(&answer, place, (char *)b.p, em);
+	if (rc == 0)
+		rc = put_out(w, json_get_str(json_root(answer), "base64"), em);
+	json_free(answer);
+	buf_release(&b);
+	return rc;
+}
+
+static int of_run(struct wish *w, struct errmsg *em)
+{
+	struct ctl_place place = { .store = NULL };
+	autofree char *here = NULL;
+	int rc = w->in ? 0 : reader_here(&here, em);
+
+	if (rc == 0)
+		rc = ctl_find(&place, w->in ? w->in : here, em);
+	if (rc == 0)
+		rc = ask_for(w, &place, em);
+	ctl_place_release(&place);
+	return rc;
+}
+
+static int of_path(struct wish *w, int argc, char **argv, struct errmsg *em)
+{
+	struct ctl_place place;
 	int rc = ctl_find(&place, argv[0], em);
 
-	path = place.path ? place.path : argc > 1 ? argv[1] : NULL;
+	w->path = place.path ? place.path : argc > 1 ? argv[1] : NULL;
 	if (rc == 0 && !place.path != (argc > 1))
 		rc = errmsg_set(em, -ERR_USAGE,
 				place.path ? "a path in a mount needs no "
 					     "second one" :
 					     "which file? give the STORE and "
 					     "its PATH inside");
-	buf_addf(&b, "\"verb\":\"lineage\",\"as\":\"%s\"",
-		 strcmp(format, "dot") == 0 ? "dot" : "json");
-	if (rc == 0) {
-		ask_add(&b, "path", path);
-		rc = b.bad ? -ENOMEM :
-			     ask_look(&answer, &place, (char *)b.p, em);
-	}
-	if (rc == 0) {
-		text = json_get_str(json_root(answer), "text");
-		rc = text ? 0 : -ERR_FORMAT;
-	}
-	if (rc == 0 && strcmp(format, "text") == 0)
-		rc = print_tree(text, em);
-	else if (rc == 0)
-		fputs(text, stdout);
-	json_free(answer);
-	buf_release(&b);
+	if (rc == 0)
+		rc = ask_for(w, &place, em);
 	ctl_place_release(&place);
 	return rc;
 }
 
+static bool may_be_run(const char *word)
+{
+	struct stat st;
+
+	return idx_run_name_ok(word, strlen(word)) && lstat(word, &st) < 0;
+}
+
+static int lineage(struct wish *w, int argc, char **argv, struct errmsg *em)
+{
+	struct errmsg no_run = ERRMSG_INIT;
+	int rc;
+
+	if (w->in || (argc == 1 && may_be_run(argv[0]))) {
+		w->run = argv[0];
+		rc = of_run(w, &no_run);
+		if (rc != -ENOENT || w->in)
+			return errmsg_set(em, rc, "%s",
+					  errmsg_text(&no_run, rc));
+		w->run = NULL; /* a file that is gone, then */
+	}
+	rc = of_path(w, argc, argv, em);
+	return rc < 0 && no_run.text[0] ?
+		       errmsg_wrap(em, rc, "%s, and", no_run.text) :
+		       rc;
+}
+
 int cmd_lineage(int argc, char **argv)
 {
-	const char *format = "text";
+	const char *format = NULL;
+	struct wish w = { .as = NULL };
 	const struct opt options[] = {
+		{ 0, "as", OPT_TEXT, &w.as, "FORM",
+		  "in-toto, slsa (signed), prov, openlineage, dot, mermaid, "
+		  "json" },
 		{ 0, "format", OPT_TEXT, &format, "text|json|dot",
 		  "how to print (text)" },
+		{ 0, "in", OPT_TEXT, &w.in, "STORE|DIR",
+		  "the volume of a run (where you are, or the only one "
+		  "mounted)" },
+		{ 'o', "output", OPT_TEXT, &w.to, "FILE",
+		  "where to write it (standard output)" },
+		{ 0, "version", OPT_NUMBER, &w.version, "N",
+		  "an older version (vouch log numbers them)" },
 		OPT_END,
 	};
 	struct errmsg em = ERRMSG_INIT;
@@ -214,11 +383,23 @@ int cmd_lineage(int argc, char **argv)
 
 	if (status != OPT_GO)
 		return status;
-	if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0 &&
-	    strcmp(format, "dot") != 0)
+	if (w.as && format)
+		return opt_misuse("lineage", "--as or --format, not both");
+	if (format && strcmp(format, "text") != 0 &&
+	    strcmp(format, "json") != 0 && strcmp(format, "dot") != 0)
 		return opt_misuse("lineage", "--format=%s: text, json or dot",
 				  format);
-	rc = lineage(argc, argv, format, &em);
+	if (w.as && !is_form(w.as))
+		return opt_misuse("lineage",
+				  "--as=%s: in-toto, slsa, prov, openlineage, "
+				  "dot, mermaid or json",
+				  w.as);
+	w.text = !w.as && (!format || strcmp(format, "text") == 0);
+	if (w.text && w.to)
+		return opt_misuse("lineage", "-o goes with --as");
+	if (!w.as)
+		w.as = w.text ? "json" : format;
+	rc = lineage(&w, argc, argv, &em);
 	if (rc == -ERR_USAGE)
 		return opt_misuse("lineage", "%s", errmsg_text(&em, rc));
 	return rc < 0 ? opt_fail("lineage", rc, &em) : 0;

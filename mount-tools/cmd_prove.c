@@ -7,17 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/atomic_file.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "base/vio.h"
 #include "mount-tools/ask.h"
 #include "mount-tools/opt.h"
+#include "mount-tools/print.h"
 #include "mount-tools/vouch.h"
 
 /* Where PATH lies in the volume: in the mount, or the second argument. */
@@ -36,25 +34,6 @@ static int place_of(struct ctl_place *out, const char **out_path, int argc,
 					      "which file? give the STORE and "
 					      "its PATH inside");
 	return 0;
-}
-
-static int write_file(const char *path, const char *text, struct errmsg *em)
-{
-	autofree char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0);
-	autofree char *abs = NULL;
-	struct vio *root = NULL;
-	int rc =
-		asprintf(&abs, "%s/%s", cwd ? cwd : "", path) < 0 ? -ENOMEM : 0;
-
-	if (rc < 0)
-		abs = NULL;
-	if (rc == 0)
-		rc = vio_posix_open(&root, "/");
-	if (rc == 0)
-		rc = atomic_file_write(root, abs + strspn(abs, "/"), text,
-				       strlen(text), 0);
-	vio_free(root);
-	return rc < 0 ? errmsg_set(em, rc, "%s: %s", path, err_text(rc)) : 0;
 }
 
 static void say(const char *inside, const char *path, const char *to,
@@ -97,7 +76,7 @@ static int prove(int argc, char **argv, const char *to, uint64_t version,
 		rc = text ? 0 : -ERR_FORMAT;
 	}
 	if (rc == 0 && to && strcmp(to, "-") != 0) {
-		rc = write_file(to, text, em);
+		rc = print_file(to, text, strlen(text), em);
 		if (rc == 0)
 			say(path, argc > 1 ? "FILE" : argv[0], to,
 			    json_root(answer));

@@ -30,6 +30,10 @@ _vouch() {
 	[[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD - 2]}
 	case $verb:$prev in
 	lineage:--format) formats='text json dot' ;;&
+	lineage:--as)
+		mapfile -t COMPREPLY < <(compgen -W 'dot in-toto json mermaid openlineage prov slsa' -- "$cur")
+		return
+		;;
 	query:--format) formats='text csv json' ;;&
 	*:--format)
 		mapfile -t COMPREPLY < <(compgen -W "$formats" -- "$cur")

@@ -3,10 +3,15 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/atomic_file.h"
 #include "base/buf.h"
+#include "base/err.h"
 #include "base/text.h"
+#include "base/vio.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "ledger/argv.h"
@@ -81,4 +86,22 @@ void print_count(struct buf *out, uint64_t n, const char *noun)
 const char *print_s(uint64_t n)
 {
 	return n == 1 ? "" : "s";
+}
+
+int print_file(const char *path, const void *p, size_t n, struct errmsg *em)
+{
+	autofree char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0);
+	autofree char *abs = NULL;
+	struct vio *root = NULL;
+	int rc =
+		asprintf(&abs, "%s/%s", cwd ? cwd : "", path) < 0 ? -ENOMEM : 0;
+
+	if (rc < 0)
+		abs = NULL;
+	if (rc == 0)
+		rc = vio_posix_open(&root, "/");
+	if (rc == 0)
+		rc = atomic_file_write(root, abs + strspn(abs, "/"), p, n, 0);
+	vio_free(root);
+	return rc < 0 ? errmsg_set(em, rc, "%s: %s", path, err_text(rc)) : 0;
 }

@@ -7,7 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/auto.h"
+
 struct buf;
+struct errmsg;
 struct idx_reader;
 
 /* Writes it to stdout and empties it; -ENOMEM where it is bad. */
@@ -22,5 +25,8 @@ void print_actor(struct buf *out, struct idx_reader *r, uint64_t actor_no);
 void print_count(struct buf *out, uint64_t n, const char *noun);
 /* What makes a noun plural: "s", or nothing for one. */
 const char *print_s(uint64_t n);
+/* Writes a file whole or not at all; words name the path. */
+int must_use print_file(const char *path, const void *p, size_t n,
+			struct errmsg *em);
 
 #endif

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "analytics/lineage.h"
 #include "analytics/past.h"
 #include "analytics/proof_make.h"
 #include "analytics/spool.h"
@@ -21,22 +20,32 @@
 #include "ledger/entry.h"
 #include "mount-tools/verbs_int.h"
 
-/*
- * The inode of request.path, or the one that had it last; its newest version
- * is made first.
- */
-static int find(struct core *c, struct idx_reader **out_r, uint64_t *out,
-		const struct json *request, struct errmsg *em)
+/* request.path, or the bytes of it that are no UTF-8. */
+static int path_of(struct buf *out, const struct json *request,
+		   struct errmsg *em)
 {
 	const char *path = json_get_str(request, "path");
+	const char *hex = json_get_str(request, "path_hex");
+	int rc = 0;
+
+	if (hex)
+		rc = text_hex_decode(out, hex, strlen(hex));
+	else if (path)
+		buf_adds(out, path);
+	if (rc == 0 && (!out->n || memchr(out->p, '\0', out->n)))
+		rc = -ERR_USAGE;
+	if (rc == 0 && out->bad)
+		rc = -ENOMEM;
+	return rc < 0 ? errmsg_set(em, rc, "no path") : 0;
+}
+
+static int find_path(struct core *c, struct idx_reader **out_r, uint64_t *out,
+		     const char *path, struct errmsg *em)
+{
 	struct stat st;
 	bool gone = false;
-	int rc;
+	int rc = core_resolve(c, path, out);
 
-	*out_r = NULL;
-	if (!path)
-		return errmsg_set(em, -ERR_USAGE, "no path");
-	rc = core_resolve(c, path, out);
 	if (rc == 0)
 		rc = core_getattr(c, *out, &st);
 	if (rc == 0 && S_ISREG(st.st_mode))
@@ -53,6 +62,19 @@ static int find(struct core *c, struct idx_reader **out_r, uint64_t *out,
 	return rc < 0 ? errmsg_set(em, rc, "%s: %s", path, err_text(rc)) : 0;
 }
 
+int verbs_find(struct core *c, struct idx_reader **out_r, uint64_t *out,
+	       const struct json *request, struct errmsg *em)
+{
+	struct buf path = BUF_INIT;
+	int rc = path_of(&path, request, em);
+
+	*out_r = NULL;
+	if (rc == 0)
+		rc = find_path(c, out_r, out, (char *)path.p, em);
+	buf_release(&path);
+	return rc;
+}
+
 static int prove(struct core *c, const struct json *request, struct buf *out,
 		 struct errmsg *em)
 {
@@ -61,7 +83,7 @@ static int prove(struct core *c, const struct json *request, struct buf *out,
 	struct idx_version v = { .no = 0 };
 	struct buf proof = BUF_INIT;
 	uint64_t ino = 0, version = 0;
-	int rc = find(c, &r, &ino, request, em);
+	int rc = verbs_find(c, &r, &ino, request, em);
 
 	(void)!json_get_u64(request, "version", &version);
 	if (rc == 0)
@@ -105,41 +127,6 @@ int verbs_spool(const struct spool *s, bool exact, struct buf *out)
 	}
 	free(p);
 	return n < 0 ? (int)n : 0;
-}
-
-static int lineage(struct core *c, const struct json *request,
-		   const struct cred *peer, struct buf *out, struct errmsg *em)
-{
-	const char *path = json_get_str(request, "path");
-	const char *as = json_get_str(request, "as");
-	struct idx_reader *r = NULL;
-	struct lineage *l = NULL;
-	struct spool s;
-	uint64_t ino = 0;
-	int rc = find(c, &r, &ino, request, em);
-
-	spool_init(&s, core_store_dir(c), JSON_SIZE_MAX / 4);
-	if (rc == 0)
-		rc = lineage_build(&l, c, r, peer, ino, 0, NULL);
-	if (rc == 0 && as && strcmp(as, "dot") == 0)
-		rc = lineage_dot(l, r, &s);
-	else if (rc == 0)
-		rc = lineage_json(l, r, &s);
-	if (rc == 0)
-		rc = spool_end(&s);
-	if (rc == 0) {
-		control_add_u64(out, "nodes", lineage_nodes(l));
-		rc = verbs_spool(&s, false, out);
-	}
-	lineage_free(l);
-	spool_release(&s);
-	core_reader_give(c, r);
-	if (rc == -ENODATA)
-		return errmsg_set(em, rc,
-				  "%s has no version: only regular files that "
-				  "were written have one",
-				  path);
-	return rc < 0 ? errmsg_set(em, rc, "%s: %s", path, err_text(rc)) : 0;
 }
 
 /* What an inode was like. */
@@ -192,18 +179,11 @@ static int verb_prove(void *ctx, const struct json *request,
 	return prove(ctx, request, out, em);
 }
 
-static int verb_lineage(void *ctx, const struct json *request,
-			const struct cred *peer, struct buf *out,
-			struct errmsg *em)
-{
-	return lineage(ctx, request, peer, out, em);
-}
-
 void verbs_register(struct control *control, struct core *core)
 {
 	control_register(control, "diff", verbs_diff, core);
 	control_register(control, "prove", verb_prove, core);
-	control_register(control, "lineage", verb_lineage, core);
+	control_register(control, "lineage", verbs_lineage, core);
 	control_register(control, "past", verb_past, core);
 }
 
@@ -215,7 +195,7 @@ int verbs_ask(struct core *core, const struct json *request,
 	if (verb && strcmp(verb, "prove") == 0)
 		return verb_prove(core, request, peer, out, em);
 	if (verb && strcmp(verb, "lineage") == 0)
-		return verb_lineage(core, request, peer, out, em);
+		return verbs_lineage(core, request, peer, out, em);
 	if (verb && strcmp(verb, "diff") == 0)
 		return verbs_diff(core, request, peer, out, em);
 	return -ERR_USAGE;

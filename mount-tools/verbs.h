@@ -2,7 +2,8 @@
  * verbs.h - control verbs that need analytics, which fs/ does not know:
  *
  *   prove    {path, version?} -> proof, version, seal, position
- *   lineage  {path, as: "json" | "dot"} -> text
+ *   lineage  {path, version? | run, as} -> base64.  as: json, dot, mermaid,
+ *            prov, openlineage; in-toto and slsa, signed by this mount
  *   past     {inode, at} -> mode, uid, gid, rdev, atime, mtime, target (hex)
  */
 #ifndef MOUNT_TOOLS_VERBS_H

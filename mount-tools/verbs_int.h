@@ -5,12 +5,15 @@
 #define MOUNT_TOOLS_VERBS_INT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/auto.h"
 
 struct buf;
+struct core;
 struct cred;
 struct errmsg;
+struct idx_reader;
 struct json;
 struct spool;
 
@@ -20,9 +23,20 @@ struct spool;
  */
 int must_use verbs_spool(const struct spool *s, bool exact, struct buf *out);
 
+/*
+ * The inode of request.path, or the one that had it last; its newest version
+ * is made first.  *out_r is the caller's to give back, in any case.
+ */
+int must_use verbs_find(struct core *c, struct idx_reader **out_r,
+			uint64_t *out, const struct json *request,
+			struct errmsg *em);
+
 /* ctx is the core; in verbs.h is what they take. */
 int must_use verbs_diff(void *ctx, const struct json *request,
 			const struct cred *peer, struct buf *out,
 			struct errmsg *em);
+int must_use verbs_lineage(void *ctx, const struct json *request,
+			   const struct cred *peer, struct buf *out,
+			   struct errmsg *em);
 
 #endif

@@ -52,14 +52,16 @@ static const struct vouch_verb verbs[] = {
 	{ "init", cmd_init, "init STORE [--origin=NAME]",
 	  "make a new volume in the directory STORE" },
 	{ "key", cmd_key,
-	  "key show|list STORE|DIR\n"
+	  "key show STORE|DIR [--pem [--id=ID]]\n"
+	  "key list STORE|DIR [--format=text|json]\n"
 	  "key add STORE PUBLIC\n"
 	  "key rotate STORE mount|log\n"
 	  "key revoke STORE ID",
 	  "tell what others need to check proofs; change keys" },
 	{ "lineage", cmd_lineage,
-	  "lineage PATH [--format=text|json|dot]\n"
-	  "lineage STORE PATH [--format=text|json|dot]",
+	  "lineage PATH [--version=N] [--as=FORM [-o FILE]]\n"
+	  "lineage STORE PATH [--version=N] [--as=FORM [-o FILE]]\n"
+	  "lineage RUN [--in=STORE|DIR] [--as=FORM [-o FILE]]",
 	  "tell what a file was made from, and what from it" },
 	{ "log", cmd_log,
 	  "log [PATH] [--follow] [-n N] [--all] [--format=text|json]\n"

@@ -68,6 +68,8 @@ Test(text, escapes_of_each_format)
 	is(text_json_escape, "a\0b", 3, "a\\u0000b");
 	is(text_dot_escape, "a\"b\\nc&lt;\n", 11,
 	   "a\\\"b\\\\nc&amp;lt;\\\\x0a");
+	is(text_mermaid_escape, "a/B-1_.\"<\n\xc3\xa9\xff", 13,
+	   "a/B-1_.#34;#60;#65533;#233;\xef\xbf\xbd");
 	is(text_markdown_escape, "[x](y)*_`<b>&|\n", 15,
 	   "\\[x\\]\\(y\\)\\*\\_\\`&lt;b&gt;&amp;\\|\\\\x0a");
 	is(text_csv_escape, "plain", 5, "plain");
@@ -89,7 +91,7 @@ Test(text, whatever_comes_in_utf8_goes_out)
 	static escape_fn *const all[] = {
 		text_json_escape, text_dot_escape,  text_markdown_escape,
 		text_csv_escape,  text_xml_escape,  text_term_escape,
-		text_tab_escape,  text_json_string,
+		text_tab_escape,  text_json_string, text_mermaid_escape,
 	};
 	struct prng p;
 	struct buf b = BUF_INIT;
