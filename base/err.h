@@ -40,7 +40,8 @@
 	X(SQL, EIO, "database error")                                  \
 	X(RELOCKED, EAGAIN, "state changed while unlocked, try again") \
 	X(AGAIN, EAGAIN, "not yet, try again")                         \
-	X(USAGE, EINVAL, "wrong usage")
+	X(USAGE, EINVAL, "wrong usage")                                \
+	X(LOST, EIO, "what was acknowledged is gone")
 
 enum err_code {
 	ERR_BASE_ = 2047,

@@ -106,6 +106,8 @@ static int fits(struct idx *x, struct ledger *l, uint64_t *out_at)
 
 	if (rc < 0)
 		return rc;
+	if (*out_at > ledger_size(l) && ledger_was_in_use(l))
+		return -ERR_LOST;
 	if (*out_at > ledger_size(l))
 		return 0;
 	if (*out_at == 0)
@@ -183,6 +185,8 @@ int rebuild_catch_up(struct idx **out, const struct rebuild_options *o,
 		return 0;
 	}
 	idx_close(x);
+	if (rc == -ERR_LOST)
+		return ledger_tell_ahead(o->ledger, at, em);
 	/* An index of a newer format is a cache like any other. */
 	if (o->read_only || log || (opened && is_hopeless(rc)) ||
 	    (rc != -ERR_NEWER && is_hopeless(rc)))

@@ -29,7 +29,9 @@ struct rebuild_options {
  * Opens the index and applies every durable batch it has not applied.  An
  * index that is damaged, of another format, ahead of the log or of another
  * log (the root at its position differs) is deleted and made anew from the
- * journal.  Fails in words only when the journal or the disk does.
+ * journal.  Fails in words when the journal or the disk does, and with
+ * -ERR_LOST when it is ahead of a log that was in use and not unmounted:
+ * it is applied behind the flush, so the log has lost what it had.
  */
 int must_use rebuild_catch_up(struct idx **out, const struct rebuild_options *o,
 			      struct errmsg *em);

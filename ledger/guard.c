@@ -51,6 +51,8 @@ void guard_encode(struct buf *out, const struct guard *g)
 			       "\nmachine %s\n",
 		 id, g->origin, g->size, root, inc, g->fsid, g->lock_ino,
 		 g->lock_btime_ns, machine);
+	if (g->wal != 0)
+		buf_addf(out, "wal %" PRIu64 "\n", g->wal);
 	if (out->bad)
 		return;
 	digest_sha256(&d, out->p + start, out->n - start);
@@ -62,7 +64,7 @@ int guard_decode(struct guard *out, const void *p, size_t n)
 {
 	struct buf again = BUF_INIT;
 	struct digest check;
-	struct lines l;
+	struct lines l, with_wal;
 	bool same;
 
 	memset(out, 0, sizeof(*out));
@@ -79,6 +81,12 @@ int guard_decode(struct guard *out, const void *p, size_t n)
 	out->lock_ino = lines_u64(&l, "lock");
 	out->lock_btime_ns = lines_i64(&l, "born");
 	lines_hex(&l, "machine", out->machine, 16);
+	with_wal = l;
+	out->wal = lines_u64(&with_wal, "wal");
+	if (with_wal.bad)
+		out->wal = 0;
+	else
+		l = with_wal;
 	lines_hex(&l, "check", check.b, DIGEST_SIZE);
 	if (!lines_done(&l))
 		return -ERR_FORMAT;

@@ -13,6 +13,8 @@
  *   incarnation 32 HEX
  *   fsid N   lock N   born NANOSECONDS      (identity of STORE/lock)
  *   machine 32 HEX         (zeros: unknown)
+ *   wal N                  (only while in use: the WAL has a segment of this
+ *                           sequence or a later one, wal_mark.h)
  *   check 64 HEX           (SHA-256 of the lines before)
  */
 #ifndef LEDGER_GUARD_H
@@ -43,6 +45,7 @@ struct guard {
 	uint64_t lock_ino;
 	int64_t lock_btime_ns;
 	uint8_t machine[16];
+	uint64_t wal; /* 0: at rest, nothing of the WAL is needed */
 };
 
 void guard_name(char out[GUARD_NAME_SIZE], const uint8_t volume_id[16],

@@ -133,6 +133,11 @@ bool ledger_was_torn(const struct ledger *l)
 	return l->torn;
 }
 
+bool ledger_was_in_use(const struct ledger *l)
+{
+	return l->was_in_use;
+}
+
 bool ledger_guarded(const struct ledger *l)
 {
 	return l->guard_vio != NULL;

@@ -79,7 +79,7 @@ int must_use ledger_create(const struct ledger_create_options *o,
 
 /*
  * Opens: takes the lock, checks the guard (-ERR_ROLLBACK, -ERR_COPY,
- * -ERR_BUSY in words), finds the end of the journal and the WAL, cuts a torn
+ * -ERR_BUSY, -ERR_LOST in words), finds the end of the journal and the WAL, cuts a torn
  * tail past the last signed size only, checks tiles against the journal's end,
  * loads keys, starts a new incarnation.
  */
@@ -94,6 +94,20 @@ void ledger_close(struct ledger *l); /* no checkpoint; NULL ok */
 const char *ledger_notes(const struct ledger *l);
 /* True when a torn tail was cut at open. */
 bool ledger_was_torn(const struct ledger *l);
+/*
+ * True when the log was not put at rest before it was opened.  Then whatever
+ * remembers more than it has remembers what was lost.
+ */
+bool ledger_was_in_use(const struct ledger *l);
+/*
+ * 0 or -ERR_LOST in words: the guard says that the WAL has a segment of this
+ * sequence or a later one; the index had applied that many seals.  For who
+ * looks at a read-only ledger, which sees neither.
+ */
+int must_use ledger_check_marked(struct ledger *l, uint64_t sequence,
+				 struct errmsg *em);
+int must_use ledger_tell_ahead(struct ledger *l, uint64_t seals,
+			       struct errmsg *em);
 /* True when a guard watches over this store. */
 bool ledger_guarded(const struct ledger *l);
 
@@ -171,6 +185,13 @@ uint64_t ledger_settled(struct ledger *l);
  */
 int must_use ledger_checkpoint(struct ledger *l, struct errmsg *em);
 uint64_t ledger_checkpointed(struct ledger *l); /* last signed size */
+
+/*
+ * The last call before ledger_close of a clean end, nobody else at work:
+ * when all has settled and is signed, nothing of the WAL is needed any more,
+ * and guard and mark (wal_mark.h) say so.
+ */
+int must_use ledger_rest(struct ledger *l, struct errmsg *em);
 
 int ledger_failed(struct ledger *l); /* sticky error, 0 while healthy */
 

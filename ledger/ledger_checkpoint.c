@@ -15,6 +15,8 @@
 #include "ledger/key.h"
 #include "ledger/ledger_impl.h"
 #include "ledger/tile_store.h"
+#include "ledger/wal.h"
+#include "ledger/wal_mark.h"
 
 static bool soft(int rc)
 {
@@ -31,6 +33,7 @@ int ledger_write_guard(struct ledger *l, struct errmsg *em)
 	       sizeof(l->guard.incarnation));
 	l->guard.size = l->last_signed.size;
 	l->guard.root = l->last_signed.root;
+	l->guard.wal = l->resting ? 0 : wal_marked(l->wal);
 	return guard_write(&l->guard, l->guard_vio, em);
 }
 
@@ -104,6 +107,32 @@ int ledger_checkpoint_locked(struct ledger *l, bool always, struct errmsg *em)
 	if (rc == 0)
 		rc = publish(l, &now, em);
 	return rc;
+}
+
+/*
+ * The guard first: one that says more than the mark would refuse a volume
+ * that lacks nothing.
+ */
+int ledger_rest(struct ledger *l, struct errmsg *em)
+{
+	int rc = ledger_writable(l);
+
+	if (rc < 0)
+		return errmsg_set(em, rc, "%s", err_text(rc));
+	if (ledger_settled(l) != ledger_size(l) ||
+	    ledger_checkpointed(l) != ledger_size(l))
+		return 0;
+	mutex_lock(&l->cp_mu);
+	l->resting = true;
+	rc = ledger_write_guard(l, em);
+	l->resting = false;
+	mutex_unlock(&l->cp_mu);
+	if (rc < 0)
+		return soft(rc) ? 0 : ledger_fail(l, rc);
+	rc = wal_rest(l->wal);
+	return rc < 0 ? ledger_fail(l, errmsg_set(em, rc, "%s: %s", WAL_MARK,
+						  err_text(rc))) :
+			0;
 }
 
 int ledger_checkpoint(struct ledger *l, struct errmsg *em)

@@ -80,6 +80,7 @@ struct ledger {
 	struct ledger_options o;
 	bool read_only;
 	bool torn;
+	bool was_in_use;  /* not unmounted: ledger_was_in_use() */
 	bool accept_loss; /* fork: what is not there any more is given up */
 	struct ledger_anchor lost; /* ... the largest size known of it */
 	struct volume volume;
@@ -103,6 +104,7 @@ struct ledger {
 	struct mutex cp_mu; /* tiles' files, guard, checkpoint, and: */
 	struct key *log_key;
 	struct guard guard;
+	bool resting; /* the guard is written for a log at rest */
 	struct ledger_anchor last_signed;
 
 	struct mutex seal_mu; /* all until commit_mu: */
@@ -146,6 +148,12 @@ int must_use ledger_load(struct ledger *l, struct buf *out, struct frame *f,
 /* A tile_store_seal_fn; ctx is the ledger. */
 int ledger_load_seal(void *ctx, struct buf *scratch, const uint8_t **out,
 		     uint32_t *out_n, uint64_t index);
+
+/* --- ledger_lost.c --- */
+
+/* -ERR_LOST in words; fmt says what of it is missing. */
+int ledger_tell_lost(struct ledger *l, struct errmsg *em, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* --- ledger_recover.c --- */
 

@@ -180,6 +180,10 @@ static int compare_guard(struct ledger *l, const struct ledger_open_how *how,
 		rc = ledger_identify(l);
 	if (rc == 0 && !how->any_identity)
 		rc = guard_check_identity(&g, &l->guard, em);
+	if (rc == 0 && !how->any_identity)
+		rc = ledger_check_marked(l, g.wal, em);
+	if (g.wal != 0)
+		l->was_in_use = true;
 	if (g.size > l->lost.size)
 		l->lost = (struct ledger_anchor){ g.size, g.root };
 	if (rc == 0 && have && g.size > l->last_signed.size)

@@ -96,6 +96,8 @@ static int find_end(struct ledger *l, uint64_t signed_size, struct errmsg *em)
 {
 	uint64_t jend = journal_end(l->journal);
 	uint64_t first = wal_first(l->wal), end = wal_end(l->wal);
+	char lost[128];
+	bool gone;
 
 	if (l->accept_loss) {
 		/* What follows a gap is given up with the gap. */
@@ -116,12 +118,17 @@ static int find_end(struct ledger *l, uint64_t signed_size, struct errmsg *em)
 			"repair from a replica",
 			(ull_)jend);
 	l->size = end > jend ? end : jend;
+	gone = wal_lost(l->wal, l->size, lost, sizeof(lost));
 	if (l->size < signed_size)
 		return errmsg_set(
 			em, -ERR_CORRUPT,
 			"journal damaged below signed size %llu: only %llu "
-			"seals are whole; repair from a replica",
-			(ull_)signed_size, (ull_)l->size);
+			"seals are whole%s%s; repair from a replica",
+			(ull_)signed_size, (ull_)l->size, gone ? ", for " : "",
+			gone ? lost : "");
+	if (gone)
+		return ledger_tell_lost(l, em, "%s", lost);
+	l->was_in_use = wal_was_in_use(l->wal);
 	l->torn = journal_torn_bytes(l->journal) > 0;
 	if (wal_bad_headers(l->wal, jend) > 0)
 		ledger_note(l, "a header of the wal was damaged");

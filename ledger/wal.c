@@ -11,7 +11,9 @@
  *     nothing of the frame is written yet.
  *  4. A segment is used again only when all its frames were released; its
  *     new epoch makes the stale ones invalid.
- *  5. Segments in `used` are in the order of their sequence, and their
+ *  5. The segment written to is named by the mark (wal_mark.c) before its
+ *     first frame is written.
+ *  6. Segments in `used` are in the order of their sequence, and their
  *     frames are one contiguous run.
  *
  * Threads: see wal.h.  wal.mu is a leaf lock.
@@ -46,8 +48,14 @@ int wal_open(struct wal **out, const struct wal_options *o, struct errmsg *em)
 	mutex_init(&w->mu);
 	if (o->create)
 		rc = vio_mkdirs(w->vio, WAL_DIR);
+	/* the mark first: beside a mount, segments only get newer */
+	if (rc == 0)
+		rc = wal_mark_read(&w->mark, &w->mark_state, w->vio,
+				   w->volume_id);
+	w->was_in_use = w->mark.in_use;
 	if (rc == 0)
 		rc = wal_scan(w, em);
+	w->newest = w->next_sequence - 1;
 	if (rc < 0) {
 		wal_close(w);
 		return errmsg_set(em, rc, "wal: %s", err_text(rc));
@@ -64,6 +72,7 @@ void wal_close(struct wal *w)
 		wal_segment_free(w->used[i]);
 	for (size_t i = 0; i < w->n_spare; i++)
 		wal_segment_free(w->spare[i]);
+	vio_close(w->mark_file);
 	mutex_destroy(&w->mu);
 	free(w);
 }
@@ -132,6 +141,12 @@ unsigned wal_bad_headers(struct wal *w, uint64_t from)
 	return n;
 }
 
+/* The mark names it: it is there until the mark names another. */
+static bool is_marked(const struct wal *w, const struct wal_segment *s)
+{
+	return w->mark.in_use && s->sequence == w->mark.sequence;
+}
+
 static struct wal_segment *take_spare(struct wal *w, uint64_t need)
 {
 	struct wal_segment *s = NULL;
@@ -140,7 +155,8 @@ static struct wal_segment *take_spare(struct wal *w, uint64_t need)
 	for (size_t i = 0; i < w->n_spare && s == NULL; i++) {
 		struct wal_segment *c = w->spare[i];
 
-		if (c->readers > 0 || c->bytes < WAL_FRAMES_AT + need)
+		if (c->readers > 0 || is_marked(w, c) ||
+		    c->bytes < WAL_FRAMES_AT + need)
 			continue;
 		s = c;
 		w->spare[i] = w->spare[--w->n_spare];
@@ -219,6 +235,10 @@ int wal_start(struct wal *w, uint64_t next)
 		if (rc == 0)
 			rc = vio_fdatasync(s->file);
 	}
+	if (rc == 0)
+		rc = wal_mark_start(w, next);
+	if (rc == 0 && w->n_used > 0)
+		rc = wal_mark_set(w, w->used[w->n_used - 1]);
 	w->started = rc == 0;
 	return rc;
 }
@@ -267,10 +287,14 @@ int wal_append(struct wal *w, struct buf *frame, uint32_t len, uint64_t index)
 	mutex_unlock(&w->mu);
 	if (rc < 0)
 		return rc;
+	rc = wal_mark_set(w, s);
+	if (rc < 0)
+		return rc;
 	frame_stamp(frame->p, len, s->epoch);
 	rc = write_frame(s, frame->p, need);
 	if (rc < 0)
 		return rc == -ENOSPC || rc == -EDQUOT ? -EIO : rc;
+	wal_mark_end(w, index + 1);
 	mutex_lock(&w->mu);
 	rc = wal_segment_add(s, len);
 	mutex_unlock(&w->mu);
@@ -347,7 +371,7 @@ static struct wal_segment *take_surplus(struct wal *w)
 
 	mutex_lock(&w->mu);
 	for (size_t i = 0; w->n_spare > WAL_SPARE_MAX && i < w->n_spare; i++) {
-		if (w->spare[i]->readers > 0)
+		if (w->spare[i]->readers > 0 || is_marked(w, w->spare[i]))
 			continue;
 		s = w->spare[i];
 		w->spare[i] = w->spare[--w->n_spare];

@@ -77,6 +77,23 @@ bool wal_would_release(struct wal *w, uint64_t upto);
 /* Makes a spare segment when the current one is half full.  -ENOSPC soft. */
 int must_use wal_prepare(struct wal *w);
 
+/*
+ * The mark (wal_mark.h) as wal_open found it: was the log in use and not put
+ * at rest; if so, does something of it lack that must be there (in words),
+ * with a log that ends at log_end, journal included.
+ */
+bool wal_was_in_use(const struct wal *w);
+bool wal_lost(struct wal *w, uint64_t log_end, char *words, size_t cap);
+/* The largest sequence of a segment found at wal_open, 0: none. */
+uint64_t wal_newest(const struct wal *w);
+/* The sequence that must be there now; 0: nothing must. */
+uint64_t wal_marked(struct wal *w);
+/*
+ * Every frame has settled, durably: nothing of the WAL is needed any more.
+ * Nobody appends meanwhile; an append after it marks the log again.
+ */
+int must_use wal_rest(struct wal *w);
+
 /* Reads every frame held again; found() is told each damaged place. */
 int must_use wal_check(struct wal *w,
 		       void (*found)(void *ctx, const char *words), void *ctx);

@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "ledger/wal.h"
 #include "ledger/wal_format.h"
+#include "ledger/wal_mark.h"
 
 #define WAL_DIR "wal"
 #define WAL_SUFFIX ".wal"
@@ -21,10 +22,11 @@ struct wal_segment {
 	uint32_t number;   /* in the file's name */
 	uint64_t sequence; /* order of use; 0: never used */
 	uint64_t epoch;
-	uint64_t bytes;	 /* size of the file */
-	uint64_t first;	 /* index of frame 0 */
-	uint64_t end_at; /* where the next frame goes */
-	uint32_t n;	 /* frames */
+	uint64_t bytes;	     /* size of the file */
+	uint64_t told_bytes; /* ... when its header was written */
+	uint64_t first;	     /* index of frame 0 */
+	uint64_t end_at;     /* where the next frame goes */
+	uint32_t n;	     /* frames */
 	uint32_t cap;
 	uint32_t *pages;  /* page where frame i starts */
 	unsigned readers; /* guarded by wal.mu: not to be used again now */
@@ -45,6 +47,11 @@ struct wal {
 	uint32_t next_number;
 	uint64_t next_sequence;
 	bool started;
+	struct wal_mark mark;		/* as the file has it */
+	struct vio_file *mark_file;	/* NULL: there is none; read-only */
+	enum wal_mark_state mark_state; /* ... at wal_open */
+	bool was_in_use;
+	uint64_t newest; /* largest sequence of a header found at wal_open */
 };
 
 /* Reads headers and frames of every file in wal/ into w. */

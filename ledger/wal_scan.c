@@ -215,6 +215,7 @@ static bool header_decode(struct wal_segment *s, const struct wal *w,
 	for (size_t i = WAL_HEADER_SIZE; i < WAL_PAGE; i++)
 		if (p[i] != 0)
 			return false;
+	s->told_bytes = size;
 	return s->sequence > 0 && size >= WAL_FRAMES_AT;
 }
 

@@ -152,5 +152,6 @@ int wal_segment_write_headers(struct wal *w, struct wal_segment *s)
 
 	header_encode(page, w, s);
 	memcpy(page + WAL_PAGE, page, WAL_PAGE);
+	s->told_bytes = s->bytes;
 	return vio_pwrite(s->file, page, sizeof(page), 0);
 }

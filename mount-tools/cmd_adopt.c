@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "index/idx.h"
 #include "mount-tools/admin.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/vouch.h"
@@ -74,6 +75,9 @@ int cmd_fork(int argc, char **argv)
 	if (rc < 0)
 		return opt_fail("fork", rc, &em);
 	rc = ledger_fork(&r, &a.o, suffix, &a.key, &em);
+	/* It may have what the log gave up. */
+	if (rc == 0)
+		rc = idx_remove(a.o.vio, NULL);
 	if (rc == 0)
 		say(&r);
 	admin_close(&a);

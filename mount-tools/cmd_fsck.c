@@ -15,6 +15,7 @@
 #include "index/idx.h"
 #include "index/rebuild.h"
 #include "ledger/ledger.h"
+#include "mount-tools/fsck_lost.h"
 #include "mount-tools/fsck_repair.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
@@ -129,7 +130,7 @@ static int check(struct verify *v, struct reader *r, struct errmsg *em)
 }
 
 /* Repairs, and looks at everything again. */
-static int repair(struct verify *v, const char *path,
+static int repair(struct verify *v, const char *path, bool accept_loss,
 		  const struct opt_texts *from, struct errmsg *em)
 {
 	struct fsck_repair *x = calloc(1, sizeof(*x));
@@ -138,6 +139,7 @@ static int repair(struct verify *v, const char *path,
 	if (!x)
 		return rc;
 	x->text = v->format == OPT_AS_TEXT;
+	x->accept_loss = accept_loss;
 	rc = fsck_repair_run(x, path, from, em);
 	buf_add(&v->repairs, x->json.p ? (const char *)x->json.p : "",
 		x->json.n);
@@ -151,7 +153,7 @@ int cmd_fsck(int argc, char **argv)
 {
 	struct verify v = { .format = OPT_AS_TEXT };
 	struct opt_texts from = { .n = 0 };
-	bool mend = false;
+	bool mend = false, accept_loss = false;
 	const struct opt options[] = {
 		{ 0, "deep", OPT_FLAG, &v.deep, NULL,
 		  "also every byte of every chunk, and what nothing names" },
@@ -159,6 +161,8 @@ int cmd_fsck(int argc, char **argv)
 		  "put right what can be, then check all of it" },
 		{ 0, "from", OPT_EACH, &from, "REPLICA",
 		  "--repair: a replica that the log does not name" },
+		{ 0, "accept-loss", OPT_FLAG, &accept_loss, NULL,
+		  "--repair: go on without what was synced and is gone" },
 		OPT_FORMAT(&v.format),
 		OPT_END,
 	};
@@ -170,8 +174,10 @@ int cmd_fsck(int argc, char **argv)
 		return status;
 	if (from.n && !mend)
 		return opt_misuse("fsck", "--from goes with --repair");
+	if (accept_loss && !mend)
+		return opt_misuse("fsck", "--accept-loss goes with --repair");
 	if (mend)
-		rc = repair(&v, argv[0], &from, &em);
+		rc = repair(&v, argv[0], accept_loss, &from, &em);
 	if (rc < 0) {
 		verify_release(&v);
 		return opt_fail("fsck", rc, &em);
@@ -179,7 +185,9 @@ int cmd_fsck(int argc, char **argv)
 	rc = reader_open(&r, argv[0], NULL,
 			 READER_OFFLINE | (v.deep ? READER_STORE : 0), &em);
 	if (rc == 0) {
-		rc = check(&v, &r, &em);
+		rc = fsck_lost_look(r.place.store, r.ledger, &em);
+		if (rc == 0)
+			rc = check(&v, &r, &em);
 		reader_close(&r);
 	}
 	status = rc < 0 ? opt_fail("fsck", rc, &em) : verify_print(&v);
@@ -203,7 +211,9 @@ int cmd_reindex(int argc, char **argv)
 		return status;
 	rc = reader_open(&r, argv[0], NULL, READER_OFFLINE, &em);
 	if (rc == 0) {
-		rc = rebuild(&r, &em);
+		rc = fsck_lost_look(r.place.store, r.ledger, &em);
+		if (rc == 0)
+			rc = rebuild(&r, &em);
 		if (rc == 0)
 			rc = idx_replace(r.vio, &em);
 		seals = ledger_size(r.ledger);

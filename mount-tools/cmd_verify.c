@@ -17,6 +17,7 @@
 #include "base/vio.h"
 #include "fs/upkeep/fsck.h"
 #include "mount-tools/ask.h"
+#include "mount-tools/fsck_lost.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
 #include "mount-tools/reader.h"
@@ -95,7 +96,9 @@ static int verify_store(struct verify *v, const char *path, struct errmsg *em)
 
 	if (rc < 0)
 		return rc;
-	rc = verify_offline(v, r.ledger, r.store, em);
+	rc = fsck_lost_look(r.place.store, r.ledger, em);
+	if (rc == 0)
+		rc = verify_offline(v, r.ledger, r.store, em);
 	reader_close(&r);
 	return rc;
 }

@@ -1,6 +1,8 @@
 /*
  * fsck_repair.c - the steps of `vouch fsck --repair`, and their order:
  *
+ *   loss       what was acknowledged and is gone: only where the caller
+ *              said that it is given up
  *   guard      whose store this is: a copy is refused before anything
  *   temporary files that a crash left
  *   journal    from a replica, where it does not give the signed root
@@ -34,6 +36,7 @@
 #include "ledger/ledger.h"
 #include "mount-tools/ask.h"
 #include "mount-tools/ctl.h"
+#include "mount-tools/fsck_lost.h"
 #include "mount-tools/progress.h"
 #include "mount-tools/watch.h"
 
@@ -393,6 +396,8 @@ static int mend_files(struct fsck_repair *x, const struct opt_texts *from,
 	struct vio_file *lock = NULL;
 	int rc = take_lock(x, &lock, em);
 
+	if (rc == 0)
+		rc = fsck_lost_step(x, x->accept_loss, em);
 	if (rc == 0)
 		rc = check_identity(x, em);
 	if (rc == 0)

@@ -25,7 +25,8 @@ struct fsck_repair {
 	const char *store; /* absolute */
 	struct vio *vio;   /* rooted there */
 	struct volume volume;
-	bool text; /* print as it goes */
+	bool text;	  /* print as it goes */
+	bool accept_loss; /* of what was synced and is gone */
 	char *replica[FSCK_REPLICAS_MAX];
 	uint16_t number[FSCK_REPLICAS_MAX]; /* 0: not known to the log */
 	unsigned n_replicas;

@@ -555,6 +555,8 @@ int core_finish(struct core *c, struct errmsg *em)
 	if (c->o.read_only)
 		return 0;
 	finished = commit_finish(c->commit, em);
+	if (finished >= 0)
+		finished = ledger_rest(c->ledger, em);
 	if (rc >= 0)
 		rc = finished;
 	return rc < 0 ? rc : 0;

@@ -76,12 +76,13 @@ flip() {
 # were; the lock stays the same file, else it would be a copy.
 keep_volume() {
 	rm -rf kept kept-guard
-	cp -a vol kept && cp -a guard kept-guard
+	cp -a --sparse=always vol kept && cp -a guard kept-guard
 }
 
 fresh_volume() {
 	find vol -mindepth 1 ! -path vol/lock -delete
-	tar -C kept -c --exclude=./lock . | tar -C vol -x
+	tar -C kept -c -S --warning=no-file-ignored --exclude=./lock . |
+		tar -C vol -x
 	rm -rf guard && cp -a kept-guard guard
 }
 

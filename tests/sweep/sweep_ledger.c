@@ -7,6 +7,9 @@
  * every acknowledged batch byte for byte and at most one more, contradict no
  * checkpoint that was ever on disk, verify clean, and go on.
  *
+ * Loss sweep: at every fourth cut wal/ is deleted, as by hand.  The log is refused,
+ * or everything that was acknowledged is there.
+ *
  * Fault sweep: the n-th I/O of each class fails with EIO or ENOSPC, for every
  * n.  Errors must be reported, what was acknowledged must be there after a
  * restart, and a full disk must not lose anything.
@@ -83,6 +86,13 @@ static int workload(struct log_box *b, struct prng *p, unsigned rounds)
 		}
 		if (rc == 0 && prng_chance(p, 50))
 			rc = log_box_checkpoint(b);
+		if (rc == 0 && prng_chance(p, 50)) { /* a clean end */
+			rc = log_box_settle(b);
+			if (rc == 0)
+				rc = log_box_checkpoint(b);
+			if (rc == 0)
+				rc = ledger_rest(b->l, &b->em);
+		}
 		if (rc == 0)
 			log_box_close(b);
 	}
@@ -144,6 +154,40 @@ static void move_to(struct log_box *b, struct vio_sim *s)
 
 /* --- crashes --- */
 
+static uint64_t refused, unharmed;
+
+static int unlink_one(void *ctx, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "wal/%s", name);
+	return vio_unlink(ctx, path);
+}
+
+static void lose_wal(const struct log_box *b, struct vio_sim *crashed,
+		     uint64_t n)
+{
+	struct vio_sim *s = vio_sim_clone(crashed);
+	struct vio *v = vio_sim_vio(s);
+	struct log_box *lost = calloc(1, sizeof(*lost));
+	int rc;
+
+	if (lost == NULL)
+		exit(1);
+	memcpy(lost, b, sizeof(*lost));
+	move_to(lost, s);
+	rc = vio_list(v, "wal", unlink_one, v);
+	EXPECT(rc == 0, "n=%" PRIu64 ": wal: %s", n, err_text(rc));
+	rc = log_box_open(lost);
+	refused += rc < 0;
+	unharmed += rc == 0;
+	EXPECT(rc < 0 || log_box_intact(lost),
+	       "n=%" PRIu64 ": lost and not missed", n);
+	log_box_close(lost);
+	vio_sim_free(s);
+	free(lost);
+}
+
 static uint64_t crash_at(const struct log_box *start, struct vio_sim *base,
 			 struct log_box *b, uint64_t n, uint64_t seed,
 			 bool kill)
@@ -168,6 +212,8 @@ static uint64_t crash_at(const struct log_box *start, struct vio_sim *base,
 	else
 		vio_sim_crash(s, &dice);
 	log_box_close(b);
+	if (n % 4 == 0)
+		lose_wal(b, s, n);
 	check_after(b, kill ? "kill" : "crash", n);
 	vio_sim_free(s);
 	return cut;
@@ -277,8 +323,12 @@ int main(void)
 				      masks[i] == VIO_SIM_READ ? 19 : 3);
 	full += fault_sweep(start, b, VIO_SIM_WRITE | VIO_SIM_CREATE, ENOSPC,
 			    seed, 3);
-	printf("cut %" PRIu64 ", failed %" PRIu64 ", full %" PRIu64 "\n", cut,
-	       struck, full);
+	EXPECT(refused > 50 && unharmed > 5,
+	       "lost: refused %" PRIu64 ", unharmed %" PRIu64, refused,
+	       unharmed);
+	printf("refused %" PRIu64 ", unharmed %" PRIu64 ", cut %" PRIu64
+	       ", failed %" PRIu64 ", full %" PRIu64 "\n",
+	       refused, unharmed, cut, struck, full);
 	EXPECT(cut > 100, "almost nothing was cut");
 	EXPECT(struck > 100, "almost nothing failed");
 	EXPECT(full > 20, "the disk was never full");

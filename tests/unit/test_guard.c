@@ -55,6 +55,28 @@ Test(guard, has_one_encoding_and_every_flipped_bit_is_refused)
 	buf_release(&b);
 }
 
+Test(guard, of_a_log_in_use_names_a_segment_and_only_then)
+{
+	static const char line[] = "wal 12\n";
+	struct guard g = sample(), h;
+	struct buf b = BUF_INIT;
+
+	guard_encode(&b, &g);
+	cr_assert(memmem(b.p, b.n, "\nwal ", 5) == NULL);
+	buf_clear(&b);
+	g.wal = 12;
+	guard_encode(&b, &g);
+	cr_assert(memmem(b.p, b.n, line, strlen(line)) != NULL);
+	cr_assert_eq(guard_decode(&h, b.p, b.n), 0);
+	cr_assert_eq(memcmp(&g, &h, sizeof(g)), 0);
+	for (size_t i = 0; i < b.n; i++) {
+		b.p[i] ^= 1;
+		cr_assert_lt(guard_decode(&h, b.p, b.n), 0, "byte %zu", i);
+		b.p[i] ^= 1;
+	}
+	buf_release(&b);
+}
+
 Test(guard, of_a_newer_version_is_told_apart_from_damage)
 {
 	static const char newer[] = "vouchfs-guard-v2\nwhatever\n";

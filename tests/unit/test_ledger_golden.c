@@ -96,19 +96,26 @@ Test(ledger_golden, a_store_of_version_1_opens_and_verifies)
 	vio_sim_free(s);
 }
 
-Test(ledger_golden, a_guard_of_version_1_decodes)
+static void check_guard(const char *name, uint64_t wal)
 {
 	struct vio *disk = NULL;
 	struct buf b = BUF_INIT, again = BUF_INIT;
 	struct guard g;
 
 	cr_assert_eq(vio_posix_open(&disk, GOLDEN), 0);
-	get(disk, &b, "guard-v1");
+	get(disk, &b, name);
 	cr_assert_eq(guard_decode(&g, b.p, b.n), 0);
+	cr_assert_eq(g.wal, wal);
 	cr_assert_str_eq(g.origin, "example.org/box");
 	guard_encode(&again, &g);
 	cr_assert(again.n == b.n && memcmp(again.p, b.p, b.n) == 0);
 	buf_release(&b);
 	buf_release(&again);
 	vio_free(disk);
+}
+
+Test(ledger_golden, a_guard_of_version_1_decodes)
+{
+	check_guard("guard-v1", 0);
+	check_guard("guard-v1-in-use", 4);
 }

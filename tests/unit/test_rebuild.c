@@ -163,25 +163,66 @@ Test(rebuild, what_is_gone_or_damaged_is_made_anew)
 	must_catch_up();
 }
 
-Test(rebuild, an_index_ahead_of_the_log_or_of_another_is_not_believed)
+static void open_again(bool at_rest)
+{
+	struct errmsg em = ERRMSG_INIT;
+
+	if (at_rest) {
+		cr_assert_eq(log_box_settle(&box), 0);
+		cr_assert_eq(log_box_checkpoint(&box), 0);
+		cr_assert_eq(ledger_rest(box.l, &em), 0, "%s", em.text);
+	}
+	log_box_close(&box);
+	cr_assert_eq(log_box_open(&box), 0, "%s", box.em.text);
+	cr_assert_eq(ledger_was_in_use(box.l), !at_rest);
+}
+
+/* The index has one seal more than the log. */
+static void run_ahead(void)
 {
 	struct digest wrong = { .b = { 9 } };
 	struct idx_options o = { .vio = vio, .dir = tmp.path };
 	struct entry e = { .core = { .kind = ENTRY_MOUNT_STOP } };
 	struct idx *x = NULL;
-	uint64_t size;
+	uint64_t size = ledger_size(box.l);
 
-	commit(4);
-	must_catch_up();
-	size = ledger_size(box.l);
 	e.body.kind = ENTRY_MOUNT_STOP;
-	/* One seal more than the log has, as after a torn tail. */
 	cr_assert_eq(idx_open(&x, &o, NULL), 0);
 	cr_assert_eq(idx_begin(x), 0);
 	cr_assert_eq(idx_seal(x, size, 1, 0, 1), 0);
 	cr_assert_eq(idx_apply(x, &e, &wrong, IDX_ENTRY_NO(size, 0)), 0);
 	cr_assert_eq(idx_end(x, size + 1, &wrong), 0);
 	idx_close(x);
+}
+
+Test(rebuild, an_index_ahead_of_a_log_in_use_says_what_was_lost)
+{
+	struct errmsg em = ERRMSG_INIT;
+
+	commit(4);
+	must_catch_up();
+	open_again(false);
+	run_ahead();
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(catch_up(&em), -ERR_LOST);
+		cr_assert(strstr(em.text, "the index had applied 3 seals"),
+			  "%s", em.text);
+		open_again(false);
+	}
+}
+
+Test(rebuild, an_index_ahead_of_the_log_or_of_another_is_not_believed)
+{
+	struct digest wrong = { .b = { 9 } };
+	struct idx_options o = { .vio = vio, .dir = tmp.path };
+	struct idx *x = NULL;
+	uint64_t size;
+
+	commit(4);
+	must_catch_up();
+	open_again(true);
+	size = ledger_size(box.l);
+	run_ahead();
 	must_catch_up();
 	/* The same length, another root. */
 	cr_assert_eq(idx_open(&x, &o, NULL), 0);
