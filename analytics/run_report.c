@@ -338,10 +338,40 @@ static int put_programs(struct core *c, struct run_view *v,
 	return rc < 0 ? rc : 0;
 }
 
+/* The work tree that the program lies in; nothing where it lies in none. */
+static void put_git(struct buf *out, const struct entry_body *body)
+{
+	static const uint8_t none[20];
+	const struct entry_run_start *b = &body->run_start;
+	struct entry_run_git git = entry_run_git(body);
+	const char *of = entry_run_git_of_word(git.of);
+	const char *note = entry_run_git_state_word(git.state);
+	bool commit = memcmp(b->git, none, sizeof(none)) != 0;
+
+	if (!commit && !of)
+		return;
+	buf_adds(out, " \"git\": {\"commit\": ");
+	if (commit) {
+		buf_addc(out, '"');
+		text_hex(out, b->git, sizeof(b->git));
+		buf_addc(out, '"');
+	} else {
+		buf_adds(out, "null");
+	}
+	buf_addf(out, ", \"dirty\": %s",
+		 note	  ? "null" :
+		 b->dirty ? "true" :
+			    "false");
+	if (of)
+		buf_addf(out, ", \"of\": \"%s\"", of);
+	if (note)
+		buf_addf(out, ", \"note\": \"%s\"", note);
+	buf_adds(out, "},\n");
+}
+
 /* What the RUN_START says, beyond what the index has. */
 static int put_start(struct core *c, const struct idx_run *run, struct buf *out)
 {
-	static const uint8_t none[20];
 	const struct entry_run_start *b;
 	struct buf stored = BUF_INIT;
 	struct entry e;
@@ -366,12 +396,7 @@ static int put_start(struct core *c, const struct idx_run *run, struct buf *out)
 		line_text(out, "policy", b->policy.p, b->policy.n);
 		buf_adds(out, ",\n");
 	}
-	if (memcmp(b->git, none, sizeof(none)) != 0) {
-		buf_adds(out, " \"git\": {\"commit\": \"");
-		text_hex(out, b->git, sizeof(b->git));
-		buf_addf(out, "\", \"dirty\": %s},\n",
-			 b->dirty ? "true" : "false");
-	}
+	put_git(out, &e.body);
 	buf_release(&stored);
 	return 0;
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -46,10 +48,9 @@ static int find(char out[PATH_SIZE])
 }
 
 /* -err of posix_spawn; the child has `fd` as stdin and stdout. */
-static int spawn(pid_t *out, const char *path, char *what, int fd)
+static int spawn(pid_t *out, const char *path, char *const *argv,
+		 char *const *env, int fd)
 {
-	char *argv[] = { (char[]){ "vouch-git" }, what, NULL };
-	char *env[] = { NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t none;
@@ -77,7 +78,8 @@ static int spawn(pid_t *out, const char *path, char *what, int fd)
 	return -rc;
 }
 
-static int start(struct git_helper **out, char *what, struct errmsg *em)
+static int start(struct git_helper **out, char *const *argv, char *const *env,
+		 struct errmsg *em)
 {
 	struct git_helper *g = calloc(1, sizeof(*g));
 	char path[PATH_SIZE] = "";
@@ -90,14 +92,14 @@ static int start(struct git_helper **out, char *what, struct errmsg *em)
 		return errmsg_set(em, rc, "cannot start vouch-git: %s",
 				  err_text(rc));
 	}
-	rc = spawn(&g->pid, path, what, fds[1]);
+	rc = spawn(&g->pid, path, argv, env, fds[1]);
 	close(fds[1]);
 	if (rc < 0) {
 		close(fds[0]);
 		free(g);
 		return errmsg_set(em, rc,
-				  "cannot start %s: %s (it compares files; "
-				  "install it beside vouch)",
+				  "cannot start %s: %s (install it beside "
+				  "vouch)",
 				  path, err_text(rc));
 	}
 	g->fd = fds[0];
@@ -107,12 +109,18 @@ static int start(struct git_helper **out, char *what, struct errmsg *em)
 
 int git_helper_start(struct git_helper **out, struct errmsg *em)
 {
-	return start(out, (char[]){ "diff" }, em);
+	char *argv[] = { (char[]){ "vouch-git" }, (char[]){ "diff" }, NULL };
+	char *env[] = { NULL };
+
+	return start(out, argv, env, em);
 }
 
 int git_helper_start_merge(struct git_helper **out, struct errmsg *em)
 {
-	return start(out, (char[]){ "merge" }, em);
+	char *argv[] = { (char[]){ "vouch-git" }, (char[]){ "merge" }, NULL };
+	char *env[] = { NULL };
+
+	return start(out, argv, env, em);
 }
 
 void git_helper_stop(struct git_helper *g)
@@ -269,4 +277,69 @@ int git_helper_merge(struct git_helper *g, struct buf *out,
 	if (!rc && n && !room)
 		rc = -ENOMEM;
 	return rc || !n ? rc : receive_all(g->fd, room, (size_t)n);
+}
+
+/* --- of a work tree --- */
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* n bytes before that moment: 0, -ETIMEDOUT, -EPIPE. */
+static int receive_until(int fd, uint8_t *p, size_t n, int64_t until)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		struct pollfd f = { .fd = fd, .events = POLLIN };
+		int64_t left = until - now_ms();
+		ssize_t got;
+
+		if (left <= 0 || poll(&f, 1, (int)left) == 0)
+			return -ETIMEDOUT;
+		got = recv(fd, p + done, n - done, MSG_DONTWAIT);
+		if (got < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (got <= 0)
+			return -EPIPE;
+		done += (size_t)got;
+	}
+	return 0;
+}
+
+int git_helper_tree(struct git_tree *out, const char *path, unsigned ms,
+		    struct errmsg *em)
+{
+	char *argv[] = { (char[]){ "vouch-git" }, (char[]){ "tree" },
+			 (char *)path, NULL };
+	/* where the user says which owners he trusts: git-config(1) */
+	char home[PATH_SIZE + 8];
+	char *env[] = { home, NULL };
+	const char *own = getenv("HOME");
+	int64_t until = now_ms() + ms;
+	uint8_t head[GIT_HELPER_TREE], dirty = 0;
+	struct git_helper *g = NULL;
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	snprintf(home, sizeof(home), "HOME=%s", own ? own : "/");
+	rc = start(&g, argv, env, em);
+	if (rc < 0)
+		return rc;
+	rc = receive_until(g->fd, head, sizeof(head), until);
+	if (rc == 0) {
+		out->has_commit = head[0];
+		memcpy(out->commit, head + 1, sizeof(out->commit));
+		rc = receive_until(g->fd, &dirty, 1, until);
+		out->dirty_known = rc == 0 && dirty <= 1;
+		out->dirty = out->dirty_known && dirty;
+		rc = 0;
+	}
+	kill(g->pid, SIGKILL); /* it only reads */
+	git_helper_stop(g);
+	return rc < 0 ? errmsg_set(em, rc, "%s: %s", path, err_text(rc)) : 0;
 }

@@ -10,6 +10,10 @@
  * and all three; the answer u8 binary, u64 number of conflicts, u64 length of
  * the result, for each conflict u64 first line and u64 lines, and the result.
  * All little-endian.
+ *
+ * Of a work tree it is asked once, by its arguments; it answers u8 has a
+ * commit, 20 commit, and, which may take longer, u8 0 clean, 1 dirty, 2 not
+ * known.
  */
 #ifndef BASE_GIT_HELPER_H
 #define BASE_GIT_HELPER_H
@@ -74,5 +78,19 @@ int must_use git_helper_start_merge(struct git_helper **out, struct errmsg *em);
 int must_use git_helper_merge(struct git_helper *g, struct buf *out,
 			      struct git_merged *merged, struct git_bytes base,
 			      struct git_bytes ours, struct git_bytes theirs);
+
+/*
+ * The commit of the work tree that path lies in, and whether a file that git
+ * tracks is another there.  -ETIMEDOUT: nothing was known after ms; -EPIPE: it
+ * cannot be read.  With the rights, and the HOME, of who calls.
+ */
+struct git_tree {
+	bool has_commit;
+	uint8_t commit[20];
+	bool dirty_known, dirty;
+};
+enum { GIT_HELPER_TREE = 21 };
+int must_use git_helper_tree(struct git_tree *out, const char *path,
+			     unsigned ms, struct errmsg *em);
 
 #endif

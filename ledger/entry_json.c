@@ -461,6 +461,7 @@ static void b_run_start(struct buf *out, const struct entry_body *body)
 {
 	const struct entry_run_start *b = &body->run_start;
 	struct entry_str cgroup = entry_run_cgroup(body);
+	struct entry_run_git git = entry_run_git(body);
 
 	j_hex(out, "run", b->run, sizeof(b->run));
 	j_str_some(out, "name", &b->name);
@@ -474,6 +475,10 @@ static void b_run_start(struct buf *out, const struct entry_body *body)
 	j_str_some(out, "cgroup", &cgroup);
 	j_id(out, "git", b->git, sizeof(b->git));
 	j_flag(out, "dirty", b->dirty);
+	if (git.of)
+		j_word(out, "git_of", entry_run_git_of_word(git.of));
+	if (entry_run_git_state_word(git.state))
+		j_word(out, "git_note", entry_run_git_state_word(git.state));
 	j_key(out, "environment");
 	buf_addc(out, '{');
 	for (unsigned i = 0; i < b->n; i++) {

@@ -74,3 +74,44 @@ void entry_run_start_put(struct buf *out, struct entry_str cgroup,
 		buf_u32(out, env_left);
 	}
 }
+
+struct entry_run_git entry_run_git(const struct entry_body *b)
+{
+	struct entry_str v = entry_tlv(b, ENTRY_TLV_RUN_GIT);
+	struct entry_run_git git = { 0, 0 };
+
+	if (b->kind != ENTRY_RUN_START || v.n != 2 ||
+	    !entry_run_git_of_word((uint8_t)v.p[0]))
+		return git;
+	git.of = (uint8_t)v.p[0];
+	git.state = (uint8_t)v.p[1];
+	return git;
+}
+
+void entry_run_git_put(struct buf *out, struct entry_run_git git)
+{
+	if (git.of == ENTRY_RUN_GIT_NONE)
+		return;
+	buf_u16(out, ENTRY_TLV_RUN_GIT);
+	buf_u16(out, 2);
+	buf_u8(out, git.of);
+	buf_u8(out, git.state);
+}
+
+const char *entry_run_git_of_word(unsigned of)
+{
+	static const char *const words[] = { NULL, "script", "executable",
+					     "working directory" };
+
+	return of < sizeof(words) / sizeof(words[0]) ? words[of] : NULL;
+}
+
+const char *entry_run_git_state_word(unsigned state)
+{
+	static const char *const words[] = { NULL, "not known in time",
+					     "changes not known in time",
+					     "not readable", "no commit yet" };
+
+	return state < sizeof(words) / sizeof(words[0]) ? words[state] :
+							  "not known";
+}

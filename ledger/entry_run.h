@@ -35,4 +35,29 @@ uint32_t entry_run_env_left(const struct entry_body *b);
 void entry_run_start_put(struct buf *out, struct entry_str cgroup,
 			 uint32_t env_left);
 
+/* Of a RUN_START: whose work tree `git` and `dirty` speak of. */
+enum entry_run_git_of {
+	ENTRY_RUN_GIT_NONE = 0, /* not said: it lies in none */
+	ENTRY_RUN_GIT_SCRIPT = 1,
+	ENTRY_RUN_GIT_EXE = 2,
+	ENTRY_RUN_GIT_CWD = 3, /* neither lies in one, the directory does */
+};
+enum entry_run_git_state {
+	ENTRY_RUN_GIT_KNOWN = 0,
+	ENTRY_RUN_GIT_NO_TIME = 1,  /* nothing was known in time */
+	ENTRY_RUN_GIT_NO_DIRTY = 2, /* the commit was, the flag is not */
+	ENTRY_RUN_GIT_UNREAD = 3,   /* it cannot be read */
+	ENTRY_RUN_GIT_UNBORN = 4,   /* it has no commit yet */
+};
+struct entry_run_git {
+	uint8_t of, state;
+};
+struct entry_run_git entry_run_git(const struct entry_body *b);
+/* Appends it for b->extra, after the others. */
+void entry_run_git_put(struct buf *out, struct entry_run_git git);
+/* "script", "executable", "working directory"; NULL for the others. */
+const char *entry_run_git_of_word(unsigned of);
+/* "not known in time" and so on; NULL: all is known. */
+const char *entry_run_git_state_word(unsigned state);
+
 #endif

@@ -32,6 +32,7 @@
 #include "mount-tools/run_cgroup.h"
 #include "mount-tools/run_child.h"
 #include "mount-tools/run_client.h"
+#include "mount-tools/run_git.h"
 #include "mount-tools/run_said.h"
 #include "mount-tools/vouch.h"
 
@@ -55,6 +56,7 @@ struct cmd {
 	struct run_client volumes[VOLUMES_MAX];
 	unsigned n;
 	struct run_child child;
+	struct buf git;		 /* members: of which work tree CMD is */
 	char word[RUN_WORD_MAX]; /* NAME.NUMBER in the first volume, if asked */
 	char *audit;		 /* where its views are, if they are */
 	uint64_t processes;	 /* most that a volume has seen */
@@ -198,6 +200,10 @@ static int declare(struct cmd *x, char **argv, struct errmsg *em)
 	int rc = run_said_members(&members, x->id, x->name, argv, environ,
 				  x->cgroup.dir >= 0);
 
+	if (x->git.n)
+		buf_add(&members, x->git.p, x->git.n);
+	if (rc == 0 && members.bad)
+		rc = -ENOMEM;
 	for (unsigned i = 0; i < x->n && rc == 0;) {
 		struct run_client *c = &x->volumes[i];
 		const struct run_patience w = {
@@ -472,6 +478,7 @@ static void release(struct cmd *x)
 	x->n = 0;
 	free(x->audit);
 	x->audit = NULL;
+	buf_release(&x->git);
 	run_cgroup_remove(&x->cgroup);
 }
 
@@ -495,6 +502,8 @@ static int run(struct cmd *x, char **argv)
 	struct errmsg em = ERRMSG_INIT;
 	int rc = open_volumes(x, &em);
 
+	if (rc == 0)
+		run_git_members(&x->git, argv);
 	if (rc == 0)
 		rc = start(x, argv, &em);
 	if (rc < 0) {

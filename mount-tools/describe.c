@@ -174,6 +174,20 @@ static void describe_hold(struct buf *out, const struct entry_hold *b)
 	text_term_escape(out, b->reason.p, b->reason.n);
 }
 
+/* "make, commit 0011223344556677 with changes" */
+static void describe_run(struct buf *out, const struct entry_run_start *b)
+{
+	static const uint8_t none[sizeof(b->git)];
+
+	text_term_escape(out, b->name.p, b->name.n);
+	if (memcmp(b->git, none, sizeof(none)) == 0)
+		return;
+	buf_adds(out, ", commit ");
+	text_hex(out, b->git, 8);
+	if (b->dirty)
+		buf_adds(out, " with changes");
+}
+
 /* What is about the volume, not about a file. */
 static void describe_other(struct buf *out, const struct entry_body *b)
 {
@@ -208,6 +222,9 @@ static void describe_other(struct buf *out, const struct entry_body *b)
 	case ENTRY_ACTOR:
 		s = &b->actor.exe;
 		break;
+	case ENTRY_RUN_START:
+		describe_run(out, &b->run_start);
+		return;
 	case ENTRY_SCRUB:
 		buf_addf(out, "%llu objects read, %llu bad, %llu repaired",
 			 (unsigned long long)b->scrub.objects,

@@ -346,13 +346,98 @@ static int limit(void)
 	       setrlimit(RLIMIT_CORE, &core) < 0;
 }
 
-int main(int argc, char **argv)
+/* --- of a work tree --- */
+
+static int is_other(const git_diff *diff, const git_diff_delta *d,
+		    const char *pathspec, void *ctx)
 {
-	bool merges = argc == 2 && strcmp(argv[1], "merge") == 0;
+	(void)diff, (void)d, (void)pathspec;
+	*(bool *)ctx = true;
+	return -1; /* one is enough */
+}
+
+/*
+ * Is a tracked file another than in the commit?  git's index is not written.
+ * What git leaves to programs (filters) is taken as it lies there.
+ */
+static int is_dirty(git_repository *repo, const git_oid *head, bool *out)
+{
+	git_diff_options o;
+	git_commit *commit = NULL;
+	git_tree *tree = NULL;
+	git_diff *diff = NULL;
 	int rc;
 
-	if (argc != 2 || (!merges && strcmp(argv[1], "diff") != 0)) {
-		fprintf(stderr, "usage: vouch-git diff|merge\n"
+	*out = false;
+	(void)!git_diff_options_init(&o, GIT_DIFF_OPTIONS_VERSION);
+	o.ignore_submodules = GIT_SUBMODULE_IGNORE_ALL;
+	o.notify_cb = is_other;
+	o.payload = out;
+	rc = git_diff_index_to_workdir(&diff, repo, NULL, &o);
+	git_diff_free(diff);
+	diff = NULL;
+	if (!rc && !*out)
+		rc = git_commit_lookup(&commit, repo, head);
+	if (!rc && !*out)
+		rc = git_commit_tree(&tree, commit);
+	if (!rc && !*out)
+		rc = git_diff_tree_to_index(&diff, repo, tree, NULL, &o);
+	git_diff_free(diff);
+	git_tree_free(tree);
+	git_commit_free(commit);
+	return *out ? 0 : rc;
+}
+
+static int tell_tree(const char *path)
+{
+	uint8_t head[GIT_HELPER_TREE] = { 0 }, answer = 2;
+	git_repository *repo = NULL;
+	git_oid id;
+	bool dirty = false;
+	int rc = git_repository_open_ext(&repo, path, 0, NULL);
+
+	if (rc < 0) {
+		git_repository_free(repo);
+		return -ENOENT;
+	}
+	rc = git_reference_name_to_id(&id, repo, "HEAD");
+	if (rc == 0) {
+		head[0] = 1;
+		memcpy(head + 1, id.id, sizeof(head) - 1);
+	}
+	/* ENOTFOUND: no commit was made yet */
+	rc = rc == 0 || rc == GIT_ENOTFOUND ? write_all(head, sizeof(head)) :
+					      -EINVAL;
+	if (!rc && head[0] && is_dirty(repo, &id, &dirty) == 0)
+		answer = dirty;
+	if (!rc)
+		rc = write_all(&answer, 1);
+	git_repository_free(repo);
+	return rc;
+}
+
+static int serve(char **argv)
+{
+	bool merges = strcmp(argv[1], "merge") == 0;
+	int rc;
+
+	if (strcmp(argv[1], "tree") == 0)
+		return tell_tree(argv[2]);
+	do
+		rc = serve_one(merges);
+	while (rc > 0);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	bool asks = argc == 2 && (strcmp(argv[1], "diff") == 0 ||
+				  strcmp(argv[1], "merge") == 0);
+	bool tree = argc == 3 && strcmp(argv[1], "tree") == 0;
+	int rc;
+
+	if (!asks && !tree) {
+		fprintf(stderr, "usage: vouch-git diff | merge | tree PATH\n"
 				"It works for vouch(1); there is nothing to "
 				"call it for by hand.\n");
 		return EXIT_MISUSE;
@@ -362,11 +447,9 @@ int main(int argc, char **argv)
 			strerror(errno));
 		return 1;
 	}
-	do
-		rc = serve_one(merges);
-	while (rc > 0);
+	rc = serve(argv);
 	git_libgit2_shutdown();
-	if (rc < 0)
+	if (rc < 0 && asks)
 		fprintf(stderr, "vouch-git: %s\n", strerror(-rc));
 	return rc < 0;
 }

@@ -125,6 +125,28 @@ static void point(struct entry_str *out, const struct buf *all, size_t *at)
 	*at += out->n;
 }
 
+/* What git says of the program; as much a claim as the rest. */
+static int get_git(struct run_said *s, const struct json *request,
+		   struct errmsg *em)
+{
+	const char *hex = json_get_str(request, "git");
+	struct buf autocall(buf_release) id = BUF_INIT;
+	uint64_t of = 0, state = 0;
+	int rc = hex ? text_hex_decode(&id, hex, strlen(hex)) : 0;
+
+	(void)!json_get_u64(request, "git_of", &of);
+	(void)!json_get_u64(request, "git_state", &state);
+	if (rc < 0 || (hex && id.n != sizeof(s->git)) || state > UINT8_MAX ||
+	    (of && (of > UINT8_MAX || !entry_run_git_of_word((unsigned)of))))
+		return errmsg_set(em, -ERR_USAGE,
+				  "run-start: git is no commit");
+	if (hex)
+		memcpy(s->git, id.p, sizeof(s->git));
+	s->dirty = json_get_bool(request, "dirty", false);
+	s->git_of = (struct entry_run_git){ (uint8_t)of, (uint8_t)state };
+	return 0;
+}
+
 static int get_said(struct said *x, const struct json *request,
 		    struct errmsg *em)
 {
@@ -148,6 +170,8 @@ static int get_said(struct said *x, const struct json *request,
 		rc = get_bytes(&x->all, &x->s.user.n, request, "user", em);
 	if (rc == 0)
 		rc = get_bytes(&x->all, &x->s.policy.n, request, "policy", em);
+	if (rc == 0)
+		rc = get_git(&x->s, request, em);
 	if (rc == 0)
 		rc = get_env(&x->all, x->env, &x->s.n_env, request, em);
 	if (rc == 0 && x->all.bad)

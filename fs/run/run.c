@@ -59,6 +59,8 @@ static void fill_start(struct pend *p, const struct start_arg *a,
 	memcpy(b->run, s->id, sizeof(b->run));
 	b->uid = a->cr->uid;
 	b->gid = a->cr->gid;
+	memcpy(b->git, s->git, sizeof(b->git));
+	b->dirty = s->dirty;
 	b->name = pend_str(p, s->name, strlen(s->name));
 	b->argv = pend_str(p, s->argv.p, s->argv.n);
 	b->cwd = pend_str(p, s->cwd.p, s->cwd.n);
@@ -232,6 +234,7 @@ int run_start(struct core *c, const struct run_peer *who,
 	a.cgroup = (struct entry_str){ (char *)path.p, path.n };
 	a.host = c->actors ? actor_host(c->actors) : "";
 	entry_run_start_put(&a.tlvs, a.cgroup, said->env_left);
+	entry_run_git_put(&a.tlvs, said->git_of);
 	rc = path.bad || a.tlvs.bad ? -ENOMEM : 0;
 	if (rc == 0 && !idx_run_name_ok(said->name, strlen(said->name)))
 		rc = errmsg_set(em, -ERR_USAGE,

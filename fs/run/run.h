@@ -13,6 +13,7 @@
 #include "base/auto.h"
 #include "fs/run/run_table.h"
 #include "ledger/entry.h"
+#include "ledger/entry_run.h"
 
 struct core;
 struct errmsg;
@@ -28,6 +29,9 @@ struct run_said {
 	const struct entry_env *env; /* names strictly ascending */
 	uint16_t n_env;
 	uint32_t env_left;
+	uint8_t git[20]; /* commit of the work tree; zeros: none, not known */
+	bool dirty;
+	struct entry_run_git git_of;
 	bool own_cgroup; /* below the wrapper's, named after the id */
 };
 

@@ -7,6 +7,7 @@
 export GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.org
 export GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.org
 STEPS=${STEPS:-25}
+[ "${VARIANT:-}" != asan ] || STEPS=8
 RANDOM=${SEED:-7}
 echo "seed ${SEED:-7}"
 shopt -s nullglob
