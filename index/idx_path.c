@@ -254,9 +254,50 @@ static int name_of(struct idx_reader *r, uint64_t ino, uint64_t at,
 	rc = db_step(s);
 	if (rc > 0) {
 		out->row.parent = db_u64(s, 0, &bad);
+		out->row.since = db_u64(s, 2, &bad);
 		rc = bad ? -ERR_CORRUPT : name_read(s, 1, out);
 	}
 	idx_reader_give(r, i, s);
+	return rc;
+}
+
+int idx_name_of(struct idx_reader *r, struct name_row *out,
+		char name[LIMIT_NAME + 1], uint64_t ino, uint64_t at)
+{
+	struct past_item item = { .len = 0 };
+	int rc = name_of(r, ino, at, READER_S_NAME_OF, &item);
+
+	if (!rc && at != IDX_NOW)
+		rc = name_of(r, ino, at, READER_S_NAME_PAST_OF, &item);
+	if (rc <= 0)
+		return rc;
+	*out = item.row;
+	out->ino = ino;
+	memcpy(name, item.name, item.len);
+	name[item.len] = '\0';
+	return 1;
+}
+
+int idx_name_before(struct idx_reader *r, uint64_t *out_ino,
+		    uint64_t *out_until, const struct name_row *row,
+		    const char *name)
+{
+	sqlite3_stmt *s = NULL;
+	bool bad = false;
+	int rc = idx_reader_take(r, READER_S_NAME_PAST_BEFORE, &s);
+
+	if (rc)
+		return rc;
+	db_bind_u64(s, 1, row->parent);
+	db_bind_blob(s, 2, name, strlen(name));
+	db_bind_u64(s, 3, idx_reader_cap(row->since));
+	rc = db_step(s);
+	if (rc > 0) {
+		*out_ino = db_u64(s, 0, &bad);
+		*out_until = db_u64(s, 1, &bad);
+		rc = bad ? -ERR_CORRUPT : 1;
+	}
+	idx_reader_give(r, READER_S_NAME_PAST_BEFORE, s);
 	return rc;
 }
 

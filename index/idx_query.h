@@ -20,6 +20,7 @@
 
 #include "base/auto.h"
 #include "base/digest.h"
+#include "base/limits.h"
 #include "index/state.h"
 
 struct buf;
@@ -137,6 +138,16 @@ int must_use idx_names_lost(struct idx_reader *r, uint64_t ino, uint64_t from,
  */
 int must_use idx_path(struct idx_reader *r, struct buf *out, uint64_t ino,
 		      uint64_t at);
+/* A name that ino had then: its directory, and since when. */
+int must_use idx_name_of(struct idx_reader *r, struct name_row *out,
+			 char name[LIMIT_NAME + 1], uint64_t ino, uint64_t at);
+/*
+ * Who had that name last before row->since, and the entry that ended it (that
+ * of row->since where it was replaced).
+ */
+int must_use idx_name_before(struct idx_reader *r, uint64_t *out_ino,
+			     uint64_t *out_until, const struct name_row *row,
+			     const char *name);
 /*
  * Every path of an inode then, as idx_path() makes them (its hard links), in
  * no order; NUL-terminated.  Answers how many, or what fn answered.

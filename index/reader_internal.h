@@ -110,26 +110,30 @@
 	X(PARAM, "SELECT value FROM param WHERE name=?")
 
 /* index/idx_path.c */
-#define READER_STATEMENTS_PATH(X)                                            \
-	X(NAME_PAST_AT, "SELECT ino,since,mode FROM name_past"               \
-			" WHERE parent=? AND name=? AND until>?"             \
-			" ORDER BY until LIMIT 1")                           \
-	X(NAMES_AT, "SELECT name,ino,since,mode FROM name WHERE parent=?"    \
-		    " AND name>? AND since<=? ORDER BY name")                \
-	X(NAME_PAST_NEXT, "SELECT name FROM name_past WHERE parent=?"        \
-			  " AND name>? ORDER BY name LIMIT 1")               \
-	X(NAME_OF, "SELECT parent,name FROM name WHERE ino=? AND since<=?"   \
-		   " LIMIT 1")                                               \
-	X(NAMES_OF, "SELECT parent,name,since,cookie FROM name WHERE ino=?") \
-	X(NAMES_LOST, "SELECT parent,name,until,mode FROM name_past"         \
-		      " WHERE ino=? AND until>=?")                           \
-	X(NAME_PAST_OF, "SELECT parent,name FROM name_past WHERE ino=?1"     \
-			" AND until>?2 AND since<=?2 LIMIT 1")               \
-	X(NAMES_PAST_OF, "SELECT parent,name FROM name_past WHERE ino=?1"    \
-			 " AND until>?2 AND since<=?2")                      \
-	X(NAME_PAST_LAST, "SELECT parent,name,until FROM name_past"          \
-			  " WHERE ino=? ORDER BY until DESC LIMIT 1")        \
-	X(NAME_PAST_INOS, "SELECT ino FROM name_past WHERE parent=?"         \
+#define READER_STATEMENTS_PATH(X)                                              \
+	X(NAME_PAST_AT, "SELECT ino,since,mode FROM name_past"                 \
+			" WHERE parent=? AND name=? AND until>?"               \
+			" ORDER BY until LIMIT 1")                             \
+	X(NAMES_AT, "SELECT name,ino,since,mode FROM name WHERE parent=?"      \
+		    " AND name>? AND since<=? ORDER BY name")                  \
+	X(NAME_PAST_NEXT, "SELECT name FROM name_past WHERE parent=?"          \
+			  " AND name>? ORDER BY name LIMIT 1")                 \
+	X(NAME_OF,                                                             \
+	  "SELECT parent,name,since FROM name WHERE ino=? AND since<=?"        \
+	  " LIMIT 1")                                                          \
+	X(NAMES_OF, "SELECT parent,name,since,cookie FROM name WHERE ino=?")   \
+	X(NAMES_LOST, "SELECT parent,name,until,mode FROM name_past"           \
+		      " WHERE ino=? AND until>=?")                             \
+	X(NAME_PAST_OF, "SELECT parent,name,since FROM name_past WHERE ino=?1" \
+			" AND until>?2 AND since<=?2 LIMIT 1")                 \
+	X(NAMES_PAST_OF, "SELECT parent,name FROM name_past WHERE ino=?1"      \
+			 " AND until>?2 AND since<=?2")                        \
+	X(NAME_PAST_BEFORE, "SELECT ino,until FROM name_past WHERE parent=?"   \
+			    " AND name=? AND until<=?"                         \
+			    " ORDER BY until DESC LIMIT 1")                    \
+	X(NAME_PAST_LAST, "SELECT parent,name,until FROM name_past"            \
+			  " WHERE ino=? ORDER BY until DESC LIMIT 1")          \
+	X(NAME_PAST_INOS, "SELECT ino FROM name_past WHERE parent=?"           \
 			  " AND name=? ORDER BY until DESC LIMIT ?")
 
 /* index/idx_lineage.c */

@@ -22,7 +22,7 @@ int print_flush(struct buf *b)
 {
 	int rc = b->bad ? -ENOMEM : 0;
 
-	if (rc == 0)
+	if (rc == 0 && b->n)
 		fwrite(b->p, 1, b->n, stdout);
 	buf_clear(b);
 	return rc;

@@ -181,6 +181,7 @@ static int verb_prove(void *ctx, const struct json *request,
 
 void verbs_register(struct control *control, struct core *core)
 {
+	control_register(control, "blame", verbs_blame, core);
 	control_register(control, "diff", verbs_diff, core);
 	control_register(control, "prove", verb_prove, core);
 	control_register(control, "lineage", verbs_lineage, core);
@@ -196,6 +197,8 @@ int verbs_ask(struct core *core, const struct json *request,
 		return verb_prove(core, request, peer, out, em);
 	if (verb && strcmp(verb, "lineage") == 0)
 		return verbs_lineage(core, request, peer, out, em);
+	if (verb && strcmp(verb, "blame") == 0)
+		return verbs_blame(core, request, peer, out, em);
 	if (verb && strcmp(verb, "diff") == 0)
 		return verbs_diff(core, request, peer, out, em);
 	return -ERR_USAGE;

@@ -32,6 +32,9 @@ int must_use verbs_find(struct core *c, struct idx_reader **out_r,
 			struct errmsg *em);
 
 /* ctx is the core; in verbs.h is what they take. */
+int must_use verbs_blame(void *ctx, const struct json *request,
+			 const struct cred *peer, struct buf *out,
+			 struct errmsg *em);
 int must_use verbs_diff(void *ctx, const struct json *request,
 			const struct cred *peer, struct buf *out,
 			struct errmsg *em);

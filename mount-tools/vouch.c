@@ -16,6 +16,14 @@
 static const struct vouch_verb verbs[] = {
 	{ "adopt", cmd_adopt, "adopt STORE",
 	  "go on with a store that moved to this machine" },
+	{ "blame", cmd_blame,
+	  "blame PATH [-L FIRST,LAST|--bytes=FIRST-LAST|--bytes=all] "
+	  "[--at=WHEN] "
+	  "[--format=text|json]\n"
+	  "blame STORE PATH [-L FIRST,LAST|--bytes=FIRST-LAST|--bytes=all] "
+	  "[--at=WHEN] "
+	  "[--format=text|json]",
+	  "tell who wrote each line or byte of a file" },
 	{ "check", cmd_check,
 	  "check FILE FILE.tlog-proof [--trust=FILE] [--format=text|json]\n"
 	  "check --log DIR [--trust=FILE] [--format=text|json]",

@@ -20,6 +20,7 @@ struct vouch_verb {
 const struct vouch_verb *vouch_find(const char *name);
 
 int cmd_adopt(int argc, char **argv);
+int cmd_blame(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_export(int argc, char **argv);
