@@ -142,8 +142,11 @@ check: tests | build/deps/check.ok	## run all tests; T=WORD runs some, J=N at on
 	$(Q)$(run) $(units) $(sweeps) $(fuzzers) $(scripts)
 nightly: tests	## the whole sweeps, and new seeds, MINUTES=60 for each part; T=WORD runs some
 	$(Q)tests/nightly.sh $(B) $(T)
-check-foreign: $(binaries) $(helpers) | build/deps/check.ok	## other people's verifiers (Go, network)
+check-foreign: $(binaries) $(helpers) | build/deps/check.ok build/deps/foreign.ok	## other people's verifiers (Go, Python, network)
 	$(Q)$(run) $(foreign)
+check-cosign: $(binaries) | build/deps/check.ok	## cosign on our statements; builds it first, for ten minutes
+	$(Q)TOP=$(CURDIR) bash -c '. tests/foreign/lib.sh && make_cosign'
+	$(Q)$(run) tests/foreign/cosign.sh
 check-asan:	## the tests under the address and undefined-behaviour sanitizers
 	$(Q)$(MAKE) --no-print-directory VARIANT=asan CFLAGS='-O1 -g' check
 check-tsan:	## the thread stress programs under the thread sanitizer
@@ -188,7 +191,7 @@ help:	## show this
 	@echo 'V=1 shows the commands, WERROR=1 makes warnings errors,' \
 		'CFLAGS= and DESTDIR= PREFIX= as usual.'
 
-.PHONY: all deps tests check nightly check-foreign check-asan check-tsan check-stress \
+.PHONY: all deps tests check nightly check-foreign check-cosign check-asan check-tsan check-stress \
 	fuzz fuzzers bench demo lint format install uninstall clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Gets what vouchfs needs to be built and tested: `deps.sh GROUP...`, the
-# groups being build, demo, check, bench, lint and fuzz.  Called by `make`, for you.
+# groups being build, demo, check, foreign, bench, lint and fuzz.  Called by `make`, for you.
 #
 #  1. Only packages of the system's own Debian release are installed, and
 #     nothing that is installed already is upgraded: every installed version
@@ -56,6 +56,7 @@ check cmd:openssl            openssl
 check cmd:go                 golang-go
 check go:golang.org/x/mod    golang-golang-x-mod-dev
 bench cmd:gocryptfs          gocryptfs
+foreign py:ensurepip         python3-venv
 lint  cmd:clang              clang
 lint  cmd:clang-format-14    clang-format-14
 lint  cmd:groff              groff-base
@@ -71,6 +72,7 @@ have() {
 	pc:*) command -v pkg-config >/dev/null &&
 		pkg-config --exists "${1#pc:}" ;;
 	go:*) [ -d "/usr/share/gocode/src/${1#go:}" ] ;;
+	py:*) python3 -c "import ${1#py:}" 2>/dev/null ;;
 	rt:*) compgen -G "/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.${1#rt:}-*.a" \
 		>/dev/null ;;
 	esac
@@ -349,6 +351,22 @@ newer_here() {	# PACKAGE VERSION: does this release offer it?
 		dpkg --compare-versions "$version" ge "$2"
 }
 
+# Libraries that tests/foreign/statement.sh shows our statements to, in a place
+# of their own; from wherever pip is configured to take them.
+get_python() {
+	local wanted=tests/foreign/statement/requirements.txt own=$deps/python
+	! cmp -s $wanted "$own/requirements.txt" || return 0
+	rm -rf "$own"
+	say "getting the Python packages of $wanted"
+	python3 -m venv "$own" >"$work/python.log" 2>&1 &&
+		"$own/bin/pip" install -q --disable-pip-version-check --no-deps \
+			-r $wanted >>"$work/python.log" 2>&1 &&
+		"$own/bin/pip" check >>"$work/python.log" 2>&1 &&
+		cp $wanted "$own/requirements.txt" && return
+	say "no Python packages, their tests are skipped: $(tail -n 1 "$work/python.log")"
+	return 1
+}
+
 # What the Makefile includes: pkg-config is asked once, not at every make.
 write_mk() {
 	local libs="fuse3 libblake3 sqlite3 libsodium libzstd libxxhash libcrypto"
@@ -368,7 +386,7 @@ write_mk() {
 optional='clang-format-14'	# Debian 13 has none; lint then says so
 
 [ $# -gt 0 ] || set -- build demo check
-mkdir -p "$deps" || exit 1
+mkdir -p "$deps" "$work" || exit 1
 exec 9>"$deps/.lock"
 flock -n 9 || { say "waiting for another run"; flock 9; }
 
@@ -379,6 +397,7 @@ left=$(missing "$@" | grep -vxF "${optional// /$'\n'}")
 [ -z "$left" ] || die "still missing: ${left//$'\n'/ }"
 for group; do
 	[ "$group" != build ] || { get_private && write_mk; } || exit 1
+	[ "$group" != foreign ] || get_python || continue
 	touch "$deps/$group.ok"
 done
 rm -rf "$work/state" "$work/system" "$work/cache" "$work/listed" "$work/fuse" "$work/blake3"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # tests/nightly.sh BUILD [WORD]: what is too long for `make check`: the sweeps
-# whole, and the random tests with new seeds for as long as there is time; only
-# the parts whose name contains WORD.
+# whole, the random tests with new seeds for as long as there is time, and
+# cosign, which takes ten minutes to build; only the parts whose name contains WORD.
 #
 # MINUTES=n is the time of each of the eleven parts (60): a sweep that would take
 # longer says so, and goes on there the next time, until it was whole.  A random
@@ -98,6 +98,17 @@ if chosen mount/crash_kill.sh; then
 	one crash_kill tests/mount/crash_kill.sh MINUTES="$minutes" \
 		SEED=$seed WORKERS=8
 	tail -n 1 "$build/log/mount-crash_kill.sh.log"
+fi
+if chosen foreign/cosign.sh; then
+	echo foreign/cosign.sh
+	if (TOP=$PWD && . tests/foreign/lib.sh && make_cosign) \
+		>"$kept/cosign.build" 2>&1; then
+		one cosign tests/foreign/cosign.sh
+	else
+		failed=$((failed + 1))
+		echo "FAIL cosign does not build"
+		tail -n 5 "$kept/cosign.build"
+	fi
 fi
 echo "$passed passed, $failed failed, 0 skipped"
 [ $failed = 0 ] && [ $passed -gt 0 ]
