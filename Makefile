@@ -56,7 +56,7 @@ stress = $(call programs,$(call chosen,$(wildcard tests/stress/*.c)))
 fuzzers = $(call programs,$(call chosen,$(wildcard tests/fuzz/fuzz_*.c)))
 benches = $(call programs,$(wildcard tests/bench/*.c))
 helpers = $(call programs,$(wildcard tests/cli/*.c tests/mount/*.c)) \
-	$(B)/tests/conform/conform
+	$(B)/tests/conform/conform $(B)/tests/twin/twin
 scripts = $(call chosen,$(filter-out %lib.sh,$(wildcard tests/cli/*.sh tests/mount/*.sh)))
 foreign = $(call chosen,$(filter-out %/lib.sh,$(wildcard tests/foreign/*.sh)))
 binaries = $(addprefix $(B)/,$(patsubst mount-tools/%.c,%, \
@@ -129,6 +129,7 @@ ifeq ($(VARIANT),fuzz)
 $(fuzzers): TEST_LIBS = -fsanitize=fuzzer
 endif
 $(B)/tests/conform/conform: $(call objects,$(wildcard tests/conform/*.c))
+$(B)/tests/twin/twin: $(call objects,$(wildcard tests/twin/*.c))
 $(B)/tests/%: $(B)/obj/tests/%.o $(test_libs)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)

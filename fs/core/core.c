@@ -159,6 +159,20 @@ static int open_log(struct core *c, struct errmsg *em)
 	return content_pool_open(&c->pool, &po);
 }
 
+/* 1: it shows all that the log has. */
+static int index_is_whole(struct core *c)
+{
+	struct digest root;
+	uint64_t seals = 0;
+	int rc = idx_position(c->idx, &seals, &root);
+
+	return rc < 0 ? rc : seals == ledger_size(c->ledger);
+}
+
+/*
+ * Read-only, too, what was acknowledged before a crash is there: the index, a
+ * cache, is brought up to the log where that may be written.
+ */
 static int open_index(struct core *c, struct errmsg *em)
 {
 	struct rebuild_options ro = {
@@ -167,8 +181,25 @@ static int open_index(struct core *c, struct errmsg *em)
 		.ledger = c->ledger,
 		.read_only = c->o.read_only,
 	};
+	struct errmsg words = ERRMSG_INIT;
+	int rc = rebuild_catch_up(&c->idx, &ro, &words);
 
-	return rebuild_catch_up(&c->idx, &ro, em);
+	if (rc >= 0 && c->o.read_only)
+		rc = index_is_whole(c);
+	if (rc > 0 || !c->o.read_only)
+		return rc < 0 ? errmsg_set(em, rc, "%s",
+					   errmsg_text(&words, rc)) :
+				0;
+	if (c->o.index_too) {
+		idx_close(take(c->idx));
+		ro.read_only = false;
+		return rebuild_catch_up(&c->idx, &ro, em);
+	}
+	return rc < 0 ? errmsg_set(em, rc, "%s", errmsg_text(&words, rc)) :
+			errmsg_set(em, -ERR_AGAIN,
+				   "the volume was not unmounted in order, its "
+				   "index is behind its log and cannot be "
+				   "written here: mount it where it can, once");
 }
 
 static int find_counter(struct core *c)

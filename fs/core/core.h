@@ -50,6 +50,7 @@ struct core_options {
 	struct vio *guard_vio;	  /* tests: instead of guard_dir */
 	const char *virtual_name; /* NULL: virtual names lie in the root */
 	bool read_only;
+	bool index_too;		  /* read_only, but the store's lock is held */
 	bool entries_every_write; /* -o entries=every-write */
 	bool no_threads;	  /* tests: work only in core_step() */
 	bool no_actors;		  /* tests: do not look into /proc */

@@ -176,6 +176,13 @@ int core_acl_inherit(struct core *c, struct itable_tx *tx, struct inode *dir,
 	return rc;
 }
 
+static void set_mode(uint8_t *acl, const struct acl_shape *s, uint32_t mode)
+{
+	acl[s->user] = (uint8_t)(mode >> 6 & 7);
+	acl[s->mask ? s->mask : s->group] = (uint8_t)(mode >> 3 & 7);
+	acl[s->other] = (uint8_t)(mode & 7);
+}
+
 int core_acl_chmod(struct core *c, struct itable_tx *tx, struct inode *i,
 		   uint32_t mode, struct actor *a)
 {
@@ -192,6 +199,10 @@ int core_acl_chmod(struct core *c, struct itable_tx *tx, struct inode *i,
 		return 0;
 	if (acl_parse(&s, x->value, x->value_len) < 0)
 		return -ERR_CORRUPT;
+	if (i->gone) { /* nothing that a log could tell of */
+		set_mode(x->value, &s, mode);
+		return 0;
+	}
 	p = pend_new(ENTRY_SETXATTR, strlen(STATE_XATTR_ACL) + x->value_len);
 	if (!p)
 		return -ENOMEM;
@@ -200,9 +211,7 @@ int core_acl_chmod(struct core *c, struct itable_tx *tx, struct inode *i,
 	p->e.body.setxattr.value_n = x->value_len;
 	v = (uint8_t *)p->data + p->n_data;
 	p->e.body.setxattr.value = pend_bytes(p, x->value, x->value_len);
-	v[s.user] = (uint8_t)(mode >> 6 & 7);
-	v[s.mask ? s.mask : s.group] = (uint8_t)(mode >> 3 & 7);
-	v[s.other] = (uint8_t)(mode & 7);
+	set_mode(v, &s, mode);
 	return core_submit(c, tx, p, i, a);
 }
 

@@ -233,8 +233,6 @@ static int setattr_op(struct core *c, struct itable_tx *tx, void *arg)
 
 	if (rc < 0)
 		return rc;
-	if (i->gone)
-		return setattr_gone(c, i, a);
 	if (a->mask & CORE_KILL_BY_OWNER &&
 	    (a->uid == 0 || a->uid == i->row.uid))
 		a->mask |= CORE_KILL_SUIDGID;
@@ -246,6 +244,8 @@ static int setattr_op(struct core *c, struct itable_tx *tx, void *arg)
 			return rc;
 		a->acl_done = true;
 	}
+	if (i->gone)
+		return setattr_gone(c, i, a);
 	p = pend_new(ENTRY_SETATTR, 0);
 	if (!p)
 		return -ENOMEM;

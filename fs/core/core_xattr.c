@@ -183,6 +183,7 @@ static int acl_sets_mode(struct core *c, struct itable_tx *tx,
 		return 0;
 	if (i->gone) {
 		i->row.mode = mode;
+		i->row.ctime_ns = core_now(c);
 		return 0;
 	}
 	p = pend_new(ENTRY_SETATTR, 0);
@@ -250,8 +251,7 @@ static int set_removed(struct core *c, struct itable_tx *tx, struct set_arg *a,
 /* The value that it has: like on ext4, no change, and no entry. */
 static bool is_same(const struct set_arg *a, const struct xattr *x)
 {
-	if (!x || a->remove || x->value_len != a->n ||
-	    !strncmp(a->name, "system.", 7))
+	if (!x || a->remove || x->value_len != a->n)
 		return false;
 	if (x->in_chunk)
 		return digest_eq(&x->chunk, &a->chunk);
@@ -287,12 +287,10 @@ static int set_op(struct core *c, struct itable_tx *tx, void *arg)
 		return -ENODATA;
 	if (a->flags & XATTR_CREATE && x)
 		return -EEXIST;
-	if (is_same(a, x))
-		return 0;
 	rc = acl_sets_mode(c, tx, a, i, &drop);
 	if (rc < 0)
 		return rc;
-	if (drop && !x)
+	if ((drop && !x) || (!drop && is_same(a, x)))
 		return 0;
 	a->remove = a->remove || drop;
 	if (i->gone) {

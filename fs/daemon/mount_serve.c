@@ -274,6 +274,7 @@ static int open_core(struct mount *m, struct errmsg *em)
 	if (rc < 0)
 		return rc;
 	o.guard_dir = m->guard;
+	o.index_too = m->lock != NULL;
 	return core_open(&m->core, &o, em);
 }
 

@@ -187,8 +187,9 @@ static int do_fgetx(struct ctx *x, int n, char **arg)
 		fgetxattr(*call_held(x, arg[0]), arg[1], value, sizeof(value));
 
 	(void)n;
-	if (k >= 0)
-		call_say(x, "%.*s", (int)k, value);
+	for (ssize_t i = 0; i < k; i++) /* an ACL is no text */
+		call_say(x, value[i] > ' ' ? "%c" : "%02x",
+			 (unsigned char)value[i]);
 	return k < 0 ? -1 : 0;
 }
 

@@ -97,6 +97,9 @@ ls mnt 2>/dev/null && fail "a dead mount answers"
 same "status of the dead" "$(vouch status mnt --format=json | jq -r .state)" dead
 refuse "mount over the dead" 1 "umount" vouch mount vol mnt
 expect "umount of the dead" vouch umount mnt
+mount_volume -o ro
+same "synced before the kill, read-only" "$(cat mnt/four)" four
+umount_volume
 mount_volume
 same "synced before the kill" "$(cat mnt/four)" four
 umount_volume
