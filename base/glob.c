@@ -116,8 +116,9 @@ static bool is_deep(const struct part *v)
 
 /* --- whole paths --- */
 
-bool glob_covers(const char *pattern, size_t pattern_n, const char *path,
-		 size_t n)
+/* below: what lies below a match is matched, too. */
+static bool path_match(const char *pattern, size_t pattern_n, const char *path,
+		       size_t n, bool below)
 {
 	const char *p = pattern, *end = pattern + pattern_n;
 	const char *s = n ? path : NULL, *s_end = path + n;
@@ -126,10 +127,10 @@ bool glob_covers(const char *pattern, size_t pattern_n, const char *path,
 	for (;;) {
 		struct part a, b;
 
-		if (!p)
+		if (!p && (below || !s))
 			return true; /* used up: the rest lies below */
-		a = part_at(p, end);
-		if (is_deep(&a)) {
+		a = p ? part_at(p, end) : (struct part){ .p = NULL };
+		if (p && is_deep(&a)) {
 			if (!a.next)
 				return true;
 			star = p = a.next;
@@ -139,7 +140,7 @@ bool glob_covers(const char *pattern, size_t pattern_n, const char *path,
 		if (!s)
 			return false;
 		b = part_at(s, s_end);
-		if (name_match(a.p, a.end, b.p, b.end)) {
+		if (p && name_match(a.p, a.end, b.p, b.end)) {
 			p = a.next;
 			s = b.next;
 			continue;
@@ -150,6 +151,18 @@ bool glob_covers(const char *pattern, size_t pattern_n, const char *path,
 		p = star;
 		s = again;
 	}
+}
+
+bool glob_covers(const char *pattern, size_t pattern_n, const char *path,
+		 size_t n)
+{
+	return path_match(pattern, pattern_n, path, n, true);
+}
+
+bool glob_matches(const char *pattern, size_t pattern_n, const char *path,
+		  size_t n)
+{
+	return path_match(pattern, pattern_n, path, n, false);
 }
 
 size_t glob_literal(const char *pattern)

@@ -20,6 +20,9 @@
  */
 bool glob_covers(const char *pattern, size_t pattern_n, const char *path,
 		 size_t n);
+/* Does the pattern match the path itself? */
+bool glob_matches(const char *pattern, size_t pattern_n, const char *path,
+		  size_t n);
 /*
  * Does `outer` cover every path that `inner` can?  True is certain; false may
  * be wrong where both begin with a wildcard.

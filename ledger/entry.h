@@ -499,11 +499,12 @@ struct entry_repair {
 enum entry_alert_what {
 	ENTRY_ALERT_CONTENT = 1, /* no good copy of a chunk anywhere */
 	ENTRY_ALERT_MORE,	 /* as 1, and there are more than are entered */
+	ENTRY_ALERT_DENIED,	 /* a guarded run was denied something */
 };
 
 struct entry_alert {
 	uint8_t what;
-	struct digest id; /* content id */
+	struct digest id; /* content id; DENIED: the run's, then zeros */
 	struct entry_str text;
 };
 

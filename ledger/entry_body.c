@@ -436,8 +436,8 @@ static void x_repair(struct xb *x, struct entry_repair *b)
 static void x_alert(struct xb *x, struct entry_alert *b)
 {
 	xb_u8(x, &b->what);
-	xb_rule(x,
-		b->what >= ENTRY_ALERT_CONTENT && b->what <= ENTRY_ALERT_MORE);
+	xb_rule(x, b->what >= ENTRY_ALERT_CONTENT &&
+			   b->what <= ENTRY_ALERT_DENIED);
 	xb_digest(x, &b->id);
 	xb_str(x, &b->text, 0, LIMIT_PATH);
 }

@@ -83,7 +83,8 @@
  *                  str object
  *   REPLICA_ADD,   u16 number, u8 kind, 16 id, str location
  *   REPLICA_REMOVE
- *   ALERT          u8 what, 32 id, str words
+ *   ALERT          u8 what, 32 id, str words; TLV 0x8005 u8 call, u8 why,
+ *                  u64 inode, u64 count, path (entry_denied.h)
  * AUTHOR_SIG value, 81 bytes: u8 alg 1, 16 key id, 64 Ed25519 signature over
  *   "vouchfs/author/v1\n" || 16 volume id || u16 kind || body before the TLV
  * The other kinds have numbers and no body yet: readers answer "newer".
@@ -115,6 +116,7 @@ enum {
 	ENTRY_TLV_RUN_HOW = 0x8002,
 	ENTRY_TLV_RUN_CGROUP = 0x8003,
 	ENTRY_TLV_RUN_ENV_LEFT = 0x8004,
+	ENTRY_TLV_DENIED = 0x8005,
 	ENTRY_TLV_RUN_GIT = 0x8008,
 	ENTRY_AUTHOR_SIG_SIZE = 81,
 };

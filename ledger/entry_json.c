@@ -18,6 +18,7 @@
 #include "ledger/argv.h"
 #include "ledger/cert.h"
 #include "ledger/entry.h"
+#include "ledger/entry_denied.h"
 #include "ledger/entry_run.h"
 #include "ledger/key.h"
 
@@ -541,13 +542,32 @@ static void b_repair(struct buf *out, const struct entry_repair *b)
 	j_str_some(out, "object", &b->object);
 }
 
-static void b_alert(struct buf *out, const struct entry_alert *b)
+static void b_denied(struct buf *out, const struct entry_body *body)
+{
+	struct entry_denied d;
+
+	j_hex(out, "run", body->alert.id.b, 16);
+	if (!entry_denied_get(&d, body))
+		return;
+	j_word(out, "call", entry_denied_call_word(d.call));
+	j_word(out, "why", entry_denied_why_word(d.why));
+	if (d.inode)
+		j_uint(out, "of_inode", d.inode);
+	j_uint(out, "times", d.count);
+	j_str_some(out, "path", &d.path);
+}
+
+static void b_alert(struct buf *out, const struct entry_body *body)
 {
 	static const char *const words[] = { NULL, "content-lost",
-					     "more-content-lost" };
+					     "more-content-lost", "denied" };
+	const struct entry_alert *b = &body->alert;
 
 	j_word(out, "what", words[b->what]);
-	j_digest(out, "content", &b->id);
+	if (b->what == ENTRY_ALERT_DENIED)
+		b_denied(out, body);
+	else
+		j_digest(out, "content", &b->id);
 	j_str_some(out, "text", &b->text);
 }
 
@@ -603,7 +623,7 @@ static void control_body(struct buf *out, const struct entry_body *b)
 		b_repair(out, &b->repair);
 		return;
 	case ENTRY_ALERT:
-		b_alert(out, &b->alert);
+		b_alert(out, b);
 		return;
 	case ENTRY_REPLICA_ADD:
 	case ENTRY_REPLICA_REMOVE:

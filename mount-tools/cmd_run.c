@@ -33,6 +33,7 @@
 #include "mount-tools/run_child.h"
 #include "mount-tools/run_client.h"
 #include "mount-tools/run_git.h"
+#include "mount-tools/run_guarded.h"
 #include "mount-tools/run_said.h"
 #include "mount-tools/vouch.h"
 
@@ -48,6 +49,8 @@ struct cmd {
 	const char *name;
 	struct opt_texts in;
 	bool quiet, no_cgroup;
+	struct run_guarded guarded;
+	struct buf policy; /* empty: not guarded */
 	enum opt_format format;
 	char id[RUN_ID_HEX + 1];
 	char own_name[RUN_NAME_MAX + 1];
@@ -126,6 +129,12 @@ static int add_found(struct cmd *x, const struct mounts *m, struct errmsg *em)
 
 			if (rc == -ENOMEM)
 				return rc;
+			if (rc < 0 && x->policy.n > 0)
+				return errmsg_set(em, rc,
+						  "run: it could not be "
+						  "guarded everywhere (--in "
+						  "says where it must be): %s",
+						  errmsg_text(&own, rc));
 		}
 	if (x->n == 0)
 		return errmsg_set(em, -ERR_USAGE,
@@ -202,8 +211,10 @@ static int declare(struct cmd *x, char **argv, struct errmsg *em)
 
 	if (x->git.n)
 		buf_add(&members, x->git.p, x->git.n);
+	run_said_policy(&members, &x->policy);
 	if (rc == 0 && members.bad)
 		rc = -ENOMEM;
+
 	for (unsigned i = 0; i < x->n && rc == 0;) {
 		struct run_client *c = &x->volumes[i];
 		const struct run_patience w = {
@@ -215,7 +226,7 @@ static int declare(struct cmd *x, char **argv, struct errmsg *em)
 		if (rc == 0) {
 			i++;
 		} else if (c->found && x->n > 1 && rc != -EINTR &&
-			   rc != -EEXIST) {
+			   rc != -EEXIST && x->policy.n == 0) {
 			leave_out(x, i, errmsg_text(em, rc));
 			rc = 0;
 		}
@@ -479,6 +490,7 @@ static void release(struct cmd *x)
 	free(x->audit);
 	x->audit = NULL;
 	buf_release(&x->git);
+	buf_release(&x->policy);
 	run_cgroup_remove(&x->cgroup);
 }
 
@@ -515,6 +527,12 @@ static int run(struct cmd *x, char **argv)
 		(void)opt_fail("run", rc, &em);
 		return EXIT_OURS;
 	}
+	if (x->policy.n > 0 && x->cgroup.dir < 0 && !x->quiet)
+		fprintf(stderr,
+			"vouch run: without a cgroup of its own (%s) the "
+			"guard is weaker: processes are told by ancestry and "
+			"a marker\n",
+			err_text(x->cgroup_rc));
 	rc = run_child_go(&x->child);
 	if (rc < 0)
 		return not_started(x, argv[0], rc);
@@ -531,7 +549,9 @@ int cmd_run(int argc, char **argv)
 		.format = OPT_AS_TEXT,
 		.cgroup = { .parent = -1, .dir = -1 },
 		.child = RUN_CHILD_INIT,
+		.policy = BUF_INIT,
 	};
+	struct errmsg em = ERRMSG_INIT;
 	const struct opt options[] = {
 		{ 'n', "name", OPT_TEXT, &x.name, "NAME",
 		  "what the run is called (CMD)" },
@@ -541,6 +561,7 @@ int cmd_run(int argc, char **argv)
 		{ 'q', "quiet", OPT_FLAG, &x.quiet, NULL, "say nothing" },
 		{ 0, "no-cgroup", OPT_FLAG, &x.no_cgroup, NULL,
 		  "do not make a cgroup for it" },
+		RUN_GUARDED_OPTIONS(&x.guarded),
 		{ 0, "format", OPT_FORMAT_OF, &x.format, "text|json",
 		  "how to say on stderr what became of it (text, to a "
 		  "terminal alone)" },
@@ -559,5 +580,10 @@ int cmd_run(int argc, char **argv)
 				  "run: a name is 1 to %d of A-Z a-z 0-9 . _ "
 				  "-, the first a letter or a digit",
 				  RUN_NAME_MAX);
+	status = run_guarded_policy(&x.policy, &x.guarded, &em);
+	if (status < 0) {
+		buf_release(&x.policy);
+		return opt_misuse("run", "run: %s", errmsg_text(&em, status));
+	}
 	return run(&x, argv);
 }

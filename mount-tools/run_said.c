@@ -134,6 +134,14 @@ int run_said_members(struct buf *out, const char *id_hex, const char *name,
 	return rc == 0 && out->bad ? -ENOMEM : rc;
 }
 
+void run_said_policy(struct buf *out, const struct buf *policy)
+{
+	if (policy->n > 0)
+		add_hex(out, "policy", policy->p, policy->n);
+	if (policy->bad)
+		out->bad = true;
+}
+
 void run_said_name(char out[RUN_NAME_MAX + 1], const char *command)
 {
 	const char *slash = strrchr(command, '/');

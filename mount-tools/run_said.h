@@ -17,6 +17,8 @@ struct buf;
 int must_use run_said_members(struct buf *out, const char *id_hex,
 			      const char *name, char **argv, char **envp,
 			      bool own_cgroup);
+/* The member of what it may not do, if there is anything. */
+void run_said_policy(struct buf *out, const struct buf *policy);
 /* A run's name made of a command: its last component, made fit. */
 void run_said_name(char out[RUN_NAME_MAX + 1], const char *command);
 

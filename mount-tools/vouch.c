@@ -100,7 +100,9 @@ static const struct vouch_verb verbs[] = {
 	  "retain list STORE|DIR [--format=text|json]",
 	  "tell how long old versions are kept" },
 	{ "run", cmd_run,
-	  "run [--name=NAME] [--in=DIR]... [-q] [--no-cgroup] "
+	  "run [--name=NAME] [--in=DIR]... [-q] [--no-cgroup] [--guard] "
+	  "[--hide=GLOB]... [--protect=GLOB]... [--read-only] "
+	  "[--no-default-protect] "
 	  "[--format=text|json] [--] CMD [ARG...]",
 	  "run a program, and know afterwards what it did" },
 	{ "scrub", cmd_scrub, "scrub STORE|DIR [--format=text|json]",

@@ -35,6 +35,7 @@
 #include "fs/core/actor_exe.h"
 #include "fs/core/actor_proc.h"
 #include "fs/core/actor_run.h"
+#include "fs/run/run_guard.h"
 #include "ledger/argv.h"
 
 enum { IMAGES_DEFAULT = 1024, IMAGES_MIN = 16, TIDS = 4096 };
@@ -85,6 +86,7 @@ struct capture {
 	struct actor *parent;
 	uint8_t run[RUN_ID_SIZE];
 	enum entry_run_how run_how;
+	struct run_guard *guard; /* a reference */
 };
 
 static struct actor *find_actor(struct actor_table *t, uint32_t pid,
@@ -119,6 +121,7 @@ static void actor_free(struct actor *a)
 	free(a->exe);
 	free(a->argv);
 	free(a->cwd);
+	run_guard_drop(a->guard);
 	free(a);
 }
 
@@ -157,6 +160,7 @@ static struct actor *actor_new(struct capture *c, uint32_t uid, uint32_t gid)
 	a->ppid = c->proc.ppid;
 	a->start_time = c->proc.start_time;
 	a->run_how = c->run_how;
+	a->guard = run_guard_hold(c->guard);
 	memcpy(a->run, c->run, sizeof(a->run));
 	a->refs_ = 1;
 	a->exe = copy_of(c->exe);
@@ -367,6 +371,7 @@ static void capture_release(struct actor_table *t, struct capture *c)
 	free(c->cwd);
 	buf_release(&c->argv);
 	actor_drop(t, c->parent);
+	run_guard_drop(c->guard);
 	*c = (struct capture){ .watch = -1 };
 }
 
@@ -401,7 +406,23 @@ static struct actor *image_before(struct actor_table *t,
 	return a;
 }
 
-static void capture_rest(struct actor_table *t, struct capture *c, int depth)
+/*
+ * Its run's, and its ancestor's: who gets a process into another run's cgroup
+ * does not get it out of its guard.
+ */
+static int capture_guard(struct actor_table *t, struct capture *c)
+{
+	struct run_guard *own = run_of_explicit(c->run_how) ?
+					run_table_guard(t->o.runs, c->run) :
+					NULL;
+	int rc = run_guard_join(&c->guard, own,
+				c->parent ? c->parent->guard : NULL);
+
+	run_guard_drop(own);
+	return rc;
+}
+
+static int capture_rest(struct actor_table *t, struct capture *c, int depth)
 {
 	const struct actor_run_source runs = {
 		.runs = t->o.runs,
@@ -422,6 +443,7 @@ static void capture_rest(struct actor_table *t, struct capture *c, int depth)
 	if (!c->parent && c->proc.ppid != 0 && depth < DEPTH_MAX)
 		c->parent = find_actor(t, c->proc.ppid, NULL, NULL, depth + 1);
 	c->run_how = actor_run_of(&runs, c->run, &c->proc, c->parent);
+	return capture_guard(t, c);
 }
 
 static int capture(struct actor_table *t, struct capture *c, uint32_t pid,
@@ -433,7 +455,9 @@ static int capture(struct actor_table *t, struct capture *c, uint32_t pid,
 		rc = capture_identity(c, pid);
 		if (rc < 0)
 			break;
-		capture_rest(t, c, depth);
+		rc = capture_rest(t, c, depth);
+		if (rc < 0)
+			break;
 		if (c->watch < 0 || actor_proc_alive(c->watch))
 			return 0;
 		capture_release(t, c); /* an execve meanwhile */

@@ -20,6 +20,7 @@
 
 struct actor_table;
 struct run_group;
+struct run_guard;
 struct run_table;
 
 /* One process image; reference-counted; immutable but for what is noted. */
@@ -33,6 +34,7 @@ struct actor {
 				     actor_digest */
 	uint8_t run[16];	    /* zero: none known */
 	enum entry_run_how run_how; /* how it came to it */
+	struct run_guard *guard;    /* a reference; NULL: none */
 	char *exe, *argv, *cwd; /* never NULL; argv as ledger/argv.h packs it */
 	uint32_t argv_len;
 	void *slot; /* for commit.c: where its ACTOR entry is */

@@ -17,6 +17,7 @@
 #include "base/vio.h"
 #include "fs/commit/commit.h"
 #include "fs/core/core_dir_int.h"
+#include "fs/core/core_denied.h"
 #include "fs/core/core_internal.h"
 #include "fs/core/file.h"
 #include "fs/commit/leafcell.h"
@@ -387,6 +388,8 @@ static int start(struct core *c)
 	int rc = run_table_open(&c->runs);
 
 	if (rc >= 0)
+		rc = core_denied_open(&c->denied);
+	if (rc >= 0)
 		rc = run_group_open(&c->groups, c->vio);
 	ao.runs = c->runs;
 	ao.groups = c->groups;
@@ -413,6 +416,7 @@ static struct core *core_new(const struct core_options *o)
 	c->o = *o;
 	c->dirty.prev = c->dirty.next = &c->dirty;
 	c->jobs_tail = &c->jobs;
+	mutex_init(&c->guard_mu);
 	mutex_init(&c->retain_mu);
 	mutex_init(&c->readers_mu);
 	core_dir_ahead_init(c);
@@ -490,6 +494,7 @@ static void core_free(struct core *c)
 		core_release(c, c->handles);
 	file_drop_all(c);
 	trail_forget(c);
+	core_denied_close(c, c->denied);
 	actor_table_close(c->actors);
 	run_group_close(c->groups);
 	run_table_close(c->runs);
@@ -504,6 +509,7 @@ static void core_free(struct core *c)
 	vio_free(c->own_vio);
 	core_dir_ahead_release(c);
 	mutex_destroy(&c->readers_mu);
+	mutex_destroy(&c->guard_mu);
 	mutex_destroy(&c->retain_mu);
 	mutex_destroy(&c->jobs_mu);
 	cond_destroy(&c->jobs_cond);
@@ -579,6 +585,7 @@ int core_finish(struct core *c, struct errmsg *em)
 		if (rc < 0)
 			errmsg_set(em, rc, "open files cannot be saved: %s",
 				   err_text(rc));
+		core_denied_end(c, NULL);
 		if (rc >= 0)
 			rc = core_op(c, stop_op, NULL);
 	}

@@ -1,7 +1,7 @@
 /*
  * core_internal.h - struct core and what the core_*.c files share.
  *
- * Locks, in order: retain_mu, file.save_mu, itable.mu (rows, queue, files, trails),
+ * Locks, in order: guard_mu, retain_mu, file.save_mu, itable.mu (rows, queue, files, trails),
  * then the leaves: readers_mu, ahead.mu, jobs_mu and the locks inside store, content
  * pool, ledger and actor table.  itable.mu is never held across I/O.
  */
@@ -23,6 +23,7 @@
 #include "ledger/entry.h"
 
 struct commit;
+struct core_denied;
 struct idx;
 
 enum {
@@ -63,7 +64,9 @@ struct core {
 	struct actor_table *actors;
 	struct run_table *runs;	  /* declared ones, of this mount */
 	struct run_group *groups; /* and others */
-	struct actor *self;	  /* this process: recovery, ticks */
+	struct mutex guard_mu;	  /* one guarded process changes names */
+	struct core_denied *denied;
+	struct actor *self; /* this process: recovery, ticks */
 	uint32_t mount_no;
 	uint32_t owner_uid; /* of STORE: may read whole-ledger views */
 	uint64_t next_ino;  /* counter; guarded by t.mu */

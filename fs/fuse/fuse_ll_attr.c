@@ -80,6 +80,11 @@ static void ll_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in,
 
 	(void)fi;
 	if (!VDIR_IS_VIRTUAL(ino))
+		rc = core_guard_change(l->o.core, &cr, ino,
+				       to_set & FUSE_SET_ATTR_SIZE ?
+					       ENTRY_DENIED_TRUNCATE :
+					       ENTRY_DENIED_SETATTR);
+	if (rc == 0)
 		rc = core_setattr(l->o.core, &cr, ino, setattr_mask(to_set), in,
 				  &st);
 	if (rc < 0)
@@ -93,6 +98,16 @@ static bool is_ours(const char *name)
 	return strncmp(name, OURS, sizeof(OURS) - 1) == 0;
 }
 
+/*
+ * What the kernel wants to know by itself, to check a permission or before a
+ * write: it keeps the answer for others, and it is no more than stat(2) tells.
+ */
+static bool asked_by_kernel(const char *name)
+{
+	return strncmp(name, "system.posix_acl_", 17) == 0 ||
+	       strncmp(name, "security.", 9) == 0;
+}
+
 static ssize_t get_xattr(struct fuse_ll *l, const struct cred *cr, uint64_t ino,
 			 const char *name, void *p, size_t cap)
 {
@@ -100,6 +115,17 @@ static ssize_t get_xattr(struct fuse_ll *l, const struct cred *cr, uint64_t ino,
 
 	if (VDIR_IS_VIRTUAL(ino))
 		return -ENODATA;
+	if (!asked_by_kernel(name)) {
+		int rc = core_guard_read(l->o.core, cr, ino,
+					 ENTRY_DENIED_GETXATTR);
+
+		/* ours tell of versions that it may not see */
+		if (rc == 0 && is_ours(name))
+			rc = core_guard_virtual(l->o.core, cr,
+						ENTRY_DENIED_GETXATTR);
+		if (rc < 0)
+			return rc;
+	}
 	if (is_ours(name))
 		return v && v->getxattr ? v->getxattr(l->o.vdir->ctx, cr, ino,
 						      name, p, cap) :
@@ -140,6 +166,9 @@ static void ll_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	if (size && !p)
 		n = -ENOMEM;
 	else if (!VDIR_IS_VIRTUAL(ino))
+		n = core_guard_read(l->o.core, &cr, ino,
+				    ENTRY_DENIED_LISTXATTR);
+	if (n == 0 && !VDIR_IS_VIRTUAL(ino))
 		n = core_listxattr(l->o.core, &cr, ino, p, size);
 	reply_xattr(req, n, p, size);
 }
@@ -151,6 +180,16 @@ static int may_set(uint64_t ino, const char *name)
 	return is_ours(name) ? -EPERM : 0;
 }
 
+/* What it asks for may change the file, by what the file held once. */
+static int may_ask(struct fuse_ll *l, const struct cred *cr, uint64_t ino)
+{
+	int rc = core_guard_change(l->o.core, cr, ino, ENTRY_DENIED_SETXATTR);
+
+	return rc < 0 ? rc :
+			core_guard_virtual(l->o.core, cr,
+					   ENTRY_DENIED_SETXATTR);
+}
+
 static void ll_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 			const char *value, size_t size, int flags)
 {
@@ -158,10 +197,18 @@ static void ll_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 	struct cred cr = fuse_ll_cred(req);
 	int rc = may_set(ino, name);
 
-	if (rc == -EPERM && v && v->setxattr)
-		rc = v->setxattr(fuse_ll_of(req)->o.vdir->ctx, &cr, ino, name,
-				 value, size);
-	else if (rc == 0)
+	if (rc == -EPERM && v && v->setxattr) {
+		rc = may_ask(fuse_ll_of(req), &cr, ino);
+		if (rc == 0)
+			rc = v->setxattr(fuse_ll_of(req)->o.vdir->ctx, &cr, ino,
+					 name, value, size);
+		fuse_ll_reply(req, rc);
+		return;
+	}
+	if (rc == 0)
+		rc = core_guard_change(fuse_ll_of(req)->o.core, &cr, ino,
+				       ENTRY_DENIED_SETXATTR);
+	if (rc == 0)
 		rc = core_setxattr(fuse_ll_of(req)->o.core, &cr, ino, name,
 				   value, size, flags, fuse_ll_kill());
 	fuse_ll_reply(req, rc);
@@ -172,6 +219,9 @@ static void ll_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 	struct cred cr = fuse_ll_cred(req);
 	int rc = may_set(ino, name);
 
+	if (rc == 0)
+		rc = core_guard_change(fuse_ll_of(req)->o.core, &cr, ino,
+				       ENTRY_DENIED_REMOVEXATTR);
 	if (rc == 0)
 		rc = core_removexattr(fuse_ll_of(req)->o.core, &cr, ino, name);
 	fuse_ll_reply(req, rc);

@@ -8,15 +8,25 @@
  * Real names come first, so that a listing of a changing directory keeps what
  * the core's cookies promise.
  *
- * A directory handle is 0 for a plain real directory, else the
- * provider's list.
+ * A directory handle is 0 for a plain real directory, else a struct open_dir.
+ *
+ * A guarded process's handle (core_guard.h) neither takes from the kernel's
+ * cache of listings nor fills it: what it is not shown others are, and the
+ * other way round.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fs/fuse/fuse_ll_impl.h"
 
 #define VIRTUAL_OFF (1ULL << 62)
+
+/* An open directory that is more than its inode number. */
+struct open_dir {
+	struct vdir_list *list;	       /* the provider's; NULL: none */
+	struct core_guard_list *guard; /* NULL: nothing is left out */
+};
 
 /* One answer being filled. */
 struct fill {
@@ -30,11 +40,12 @@ struct fill {
 	bool full;
 	uint64_t last; /* real name that was put */
 	bool more;     /* real names are to come */
+	struct core_guard_list *guard;
 };
 
-static struct vdir_list *list_of(const struct fuse_file_info *fi)
+static struct open_dir *dir_of(const struct fuse_file_info *fi)
 {
-	return (struct vdir_list *)(uintptr_t)fi->fh;
+	return (struct open_dir *)(uintptr_t)fi->fh;
 }
 
 static bool has_provider_list(const struct fuse_ll *l, uint64_t ino)
@@ -42,10 +53,48 @@ static bool has_provider_list(const struct fuse_ll *l, uint64_t ino)
 	return VDIR_IS_VIRTUAL(ino) || (l->o.hybrid != 0 && ino == l->o.hybrid);
 }
 
-static void close_list(struct fuse_ll *l, struct vdir_list *d)
+static void close_dir(struct fuse_ll *l, struct open_dir *d)
 {
-	if (d)
-		fuse_ll_vops(l)->releasedir(l->o.vdir->ctx, d);
+	if (!d)
+		return;
+	if (d->list)
+		fuse_ll_vops(l)->releasedir(l->o.vdir->ctx, d->list);
+	core_guard_closedir(d->guard);
+	free(d);
+}
+
+static int open_parts(struct fuse_ll *l, const struct cred *cr, uint64_t ino,
+		      struct open_dir *d)
+{
+	int rc = VDIR_IS_VIRTUAL(ino) ?
+			 core_guard_virtual(l->o.core, cr, ENTRY_DENIED_LIST) :
+			 core_guard_opendir(l->o.core, cr, ino, &d->guard);
+
+	if (rc < 0 || !has_provider_list(l, ino))
+		return rc;
+	return fuse_ll_vops(l) ? fuse_ll_vops(l)->opendir(l->o.vdir->ctx, cr,
+							  ino, &d->list) :
+				 -ESTALE;
+}
+
+/* *out is NULL for a plain directory. */
+static int open_dir(struct fuse_ll *l, const struct cred *cr, uint64_t ino,
+		    struct open_dir **out)
+{
+	struct open_dir *d;
+	int rc;
+
+	*out = NULL;
+	if (!has_provider_list(l, ino) && !core_guard_any(l->o.core))
+		return 0;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return -ENOMEM;
+	rc = open_parts(l, cr, ino, d);
+	if (rc == 0 && (d->list || d->guard))
+		*out = take(d);
+	close_dir(l, d);
+	return rc;
 }
 
 static void ll_opendir(fuse_req_t req, fuse_ino_t ino,
@@ -53,29 +102,25 @@ static void ll_opendir(fuse_req_t req, fuse_ino_t ino,
 {
 	struct fuse_ll *l = fuse_ll_of(req);
 	struct cred cr = fuse_ll_cred(req);
-	struct vdir_list *d = NULL;
-	int rc = 0;
+	struct open_dir *d = NULL;
+	int rc = open_dir(l, &cr, ino, &d);
 
-	if (has_provider_list(l, ino))
-		rc = fuse_ll_vops(l) ? fuse_ll_vops(l)->opendir(l->o.vdir->ctx,
-								&cr, ino, &d) :
-				       -ESTALE;
 	if (rc < 0) {
 		fuse_ll_reply(req, rc);
 		return;
 	}
 	fi->fh = (uintptr_t)d;
 	fi->cache_readdir = d == NULL;
-	fi->keep_cache = d == NULL;
+	fi->keep_cache = !d || !d->list; /* others' listing is as it was */
 	if (fuse_reply_open(req, fi) < 0)
-		close_list(l, d);
+		close_dir(l, d);
 }
 
 static void ll_releasedir(fuse_req_t req, fuse_ino_t ino,
 			  struct fuse_file_info *fi)
 {
 	(void)ino;
-	close_list(fuse_ll_of(req), list_of(fi));
+	close_dir(fuse_ll_of(req), dir_of(fi));
 	fuse_ll_reply(req, 0);
 }
 
@@ -122,6 +167,9 @@ static int put_real(void *ctx, const char *name, const struct stat *st,
 
 	if (fuse_ll_virt_reserved(f->l, f->dir, name))
 		return 0; /* hidden behind the virtual one */
+	if (f->guard && !dots &&
+	    !core_guard_list_shows(f->guard, name, st->st_mode))
+		return 0;
 	if (f->plus && !dots) {
 		e = fuse_ll_name_entry(f->l, st);
 		rc = put_entry(f, name, &e, cookie);
@@ -208,7 +256,7 @@ static void read_ahead(struct fill *f)
 }
 
 static void read_dir(fuse_req_t req, uint64_t ino, size_t size, off_t off,
-		     struct vdir_list *d, bool plus)
+		     const struct open_dir *d, bool plus)
 {
 	struct fill f = {
 		.req = req,
@@ -218,8 +266,14 @@ static void read_dir(fuse_req_t req, uint64_t ino, size_t size, off_t off,
 		.p = fuse_ll_scratch(size),
 		.cap = size,
 		.plus = plus,
+		.guard = d ? d->guard : NULL,
 	};
-	int rc = f.p ? fill_all(&f, d, (uint64_t)off) : -ENOMEM;
+	int rc = f.p ? 0 : -ENOMEM;
+
+	if (rc == 0 && f.guard)
+		rc = core_guard_list_at(f.l->o.core, f.guard, ino);
+	if (rc == 0)
+		rc = fill_all(&f, d ? d->list : NULL, (uint64_t)off);
 
 	if (off)
 		atomic_store_explicit(&f.l->plus_goes_on, plus,
@@ -235,13 +289,13 @@ static void read_dir(fuse_req_t req, uint64_t ino, size_t size, off_t off,
 static void ll_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		       struct fuse_file_info *fi)
 {
-	read_dir(req, ino, size, off, list_of(fi), false);
+	read_dir(req, ino, size, off, dir_of(fi), false);
 }
 
 static void ll_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
 			   off_t off, struct fuse_file_info *fi)
 {
-	read_dir(req, ino, size, off, list_of(fi), true);
+	read_dir(req, ino, size, off, dir_of(fi), true);
 }
 
 static void synced(void *ctx, int rc)

@@ -27,6 +27,12 @@ static bool writes(int flags)
 	return (flags & O_ACCMODE) != O_RDONLY;
 }
 
+/* What an open may change: O_TRUNC does it, whatever the mode. */
+static bool changes(int flags)
+{
+	return writes(flags) || (flags & O_TRUNC);
+}
+
 static void open_virtual(fuse_req_t req, uint64_t ino,
 			 struct fuse_file_info *fi)
 {
@@ -34,11 +40,16 @@ static void open_virtual(fuse_req_t req, uint64_t ino,
 	struct cred cr = fuse_ll_cred(req);
 	struct vdir_opened how = { 0 };
 	struct vdir_file *f = NULL;
-	int rc = -EROFS;
+	int rc = core_guard_virtual(l->o.core, &cr, ENTRY_DENIED_OPEN);
 
+	if (rc < 0) {
+		fuse_ll_reply(req, rc);
+		return;
+	}
+	rc = -EROFS;
 	if (!fuse_ll_vops(l))
 		rc = -ESTALE;
-	else if (!writes(fi->flags) && !(fi->flags & O_TRUNC))
+	else if (!changes(fi->flags))
 		rc = fuse_ll_vops(l)->open(l->o.vdir->ctx, &cr, ino, fi->flags,
 					   &f, &how);
 	if (rc < 0) {
@@ -100,8 +111,10 @@ static void ll_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		open_virtual(req, ino, fi);
 		return;
 	}
-	int rc = core_open_file(l->o.core, &cr, ino, fi->flags, fuse_ll_kill(),
-				&h, &keep);
+	int rc = core_guard_open(l->o.core, &cr, ino, changes(fi->flags));
+	if (rc == 0)
+		rc = core_open_file(l->o.core, &cr, ino, fi->flags,
+				    fuse_ll_kill(), &h, &keep);
 	if (rc < 0) {
 		fuse_ll_reply(req, rc);
 		return;
@@ -130,9 +143,13 @@ static void ll_create(fuse_req_t req, fuse_ino_t parent, const char *name,
 	struct cred cr = fuse_ll_cred(req);
 	struct handle *h = NULL;
 	struct stat st;
+	struct core_guard_pass pass = { false };
 	bool keep = false, made = true;
 	int rc = fuse_ll_virt_may_make(l, parent, name);
 
+	if (rc == 0)
+		rc = core_guard_make(l->o.core, &cr, &pass, parent, name,
+				     ENTRY_DENIED_CREATE);
 	if (rc == 0)
 		rc = core_create(l->o.core, &cr, parent, name,
 				 (mode & ~(mode_t)S_IFMT) | S_IFREG, fi->flags,
@@ -141,13 +158,18 @@ static void ll_create(fuse_req_t req, fuse_ino_t parent, const char *name,
 	if (rc == -EEXIST && !(fi->flags & O_EXCL) &&
 	    core_lookup(l->o.core, parent, name, &st) == 0) {
 		made = false;
-		rc = core_open_file(l->o.core, &cr, st.st_ino, fi->flags,
-				    fuse_ll_kill(), &h, &keep);
+		rc = core_guard_open(l->o.core, &cr, st.st_ino,
+				     changes(fi->flags));
+		if (rc == 0)
+			rc = core_open_file(l->o.core, &cr, st.st_ino,
+					    fi->flags, fuse_ll_kill(), &h,
+					    &keep);
 		if (rc == 0 && (fi->flags & O_TRUNC))
 			rc = core_getattr(l->o.core, st.st_ino, &st);
 		if (rc < 0 && h)
 			core_release(l->o.core, h);
 	}
+	core_guard_end(l->o.core, &pass);
 	if (rc < 0) {
 		fuse_ll_reply(req, rc);
 		return;
@@ -163,8 +185,13 @@ static void ll_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode,
 	struct cred cr = fuse_ll_cred(req);
 	struct handle *h = NULL;
 	struct stat st;
+	struct core_guard_pass pass = { false };
 	int rc = VDIR_IS_VIRTUAL(parent) ? -EROFS : 0;
 
+	if (rc == 0)
+		rc = core_guard_make(l->o.core, &cr, &pass, parent, "",
+				     ENTRY_DENIED_CREATE);
+	core_guard_end(l->o.core, &pass);
 	if (rc == 0)
 		rc = core_tmpfile(l->o.core, &cr, parent,
 				  (mode & ~(mode_t)S_IFMT) | S_IFREG, fi->flags,

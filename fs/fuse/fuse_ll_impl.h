@@ -13,6 +13,7 @@
 
 #include "base/thread.h"
 #include "fs/core/core.h"
+#include "fs/core/core_guard.h"
 #include "fs/fuse/fuse_ll.h"
 #include "fs/fuse/poller.h"
 #include "fs/fuse/vdir.h"

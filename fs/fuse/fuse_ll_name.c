@@ -129,13 +129,19 @@ static void ll_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
 {
 	struct fuse_ll *l = fuse_ll_of(req);
 	struct cred cr = fuse_ll_cred(req);
+	struct core_guard_pass pass = { false };
 	struct stat st;
 	int rc = fuse_ll_virt_may_make(l, parent, name);
 
 	if ((mode & S_IFMT) == 0)
 		mode |= S_IFREG;
 	if (rc == 0)
+		rc = core_guard_make(l->o.core, &cr, &pass, parent, name,
+				     S_ISDIR(mode) ? ENTRY_DENIED_MKDIR :
+						     ENTRY_DENIED_CREATE);
+	if (rc == 0)
 		rc = core_mknod(l->o.core, &cr, parent, name, mode, rdev, &st);
+	core_guard_end(l->o.core, &pass);
 	reply_made(req, rc, parent, name, &st);
 }
 
@@ -150,11 +156,16 @@ static void ll_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 {
 	struct fuse_ll *l = fuse_ll_of(req);
 	struct cred cr = fuse_ll_cred(req);
+	struct core_guard_pass pass = { false };
 	struct stat st;
 	int rc = fuse_ll_virt_may_make(l, parent, name);
 
 	if (rc == 0)
+		rc = core_guard_make(l->o.core, &cr, &pass, parent, name,
+				     ENTRY_DENIED_SYMLINK);
+	if (rc == 0)
 		rc = core_symlink(l->o.core, &cr, parent, name, target, &st);
+	core_guard_end(l->o.core, &pass);
 	reply_made(req, rc, parent, name, &st);
 }
 
@@ -163,13 +174,17 @@ static void ll_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent,
 {
 	struct fuse_ll *l = fuse_ll_of(req);
 	struct cred cr = fuse_ll_cred(req);
+	struct core_guard_pass pass = { false };
 	struct stat st;
 	int rc = fuse_ll_virt_may_make(l, parent, name);
 
 	if (rc == 0 && VDIR_IS_VIRTUAL(ino))
 		rc = -EXDEV; /* so that ln and cp -l say what it is */
 	if (rc == 0)
+		rc = core_guard_link(l->o.core, &cr, &pass, ino, parent, name);
+	if (rc == 0)
 		rc = core_link(l->o.core, &cr, ino, parent, name, &st);
+	core_guard_end(l->o.core, &pass);
 	reply_made(req, rc, parent, name, &st);
 }
 
@@ -206,11 +221,11 @@ static bool is_hybrid_name(const struct fuse_ll *l, uint64_t parent,
 }
 
 static void remove_name(fuse_req_t req, uint64_t parent, const char *name,
-			int (*fn)(struct core *, const struct cred *, uint64_t,
-				  const char *))
+			bool dir)
 {
 	struct fuse_ll *l = fuse_ll_of(req);
 	struct cred cr = fuse_ll_cred(req);
+	struct core_guard_pass pass = { false };
 	uint64_t ino = hybrid_ino(l, parent, name);
 	int rc = fuse_ll_virt_may_change(l, parent, name);
 
@@ -218,7 +233,13 @@ static void remove_name(fuse_req_t req, uint64_t parent, const char *name,
 	if (rc == 0 && is_hybrid_name(l, parent, name))
 		rc = -EBUSY;
 	if (rc == 0)
-		rc = fn(l->o.core, &cr, parent, name);
+		rc = core_guard_remove(l->o.core, &cr, &pass, parent, name,
+				       dir ? ENTRY_DENIED_RMDIR :
+					     ENTRY_DENIED_UNLINK);
+	if (rc == 0)
+		rc = dir ? core_rmdir(l->o.core, &cr, parent, name) :
+			   core_unlink(l->o.core, &cr, parent, name);
+	core_guard_end(l->o.core, &pass);
 	if (rc == -ENOENT)
 		rc = missing_real(l, &cr, parent, name);
 	if (rc == 0)
@@ -228,12 +249,12 @@ static void remove_name(fuse_req_t req, uint64_t parent, const char *name,
 
 static void ll_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	remove_name(req, parent, name, core_unlink);
+	remove_name(req, parent, name, false);
 }
 
 static void ll_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	remove_name(req, parent, name, core_rmdir);
+	remove_name(req, parent, name, true);
 }
 
 static void ll_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
@@ -242,6 +263,7 @@ static void ll_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 {
 	struct fuse_ll *l = fuse_ll_of(req);
 	struct cred cr = fuse_ll_cred(req);
+	struct core_guard_pass pass = { false };
 	uint64_t ino = hybrid_ino(l, parent, name);
 	int rc = fuse_ll_virt_may_change(l, parent, name);
 
@@ -253,8 +275,13 @@ static void ll_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 	if (rc == 0 && (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)))
 		rc = -EINVAL;
 	if (rc == 0)
+		rc = core_guard_rename(l->o.core, &cr, &pass, parent, name,
+				       new_parent, new_name,
+				       flags & RENAME_EXCHANGE);
+	if (rc == 0)
 		rc = core_rename(l->o.core, &cr, parent, name, new_parent,
 				 new_name, flags);
+	core_guard_end(l->o.core, &pass);
 	if (rc == -ENOENT)
 		rc = missing_real(l, &cr, parent, name);
 	if (rc == 0) {
@@ -274,7 +301,14 @@ static void ll_readlink(fuse_req_t req, fuse_ino_t ino)
 	ssize_t rc;
 
 	if (!VDIR_IS_VIRTUAL(ino)) {
-		rc = core_readlink(l->o.core, ino, target, sizeof(target));
+		rc = core_guard_read(l->o.core, &cr, ino,
+				     ENTRY_DENIED_READLINK);
+		if (rc == 0)
+			rc = core_readlink(l->o.core, ino, target,
+					   sizeof(target));
+	} else if ((rc = core_guard_virtual(l->o.core, &cr,
+					    ENTRY_DENIED_READLINK)) < 0) {
+		/* refused */
 	} else if (!fuse_ll_vops(l)) {
 		rc = -ESTALE;
 	} else {

@@ -16,8 +16,10 @@
 #include "base/err.h"
 #include "fs/commit/leafcell.h"
 #include "fs/core/actor_proc.h"
+#include "fs/core/core_denied.h"
 #include "fs/core/core_internal.h"
 #include "fs/core/trail.h"
+#include "fs/run/run_guard.h"
 #include "fs/run/run_peer.h"
 #include "index/idx.h"
 #include "index/idx_runs.h"
@@ -48,6 +50,7 @@ struct start_arg {
 	struct entry_str cgroup;
 	const char *host;
 	struct buf tlvs;
+	struct run_guard *guard; /* a reference; NULL: none */
 };
 
 static void fill_start(struct pend *p, const struct start_arg *a,
@@ -158,14 +161,17 @@ static int enter_table(struct core *c, const struct start_arg *a,
 		.wrapper = w ? w->tgid : 0,
 		.wrapper_start = w ? w->start_time : 0,
 		.cgroup = a->cgroup.n ? a->cgroup.p : NULL,
+		.guard = a->guard,
 	};
 	int rc = run_table_add(c->runs, &n);
 
 	if (rc == -EEXIST)
 		return errmsg_set(em, rc, KNOWN);
 	if (rc == -ENFILE)
-		return errmsg_set(em, rc, "%d runs are going on: no more",
-				  RUN_TABLE_OPEN_MAX);
+		return errmsg_set(em, rc,
+				  "%d runs are going on, or %d guarded ones "
+				  "may: no more",
+				  RUN_TABLE_OPEN_MAX, RUN_TABLE_GUARDED_MAX);
 	return rc;
 }
 
@@ -213,6 +219,27 @@ static struct actor *wrapper_of(struct core *c, const struct run_peer *who)
 	return a;
 }
 
+/* What it may not do: its own policy, and that of whoever starts it. */
+static int make_guard(struct start_arg *a, struct errmsg *em)
+{
+	struct run_guard *outer = a->r->wrapper ? a->r->wrapper->guard : NULL;
+	const struct entry_str *text = &a->said->policy;
+	struct run_policy *p = NULL;
+	int rc;
+
+	if (text->n == 0) {
+		a->guard = run_guard_hold(outer);
+		return 0;
+	}
+	rc = run_policy_parse(&p, text->p, text->n, em);
+	if (rc < 0)
+		return rc == -ERR_FORMAT ? -ERR_USAGE : rc;
+	a->guard = run_guard_new(p, outer);
+	if (!a->guard)
+		run_policy_free(p);
+	return a->guard ? 0 : -ENOMEM;
+}
+
 int run_start(struct core *c, const struct run_peer *who,
 	      struct run_going **out, const struct run_said *said,
 	      struct errmsg *em)
@@ -229,6 +256,9 @@ int run_start(struct core *c, const struct run_peer *who,
 		goto fail;
 	memcpy(r->id, said->id, sizeof(r->id));
 	r->wrapper = wrapper_of(c, who);
+	rc = make_guard(&a, em);
+	if (rc < 0)
+		goto fail;
 	if (said->own_cgroup)
 		cgroup_path(&path, r->wrapper, said->id);
 	a.cgroup = (struct entry_str){ (char *)path.p, path.n };
@@ -255,10 +285,12 @@ int run_start(struct core *c, const struct run_peer *who,
 		goto fail;
 	}
 	buf_release(&a.tlvs);
+	run_guard_drop(a.guard);
 	*out = r;
 	return 0;
 fail:
 	buf_release(&a.tlvs);
+	run_guard_drop(a.guard);
 	if (r)
 		going_free(c, r);
 	return errmsg_set(em, rc, "%s", err_text(rc));
@@ -305,6 +337,7 @@ int run_end(struct core *c, struct run_going *r, const struct run_ended *e,
 	int rc;
 
 	a.processes = run_table_processes(c->runs, r->id);
+	core_denied_end(c, r->id);
 	rc = core_op(c, end_op, &a);
 	run_table_end(c->runs, r->id, e->left || e->how == RUN_END_LOST);
 	if (out_processes)

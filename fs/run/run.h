@@ -25,7 +25,8 @@ struct run_said {
 	uint8_t id[RUN_ID_SIZE];
 	const char *name;      /* idx_run_name_ok */
 	struct entry_str argv; /* ledger/argv.h form */
-	struct entry_str cwd, user, policy;
+	struct entry_str cwd, user;
+	struct entry_str policy;     /* run_policy.h; empty: none */
 	const struct entry_env *env; /* names strictly ascending */
 	uint16_t n_env;
 	uint32_t env_left;
@@ -41,7 +42,8 @@ struct run_going;
 /*
  * Enters RUN_START; from here on the wrapper's (who's) children belong to it,
  * if it is there yet.  -EEXIST: the id is known; -ENFILE; -ENOSPC; -ERR_USAGE,
- * -ERR_LIMIT: what is said.
+ * -ERR_LIMIT: what is said.  Its guard is that policy and, if it starts within
+ * a guarded run, that one's.
  */
 int must_use run_start(struct core *c, const struct run_peer *who,
 		       struct run_going **out, const struct run_said *said,

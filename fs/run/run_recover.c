@@ -2,25 +2,34 @@
  * run_recover.c - the runs of earlier mounts: those without an end ended when
  * the daemon did, as lost; what is left of all of them still belongs to them.
  *
+ * A guarded run stays guarded: its policy, and those of the runs around it, are
+ * read from their RUN_START.  What cannot be read refuses everything.  One that
+ * ended is guarded as long as its cgroup is there.
+ *
  * Bounded: of runs that ended, the newest KNOWN_MAX are known again, found
  * among the newest LOOK_MAX runs of any kind.
  *
  * Threads: while the volume is opened, before the first request.
  */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "fs/commit/leafcell.h"
 #include "fs/core/core_internal.h"
 #include "fs/run/run.h"
+#include "fs/run/run_guard.h"
 #include "index/idx.h"
 #include "index/idx_runs.h"
 #include "ledger/entry_run.h"
 #include "ledger/ledger.h"
 
-enum { KNOWN_MAX = 128, LOOK_MAX = 2048 };
+enum { KNOWN_MAX = 128, LOOK_MAX = 2048, NESTED_MAX = 64 };
 
 struct found {
 	struct idx_run *v;
@@ -71,9 +80,11 @@ static int look(struct core *c, struct found *open, struct found *ended)
 
 /* Its RUN_START as the log has it: fn is called while the bytes are there. */
 typedef int start_fn(struct core *c, const struct idx_run *run,
-		     const struct entry *e, const struct digest *leaf);
+		     const struct entry *e, const struct digest *leaf,
+		     void *ctx);
 
-static int with_start(struct core *c, const struct idx_run *run, start_fn *fn)
+static int with_start(struct core *c, const struct idx_run *run, start_fn *fn,
+		      void *ctx)
 {
 	struct ledger_record rec;
 	struct entry_view view;
@@ -92,31 +103,123 @@ static int with_start(struct core *c, const struct idx_run *run, start_fn *fn)
 		rc = -ERR_CORRUPT;
 	if (rc >= 0) {
 		entry_view_leaf(&leaf, &view);
-		rc = fn(c, run, &e, &leaf);
+		rc = fn(c, run, &e, &leaf, ctx);
 	}
 	ledger_record_release(&rec);
 	return rc;
 }
 
+/* --- its guard ------------------------------------------------------------- */
+
+struct policy_read {
+	bool there;
+	struct run_policy *policy; /* NULL: not understood */
+};
+
+static int read_policy(struct core *c, const struct idx_run *run,
+		       const struct entry *e, const struct digest *leaf,
+		       void *ctx)
+{
+	const struct entry_str *text = &e->body.run_start.policy;
+	struct policy_read *a = ctx;
+	int rc;
+
+	(void)c, (void)run, (void)leaf;
+	a->there = text->n > 0;
+	rc = a->there ? run_policy_parse(&a->policy, text->p, text->n, NULL) :
+			0;
+	return rc == -ENOMEM ? rc : 0;
+}
+
+static int parent_of(struct core *c, struct idx_run *out,
+		     const struct idx_run *run)
+{
+	struct idx_reader *r = NULL;
+	int rc;
+
+	if (!run->parent_no)
+		return 0;
+	rc = core_reader_take(c, &r);
+	if (rc >= 0)
+		rc = idx_run(r, out, run->parent_no);
+	core_reader_give(c, r);
+	return rc > 0 && out->implicit ? 0 : rc;
+}
+
+/* Of the run and of those around it; *out gets a reference, NULL: none. */
+static int guard_of(struct core *c, struct run_guard **out,
+		    const struct idx_run *run, unsigned depth)
+{
+	struct policy_read own = { .there = false };
+	struct run_guard *outer = NULL;
+	struct idx_run parent;
+	int rc = depth < NESTED_MAX ? parent_of(c, &parent, run) : -ERR_LIMIT;
+
+	if (rc > 0)
+		rc = guard_of(c, &outer, &parent, depth + 1);
+	if (rc >= 0)
+		rc = with_start(c, run, read_policy, &own);
+	*out = NULL;
+	if (rc == -ENOMEM) {
+		run_guard_drop(outer);
+		return rc;
+	}
+	if (rc < 0) /* who knows what it may not do: anything */
+		own.there = true;
+	*out = own.there ? run_guard_new(own.policy, outer) :
+			   run_guard_hold(outer);
+	run_guard_drop(outer);
+	if (own.there && !*out)
+		run_policy_free(own.policy);
+	return own.there && !*out ? -ENOMEM : 0;
+}
+
+/* Is certainly nobody in that cgroup any more? */
+static bool cgroup_gone(const char *path)
+{
+	char line[3 * LIMIT_PATH], root[LIMIT_PATH + 1], dir[LIMIT_PATH + 1];
+	char all[2 * LIMIT_PATH + 4];
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	bool gone = false;
+
+	while (f && !gone && fgets(line, sizeof(line), f))
+		if (strstr(line, " - cgroup2 ") &&
+		    sscanf(line, "%*d %*d %*s %4095s %4095s", root, dir) == 2 &&
+		    strcmp(root, "/") == 0) {
+			snprintf(all, sizeof(all), "%s%s", dir, path);
+			gone = access(all, F_OK) < 0 && errno == ENOENT;
+		}
+	if (f)
+		fclose(f);
+	return gone;
+}
+
+/* --- the table --------------------------------------------------------------- */
+
 /* Puts it in the table, without a wrapper. */
 static int know(struct core *c, const struct idx_run *run,
-		const struct entry *e, const struct digest *leaf)
+		const struct entry *e, const struct digest *leaf, void *ctx)
 {
 	struct entry_str cgroup = entry_run_cgroup(&e->body);
 	autofree char *path = cgroup.n ? strndup(cgroup.p, cgroup.n) : NULL;
-	const struct run_table_new new = {
+	struct run_table_new new = {
 		.id = run->id,
 		.uid = run->uid,
 		.cgroup = path,
 	};
-	int rc;
+	bool lost = run->end_no == 0;
+	int rc = 0;
 
-	(void)leaf;
+	(void)leaf, (void)ctx;
 	if (cgroup.n && !path)
 		return -ENOMEM;
-	rc = run_table_add(c->runs, &new);
+	if (lost || (path && !cgroup_gone(path)))
+		rc = guard_of(c, &new.guard, run, 0);
 	if (rc == 0)
-		run_table_end(c->runs, run->id, run->end_no == 0);
+		rc = run_table_add(c->runs, &new);
+	if (rc == 0)
+		run_table_end(c->runs, run->id, lost || new.guard);
+	run_guard_drop(new.guard);
 	return rc == -EEXIST ? 0 : rc;
 }
 
@@ -146,10 +249,10 @@ static int lost_op(struct core *c, struct itable_tx *tx, void *arg)
 }
 
 static int lose(struct core *c, const struct idx_run *run,
-		const struct entry *e, const struct digest *leaf)
+		const struct entry *e, const struct digest *leaf, void *ctx)
 {
 	struct lost a = { .run = run, .leaf = *leaf };
-	int rc = know(c, run, e, leaf);
+	int rc = know(c, run, e, leaf, ctx);
 
 	return rc < 0 ? rc : core_op(c, lost_op, &a);
 }
@@ -161,9 +264,9 @@ int run_recover(struct core *c)
 
 	/* One that cannot be read does not keep the volume from being used. */
 	for (size_t i = ended.n; i-- > 0 && rc != -ENOMEM;)
-		rc = with_start(c, &ended.v[i], know);
+		rc = with_start(c, &ended.v[i], know, NULL);
 	for (size_t i = 0; i < open.n && rc != -ENOMEM; i++) {
-		rc = with_start(c, &open.v[i], lose);
+		rc = with_start(c, &open.v[i], lose, NULL);
 		if (rc < 0)
 			log_event(LOG_ERROR, "run_not_ended", "why=\"%s\"",
 				  err_text(rc));

@@ -6,7 +6,9 @@
  *
  * Invariants: (1) an id is in it once.  (2) n_open and n count what the
  * list holds; marks is the number of runs that are not OVER.  (3) each user
- * that has runs in it is among the users, with how many of them have ended.
+ * that has runs in it is among the users, with how many of them may be
+ * forgotten.  (4) guarded is the number of guarded runs that are not OVER; one
+ * that is OVER has no guard any more.
  */
 #include "fs/run/run_table.h"
 
@@ -17,13 +19,15 @@
 #include <string.h>
 
 #include "base/thread.h"
+#include "fs/run/run_guard.h"
 
 enum run_state { RUN_OPEN, RUN_LEFT, RUN_OVER };
 
 struct user {
 	struct user *next;
 	uint32_t uid;
-	unsigned n, n_ended; /* runs */
+	unsigned n, n_ended; /* runs; those that ended and are not guarded */
+	unsigned n_guarded;
 };
 
 struct run {
@@ -34,16 +38,17 @@ struct run {
 	uint32_t wrapper;
 	uint64_t wrapper_start;
 	uint64_t processes;
-	size_t cgroup_n; /* 0: none */
+	struct run_guard *guard; /* a reference; NULL: none */
+	size_t cgroup_n;	 /* 0: none */
 	char cgroup[];
 };
 
 struct run_table {
 	struct mutex mu;
-	struct run *first;	   /* guarded by mu */
-	struct user *users;	   /* guarded by mu */
-	unsigned n_open;	   /* guarded by mu */
-	_Atomic unsigned n, marks; /* changed under mu */
+	struct run *first;		    /* guarded by mu */
+	struct user *users;		    /* guarded by mu */
+	unsigned n_open;		    /* guarded by mu */
+	_Atomic unsigned n, marks, guarded; /* changed under mu */
 };
 
 static struct run *find_locked(struct run_table *t, const uint8_t *id)
@@ -76,6 +81,7 @@ void run_table_close(struct run_table *t)
 		return;
 	for (struct run *r = t->first; r; r = next) {
 		next = r->next;
+		run_guard_drop(r->guard);
 		free(r);
 	}
 	while ((u = t->users)) {
@@ -124,7 +130,7 @@ static void forget_locked(struct run_table *t, struct run **at)
 {
 	struct run *r = *at;
 
-	assert(r->state != RUN_OPEN);
+	assert(r->state != RUN_OPEN && !r->guard);
 	if (r->state == RUN_LEFT)
 		atomic_fetch_sub(&t->marks, 1);
 	*at = r->next;
@@ -148,14 +154,15 @@ static void make_room_locked(struct run_table *t) requires_capability(&t->mu)
 		if (u->n_ended > most->n_ended)
 			most = u;
 	for (struct run **at = &t->first; *at; at = &(*at)->next) {
-		if ((*at)->user != most)
+		if ((*at)->user != most || (*at)->guard)
 			continue;
 		if ((*at)->state == RUN_OVER)
 			over = at;
 		else if ((*at)->state == RUN_LEFT)
 			left = at;
 	}
-	assert(over || left); /* RUN_TABLE_OPEN_MAX is less */
+	/* RUN_TABLE_OPEN_MAX and RUN_TABLE_GUARDED_MAX are less together */
+	assert(over || left);
 	forget_locked(t, over ? over : left);
 }
 
@@ -167,12 +174,19 @@ static int add_locked(struct run_table *t, struct run *r, uint32_t uid)
 		return -EEXIST;
 	if (t->n_open == RUN_TABLE_OPEN_MAX)
 		return -ENFILE;
+	if (r->guard && atomic_load(&t->guarded) == RUN_TABLE_GUARDED_MAX)
+		return -ENFILE;
 	if (atomic_load(&t->n) == RUN_TABLE_MAX)
 		make_room_locked(t);
 	r->user = user_locked(t, uid);
 	if (!r->user)
 		return -ENOMEM;
 	r->user->n++;
+	if (r->guard) {
+		run_guard_hold(r->guard);
+		r->user->n_guarded++;
+		atomic_fetch_add(&t->guarded, 1);
+	}
 	r->next = t->first;
 	t->first = r;
 	atomic_fetch_add(&t->n, 1);
@@ -192,6 +206,7 @@ int run_table_add(struct run_table *t, const struct run_table_new *n)
 	memcpy(r->id, n->id, RUN_ID_SIZE);
 	r->wrapper = n->wrapper;
 	r->wrapper_start = n->wrapper_start;
+	r->guard = n->guard;
 	r->cgroup_n = len;
 	if (len > 0)
 		memcpy(r->cgroup, n->cgroup, len);
@@ -203,18 +218,60 @@ int run_table_add(struct run_table *t, const struct run_table_new *n)
 	return rc;
 }
 
+/* Its processes are gone. */
+static void unguard_locked(struct run_table *t, struct run *r)
+	requires_capability(&t->mu)
+{
+	run_guard_drop(r->guard);
+	r->guard = NULL;
+	r->user->n_guarded--;
+	atomic_fetch_sub(&t->guarded, 1);
+}
+
 void run_table_end(struct run_table *t, const uint8_t *id, bool left)
 {
 	mutex_lock(&t->mu);
 	struct run *r = find_locked(t, id);
 	if (r && r->state == RUN_OPEN) {
 		r->state = left ? RUN_LEFT : RUN_OVER;
-		r->user->n_ended++;
 		t->n_open--;
 		if (!left)
 			atomic_fetch_sub(&t->marks, 1);
+		if (!left && r->guard)
+			unguard_locked(t, r);
+		r->user->n_ended += r->guard == NULL;
 	}
 	mutex_unlock(&t->mu);
+}
+
+bool run_table_guarded(const struct run_table *t)
+{
+	return atomic_load_explicit(&t->guarded, memory_order_acquire) > 0;
+}
+
+bool run_table_guards_user(struct run_table *t, uint32_t uid)
+{
+	bool yes = false;
+
+	mutex_lock(&t->mu);
+	for (const struct user *u = t->users; u; u = u->next)
+		yes = yes || (u->uid == uid && u->n_guarded > 0);
+	mutex_unlock(&t->mu);
+	return yes;
+}
+
+struct run_guard *run_table_guard(struct run_table *t, const uint8_t *id)
+{
+	struct run_guard *g = NULL;
+
+	if (!run_table_guarded(t))
+		return NULL;
+	mutex_lock(&t->mu);
+	struct run *r = find_locked(t, id);
+	if (r)
+		g = run_guard_hold(r->guard);
+	mutex_unlock(&t->mu);
+	return g;
 }
 
 bool run_table_in_cgroup(struct run_table *t, const uint8_t *id,

@@ -7,7 +7,8 @@
  *                  what they do still belongs to it
  *
  * Bounded: RUN_TABLE_OPEN_MAX open runs; of the others the oldest of the user
- * who has most are forgotten first.
+ * who has most are forgotten first.  A guarded run is not forgotten before it
+ * is OVER, of these RUN_TABLE_GUARDED_MAX are let in.
  *
  * Threads: thread-safe; its lock is a leaf.
  */
@@ -20,6 +21,7 @@
 
 #include "base/auto.h"
 
+struct run_guard;
 struct run_table;
 
 enum {
@@ -27,6 +29,7 @@ enum {
 	RUN_ID_HEX = 2 * RUN_ID_SIZE,
 	RUN_TABLE_OPEN_MAX = 1024,
 	RUN_TABLE_MAX = 4096,
+	RUN_TABLE_GUARDED_MAX = 1024,
 };
 /*
  * A bit of the id's first byte says which runs nobody declared.  Their ids are
@@ -47,13 +50,14 @@ struct run_table_new {
 	uint32_t uid;
 	uint32_t wrapper; /* `vouch run` itself; 0: not visible */
 	uint64_t wrapper_start;
-	const char *cgroup; /* as /proc/PID/cgroup says; NULL: none */
+	const char *cgroup;	 /* as /proc/PID/cgroup says; NULL: none */
+	struct run_guard *guard; /* NULL: none; the table takes a reference */
 };
 
 int must_use run_table_open(struct run_table **out);
 void run_table_close(struct run_table *t); /* NULL ok */
 
-/* -EEXIST: the id was there before; -ENFILE: too many are open. */
+/* -EEXIST: the id was there before; -ENFILE: too many are open, or guarded. */
 int must_use run_table_add(struct run_table *t, const struct run_table_new *n);
 /* left: processes of it may go on. */
 void run_table_end(struct run_table *t, const uint8_t *id, bool left);
@@ -66,6 +70,12 @@ bool run_table_of_wrapper(struct run_table *t, uint8_t out[RUN_ID_SIZE],
 			  uint32_t pid, uint64_t start);
 /* Is there any at all?  Cheap, as the next. */
 bool run_table_any(const struct run_table *t);
+/* Is any run guarded that is open or LEFT?  Cheap. */
+bool run_table_guarded(const struct run_table *t);
+/* A user's? */
+bool run_table_guards_user(struct run_table *t, uint32_t uid);
+/* The run's guard, with a reference; NULL: none. */
+struct run_guard *run_table_guard(struct run_table *t, const uint8_t *id);
 /* May a marker be believed at all? */
 bool run_table_marks(const struct run_table *t);
 /* Is it a run of that user which is open or LEFT? */

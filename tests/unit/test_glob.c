@@ -14,6 +14,34 @@ static bool covers(const char *pattern, const char *path)
 	return glob_covers(pattern, strlen(pattern), path, strlen(path));
 }
 
+Test(glob, matches_the_path_itself)
+{
+	static const struct {
+		const char *pattern, *path;
+		bool want;
+	} v[] = {
+		{ "a", "a", true },
+		{ "a", "a/b", false },
+		{ "a/b", "a", false },
+		{ "**/a", "a", true },
+		{ "**/a", "a/b", false },
+		{ "**/a", "a/b/a", true }, /* again further down */
+		{ "**/a/b", "a/b/c/a/b", true },
+		{ "**/a/b", "a/b/c", false },
+		{ "a/**", "a", true },
+		{ "a/**", "a/b/c", true },
+		{ "**", "", true },
+		{ "*", "", false },
+		{ "a*/*b", "ax/yb", true },
+		{ "a*/*b", "ax/yb/z", false },
+	};
+
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++)
+		cr_expect_eq(glob_matches(v[i].pattern, strlen(v[i].pattern),
+					  v[i].path, strlen(v[i].path)),
+			     v[i].want, "%s %s", v[i].pattern, v[i].path);
+}
+
 Test(glob, the_table)
 {
 	static const struct {
@@ -95,26 +123,26 @@ static bool slow_name(const char *p, const char *e, const char *s,
 	       slow_name(p + 1, e, s + 1, se);
 }
 
-static bool slow(const char *p, const char *s)
+static bool slow(const char *p, const char *s, bool below)
 {
 	const char *pe, *se;
 
 	if (!p)
-		return true;
+		return below || !s;
 	pe = strchr(p, '/');
 	if (!strncmp(p, "**", 2) && (p[2] == '/' || p[2] == '\0')) {
 		const char *next = s ? strchr(s, '/') : NULL;
 
-		if (slow(pe ? pe + 1 : NULL, s))
+		if (slow(pe ? pe + 1 : NULL, s, below))
 			return true;
-		return s && slow(p, next ? next + 1 : NULL);
+		return s && slow(p, next ? next + 1 : NULL, below);
 	}
 	if (!s)
 		return false;
 	se = strchr(s, '/');
 	return slow_name(p, pe ? pe : p + strlen(p), s,
 			 se ? se : s + strlen(s)) &&
-	       slow(pe ? pe + 1 : NULL, se ? se + 1 : NULL);
+	       slow(pe ? pe + 1 : NULL, se ? se + 1 : NULL, below);
 }
 
 static void make(struct prng *r, char out[64], const char *const *words,
@@ -143,10 +171,14 @@ Test(glob, the_greedy_matcher_is_the_one_that_tries_everything)
 
 		make(&r, pattern, parts, 8);
 		make(&r, path, names, 5);
-		want = slow(pattern, path);
+		want = slow(pattern, path, true);
 		yes += want;
 		cr_assert_eq(covers(pattern, path), want, "'%s' over '%s'",
 			     pattern, path);
+		want = slow(pattern, path, false);
+		cr_assert_eq(glob_matches(pattern, strlen(pattern), path,
+					  strlen(path)),
+			     want, "'%s' matches '%s'", pattern, path);
 	}
 	cr_assert(yes > 20000 && yes < 180000, "%u", yes);
 }
