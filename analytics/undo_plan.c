@@ -263,8 +263,16 @@ static int find_holder(struct undo *u, struct undo_item *i)
 
 static int judge(struct undo *u, struct undo_item *i);
 
+/* In a circle it is not known yet whether; only what is wanted. */
 static bool leaves(const struct undo_item *i, uint64_t parent, const char *name)
 {
+	const struct undo_track *t = i->dst;
+
+	for (size_t k = 0; i->verdict == UNDO_ASKED && k < t->n_names; k++)
+		if (goes(&t->names[k]) && t->names[k].now &&
+		    t->names[k].parent == parent &&
+		    strcmp(t->names[k].name, name) == 0)
+			return true;
 	for (size_t k = 0; k < i->n_moves; k++) {
 		const struct undo_name *n = i->moves[k].from;
 
@@ -414,8 +422,12 @@ static int judge_children(struct undo *u, struct undo_item *dir)
 
 static int judge_remove(struct undo *u, struct undo_item *i)
 {
-	int rc = is_untouched(i);
+	int rc = is_untouched(i), now = undo_track_name_now(u, i->dst);
+	bool temporary =
+		now >= 0 && undo_is_temporary(u, i->dst->names[now].name);
 
+	if (rc > 0 && temporary && move_add(i, &i->dst->names[now], NULL) < 0)
+		rc = -ENOMEM;
 	for (size_t k = 0; rc > 0 && k < i->dst->n_names; k++)
 		if (goes(&i->dst->names[k]) && i->dst->names[k].now &&
 		    move_add(i, &i->dst->names[k], NULL) < 0)
@@ -535,6 +547,20 @@ static int judge_make(struct undo *u, struct undo_item *i)
 	return rc < 0 ? rc : 0;
 }
 
+/* In a directory that was made again it has that name already? */
+static int has_come(struct undo *u, const struct undo_item *i,
+		    const struct undo_name *n)
+{
+	struct name_row row;
+	uint64_t dir = 0;
+	int rc = directory_for(u, &dir, n->parent);
+
+	if (rc < 0 || dir == 0)
+		return rc == -ENOENT ? 0 : rc;
+	rc = name_now(u, &row, dir, n->name);
+	return rc <= 0 ? rc : row.ino == i->dst->ino;
+}
+
 /* Its name before the run, from the one that the run gave it. */
 static int judge_moves(struct undo *u, struct undo_item *i)
 {
@@ -549,11 +575,15 @@ static int judge_moves(struct undo *u, struct undo_item *i)
 
 		if (!comes_back(to) || to->now || to == i->place)
 			continue;
+		rc = has_come(u, i, to);
+		if (rc != 0)
+			continue;
 		for (; next < t->n_names && !from; next++)
 			if (goes(&t->names[next]))
 				from = &t->names[next];
 		if (temporary)
 			from = &t->names[now];
+		temporary = false;
 		if (from && !from->now) {
 			rc = undo_conflict(i, "name", "moved since",
 					   from->seen.foreign, to->name);
@@ -608,6 +638,9 @@ static int judge_change(struct undo *u, struct undo_item *i)
 
 		if (!comes_back(&i->src->names[k]) ||
 		    &i->src->names[k] == i->place || i->holder != i->dst)
+			continue;
+		rc = has_come(u, i, &i->src->names[k]);
+		if (rc != 0)
 			continue;
 		rc = may_come_back(u, i, &i->src->names[k], &there);
 		if (rc > 0)

@@ -249,18 +249,24 @@ static int on_xattr(struct change *c, const struct entry *e)
 	return set_xattr(c, b->name.p, b->name.n, &v);
 }
 
-/* Who has only read is nobody who changed something. */
-static bool is_access(const struct entry *e)
+/* Who has only read, and an undo that was broken off, changed nothing. */
+static bool is_nothing(const struct undo *u, const struct entry *e)
 {
+	const struct entry_str *to = &e->body.rename.new_name;
+	size_t n = strlen(u->temporary);
+
+	if (e->core.kind == ENTRY_RENAME)
+		return to->n > n && memcmp(to->p, u->temporary, n) == 0;
 	return e->core.kind == ENTRY_SETATTR &&
 	       !(e->body.setattr.mask & ~(ENTRY_ATTR_ATIME | ENTRY_ATTR_CTIME));
 }
 
-static int on_entry(struct change *c, const struct entry *e)
+static int on_entry(const struct undo *u, struct change *c,
+		    const struct entry *e)
 {
 	if (e->body.opaque)
 		return 0;
-	if (!c->mine && c->t->first && !is_access(e))
+	if (!c->mine && c->t->first && !is_nothing(u, e))
 		c->t->foreign = c->no;
 	if (c->mine && !c->t->first)
 		c->t->first = c->no;
@@ -308,7 +314,7 @@ static int follow(struct undo *u, struct undo_track *t)
 				rc = line_load(u->core, &u->stored, &e,
 					       g->v[i].no);
 			if (rc >= 0)
-				rc = on_entry(&c, &e);
+				rc = on_entry(u, &c, &e);
 		}
 		if (rc < 0 || g->n < ENTRY_PAGE)
 			break;

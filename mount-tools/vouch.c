@@ -120,6 +120,9 @@ static const struct vouch_verb verbs[] = {
 	  "make everything written so far durable" },
 	{ "umount", cmd_umount, "umount DIR [-f] [-l]",
 	  "unmount, and return when everything is durable" },
+	{ "undo", cmd_undo,
+	  "undo RUN [PATH...] [-n] [--in=DIR] [--format=text|json]",
+	  "take back what a run did, and nothing else" },
 	{ "verify", cmd_verify,
 	  "verify STORE|DIR [--deep] [--consistent=CHECKPOINT] "
 	  "[--format=text|json]",

@@ -48,6 +48,7 @@ int cmd_snapshot(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_sync(int argc, char **argv);
 int cmd_umount(int argc, char **argv);
+int cmd_undo(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 
 /* mount.fuse.vouchfs and umount.fuse.vouchfs, as mount(8) calls them. */

@@ -1,0 +1,192 @@
+/*
+ * cmd_undo.c - `vouch undo RUN [PATH...]`: takes back what a run did.
+ *
+ * The plan is the daemon's (undo.jsonl of the run); it is carried out here, by
+ * system calls of the user (inverse.h), in a run of its own that is called
+ * undo: so it is listed, shown by `vouch diff` and undone like any other.  For
+ * that this program starts itself once more below `vouch run`.
+ *
+ * What somebody else has changed since stays, and is listed.  Nothing is
+ * remembered: said again, it does what is left.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "mount-tools/inverse.h"
+#include "mount-tools/opt.h"
+#include "mount-tools/undo_place.h"
+#include "mount-tools/undo_say.h"
+#include "mount-tools/vouch.h"
+
+/* Set for the second start: the run is declared. */
+#define DECLARED "VOUCH_UNDO_DECLARED"
+
+struct undo {
+	const char *in, *run;
+	bool dry;
+	enum opt_format format;
+	struct undo_place place;
+	struct inverse *plan;
+	char **paths;
+	int n_paths;
+};
+
+static int read_plan(struct undo *u, struct errmsg *em)
+{
+	autofree char *line = NULL;
+	size_t cap = 0;
+	ssize_t n;
+	int rc = inverse_open(&u->plan, u->place.dir, em);
+	FILE *f = rc == 0 ? undo_place_open(&u->place, "undo.jsonl", em) : NULL;
+
+	if (!f)
+		return rc < 0 ? rc : -EIO;
+	errno = 0;
+	while (rc == 0 && (n = getline(&line, &cap, f)) > 0)
+		rc = inverse_add(u->plan, line, (size_t)n, em);
+	if (rc == 0 && ferror(f))
+		rc = errmsg_set(em, -errno, "the plan: %s", err_text(-errno));
+	fclose(f);
+	if (rc == 0 && !inverse_head(u->plan))
+		rc = errmsg_set(em, -ERR_FORMAT, "the plan is empty");
+	return rc;
+}
+
+static int check_state(const struct undo *u, struct errmsg *em)
+{
+	if (!undo_say_is_running(u->plan))
+		return 0;
+	return errmsg_set(em, -EBUSY,
+			  "%s still goes on: end it first, else it does again "
+			  "what is taken back",
+			  u->place.word);
+}
+
+static int choose(struct undo *u, struct errmsg *em)
+{
+	int rc = 0;
+
+	if (u->n_paths == 0)
+		inverse_choose_all(u->plan);
+	for (int i = 0; i < u->n_paths && rc == 0; i++) {
+		autofree char *inner = NULL;
+
+		rc = undo_place_inner(&u->place, u->paths[i], &inner, em);
+		if (rc == 0 && inverse_choose(u->plan, inner) == 0)
+			undo_say_nothing_there(u->paths[i], u->place.word);
+	}
+	return rc;
+}
+
+/* Once more, below `vouch run`, which ends with our status. */
+static int start_declared(const struct undo *u, struct errmsg *em)
+{
+	char self[4096], in[4200];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char **v = calloc((size_t)u->n_paths + 16, sizeof(*v));
+	size_t at = 0;
+	int rc;
+
+	if (n < 0 || !v || setenv(DECLARED, "1", 1) < 0) {
+		rc = n < 0 || v ? -errno : -ENOMEM;
+		free(v);
+		return errmsg_set(em, rc, "%s", err_text(rc));
+	}
+	self[n] = '\0';
+	snprintf(in, sizeof(in), "--in=%s", u->place.dir);
+	v[at++] = self;
+	v[at++] = (char[]){ "run" };
+	v[at++] = (char[]){ "--name=undo" };
+	v[at++] = (char[]){ "-q" };
+	v[at++] = in;
+	v[at++] = (char[]){ "--" };
+	v[at++] = self;
+	v[at++] = (char[]){ "undo" };
+	v[at++] = in;
+	if (u->format == OPT_AS_JSON)
+		v[at++] = (char[]){ "--format=json" };
+	v[at++] = (char[]){ "--" };
+	v[at++] = (char *)u->place.word;
+	for (int i = 0; i < u->n_paths; i++)
+		v[at++] = u->paths[i];
+	fflush(NULL);
+	execv(self, v);
+	rc = -errno;
+	free(v);
+	return errmsg_set(em, rc, "%s: %s", self, err_text(rc));
+}
+
+static int carry_out(struct undo *u, struct errmsg *em)
+{
+	int rc = inverse_do(u->plan);
+
+	if (rc == 0)
+		return 0;
+	return errmsg_set(em, rc,
+			  "%s: what is done is whole; say it again when that "
+			  "is mended, it goes on",
+			  err_text(rc));
+}
+
+/* 0 all, 1 something stays. */
+static int undo(struct undo *u, struct errmsg *em)
+{
+	bool declared = getenv(DECLARED) != NULL;
+	int rc = undo_place_find(&u->place, u->in, u->run, em), fatal = 0;
+
+	if (rc == 0)
+		rc = read_plan(u, em);
+	if (rc == 0)
+		rc = check_state(u, em);
+	if (rc == 0)
+		rc = choose(u, em);
+	if (rc < 0)
+		return rc;
+	if (u->dry || !undo_say_has_work(u->plan)) {
+		undo_say(u->plan, u->place.word, u->format, true);
+		return undo_say_has_conflicts(u->plan);
+	}
+	if (u->place.read_only)
+		return errmsg_set(em, -EROFS,
+				  "%s is mounted read-only: nothing can be "
+				  "undone there",
+				  u->place.dir);
+	if (!declared)
+		return start_declared(u, em);
+	unsetenv(DECLARED);
+	fatal = carry_out(u, em);
+	undo_say(u->plan, u->place.word, u->format, false);
+	return fatal < 0 ? fatal : undo_say_has_conflicts(u->plan);
+}
+
+int cmd_undo(int argc, char **argv)
+{
+	struct undo u = { .format = OPT_AS_TEXT };
+	const struct opt options[] = {
+		{ 0, "in", OPT_TEXT, &u.in, "DIR",
+		  "the mount (where you are, or the only one of yours)" },
+		{ 'n', "dry-run", OPT_FLAG, &u.dry, NULL,
+		  "only tell what would be done, and what would stay" },
+		OPT_FORMAT(&u.format),
+		OPT_END,
+	};
+	struct errmsg em = ERRMSG_INIT;
+	int status = opt_parse(options, &argc, &argv, 1, OPT_ANY), rc;
+
+	if (status != OPT_GO)
+		return status;
+	u.run = argv[0];
+	u.paths = argv + 1;
+	u.n_paths = argc - 1;
+	rc = undo(&u, &em);
+	inverse_close(u.plan);
+	undo_place_release(&u.place);
+	if (rc == -ERR_USAGE)
+		return opt_misuse("undo", "undo: %s", errmsg_text(&em, rc));
+	return rc < 0 ? opt_fail("undo", rc, &em) : rc;
+}

@@ -1,0 +1,285 @@
+/* undo_place.c - see undo_place.h. */
+#include "mount-tools/undo_place.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "mount-tools/mounts.h"
+
+/* --- the mount --- */
+
+static const struct mounts_one *only_one(const struct mounts *m)
+{
+	const struct mounts_one *found = NULL;
+
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->v[i].uid != getuid())
+			continue;
+		if (found)
+			return NULL;
+		found = &m->v[i];
+	}
+	return found;
+}
+
+static const struct mounts_one *choose(const struct mounts *m, const char *in,
+				       struct errmsg *em)
+{
+	autofree char *path = in ? realpath(in, NULL) : getcwd(NULL, 0);
+	const struct mounts_one *one = path ? mounts_over(m, path) : NULL;
+
+	if (!in && !one)
+		one = only_one(m);
+	if (!one && in)
+		(void)errmsg_set(em, -ENOENT,
+				 "%s is not inside a vouchfs mount", in);
+	else if (!one)
+		(void)errmsg_set(em, -ERR_USAGE,
+				 "in which mount? --in=DIR says it");
+	return one;
+}
+
+static bool is_there(const char *dir, const char *name)
+{
+	autofree char *path = NULL;
+	struct stat st;
+
+	if (asprintf(&path, "%s%s%s/runs", dir, *name ? "/" : "", name) < 0) {
+		path = NULL;
+		return false;
+	}
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* DIR/audit, or DIR/NAME/audit where the mount has `virtual=NAME`. */
+static int find_audit(struct undo_place *p, struct errmsg *em)
+{
+	DIR *d = NULL;
+
+	if (is_there(p->dir, "audit"))
+		return asprintf(&p->audit, "%s/audit", p->dir) < 0 ? -ENOMEM :
+								     0;
+	d = opendir(p->dir);
+	for (struct dirent *e; d && !p->audit && (e = readdir(d));) {
+		autofree char *path = NULL;
+
+		if (asprintf(&path, "%s/%s/audit", p->dir, e->d_name) < 0) {
+			path = NULL;
+			break;
+		}
+		if (strcmp(e->d_name, "..") != 0 && is_there(path, ""))
+			p->audit = take(path);
+	}
+	if (d)
+		closedir(d);
+	if (p->audit)
+		return 0;
+	return errmsg_set(em, -ENOENT,
+			  "%s has no audit tree: is it a mount of a part?",
+			  p->dir);
+}
+
+static int find_mount(struct undo_place *p, const char *in, struct errmsg *em)
+{
+	const struct mounts_one *one;
+	struct mounts m;
+	int rc = mounts_read(&m);
+
+	if (rc < 0)
+		return rc;
+	one = choose(&m, in, em);
+	rc = one ? 0 : in ? -ENOENT : -ERR_USAGE;
+	if (one) {
+		p->dir = strdup(one->dir);
+		p->read_only = one->read_only;
+		rc = p->dir ? 0 : -ENOMEM;
+	}
+	mounts_release(&m);
+	return rc < 0 ? rc : find_audit(p, em);
+}
+
+/* --- the run --- */
+
+struct found {
+	unsigned n;
+	unsigned long newest;
+};
+
+static int by_name(struct undo_place *p, const char *name, struct found *out)
+{
+	size_t n = strlen(name);
+	autofree char *path = NULL;
+	DIR *d;
+
+	if (asprintf(&path, "%s/runs", p->audit) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	d = opendir(path);
+	if (!d)
+		return -errno;
+	for (struct dirent *e; (e = readdir(d));) {
+		char *end;
+		unsigned long number;
+
+		if (strncmp(e->d_name, name, n) != 0 || e->d_name[n] != '.')
+			continue;
+		number = strtoul(e->d_name + n + 1, &end, 10);
+		if (end == e->d_name + n + 1 || *end)
+			continue;
+		out->n++;
+		if (number > out->newest)
+			out->newest = number;
+	}
+	closedir(d);
+	return 0;
+}
+
+static bool is_run(const struct undo_place *p, const char *word)
+{
+	autofree char *path = NULL;
+	struct stat st;
+
+	if (strchr(word, '/') || word[0] == '.' || !word[0])
+		return false;
+	if (asprintf(&path, "%s/runs/%s", p->audit, word) < 0) {
+		path = NULL;
+		return false;
+	}
+	return stat(path, &st) == 0;
+}
+
+static int find_run(struct undo_place *p, const char *run, struct errmsg *em)
+{
+	struct found f = { .n = 0 };
+	int rc = 0, n = 0;
+
+	if (strlen(run) < sizeof(p->word) && is_run(p, run)) {
+		snprintf(p->word, sizeof(p->word), "%s", run);
+		return 0;
+	}
+	if (idx_run_name_ok(run, strlen(run)))
+		rc = by_name(p, run, &f);
+	if (rc < 0)
+		return errmsg_set(em, rc, "%s/runs: %s", p->audit,
+				  err_text(rc));
+	if (f.n > 1)
+		return errmsg_set(em, -ERR_USAGE,
+				  "there are several runs named %s: say %s.%lu "
+				  "(the newest), or another number",
+				  run, run, f.newest);
+	if (f.n == 1)
+		n = snprintf(p->word, sizeof(p->word), "%s.%lu", run, f.newest);
+	if (f.n == 0 || n <= 0 || (size_t)n >= sizeof(p->word))
+		return errmsg_set(em, -ENOENT,
+				  "no run %s: %s/runs lists those there are",
+				  run, p->audit);
+	return 0;
+}
+
+int undo_place_find(struct undo_place *out, const char *in, const char *run,
+		    struct errmsg *em)
+{
+	int rc = find_mount(out, in, em);
+
+	return rc < 0 ? rc : find_run(out, run, em);
+}
+
+void undo_place_release(struct undo_place *p)
+{
+	free(p->dir);
+	free(p->audit);
+	*p = (struct undo_place){ .dir = NULL };
+}
+
+FILE *undo_place_open(const struct undo_place *p, const char *name,
+		      struct errmsg *em)
+{
+	autofree char *path = NULL;
+	FILE *f;
+	int rc;
+
+	if (asprintf(&path, "%s/runs/%s/%s", p->audit, p->word, name) < 0) {
+		path = NULL;
+		return NULL;
+	}
+	/* of ordinary users the daemon serves one at a time */
+	for (int i = 0; !(f = fopen(path, "re")) && errno == EAGAIN && i < 600;
+	     i++)
+		usleep(50000);
+	rc = -errno;
+	if (!f)
+		(void)errmsg_set(em, rc, "%s: %s", path, err_text(rc));
+	return f;
+}
+
+/* --- paths --- */
+
+/* As it is said, from the root of all. */
+static char *absolute(const struct undo_place *p, const char *path)
+{
+	autofree char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0);
+	char *whole = NULL;
+
+	if (path[0] == '/')
+		return strdup(path);
+	/* where we are may be what the run removed */
+	if (asprintf(&whole, "%s/%s", cwd && cwd[0] == '/' ? cwd : p->dir,
+		     path) < 0)
+		return NULL;
+	return whole;
+}
+
+/* What is there of it, without symbolic links, and the rest as it is said. */
+static char *resolve(char *whole)
+{
+	for (char *end = whole + strlen(whole);;) {
+		autofree char *real = NULL;
+		char *out = NULL, *above, was = *end;
+
+		*end = '\0';
+		above = end == whole ? end : strrchr(whole, '/');
+		if (!above)
+			return NULL;
+		/* the last name may be a link, and is what is meant */
+		if (was || end == whole || !above[1] ||
+		    strcmp(above, "/.") == 0 || strcmp(above, "/..") == 0)
+			real = realpath(*whole ? whole : "/", NULL);
+		*end = was;
+		if (real) {
+			if (asprintf(&out, "%s%s", was && !real[1] ? "" : real,
+				     end) < 0)
+				out = NULL;
+			return out;
+		}
+		if (above == end)
+			return NULL;
+		end = above;
+	}
+}
+
+int undo_place_inner(const struct undo_place *p, const char *path, char **out,
+		     struct errmsg *em)
+{
+	autofree char *said = absolute(p, path), *whole = NULL;
+	size_t n = strlen(p->dir), k;
+
+	*out = NULL;
+	if (!said)
+		return -ENOMEM;
+	for (k = strlen(said); k > 1 && said[k - 1] == '/'; k--)
+		said[k - 1] = '\0';
+	whole = resolve(said);
+	if (!whole)
+		return -ENOMEM;
+	if (strncmp(whole, p->dir, n) != 0 || (whole[n] && whole[n] != '/'))
+		return errmsg_set(em, -ERR_USAGE, "%s is not in %s", path,
+				  p->dir);
+	*out = strdup(whole + n + (whole[n] == '/'));
+	return *out ? 0 : -ENOMEM;
+}

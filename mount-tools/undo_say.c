@@ -1,0 +1,271 @@
+/* undo_say.c - see undo_say.h. */
+#include "mount-tools/undo_say.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "fs/daemon/control.h"
+#include "mount-tools/inverse.h"
+#include "mount-tools/print.h"
+
+bool undo_say_is_running(const struct inverse *x)
+{
+	const char *state = json_get_str(inverse_head(x), "state");
+
+	return state && strcmp(state, "running") == 0;
+}
+
+bool undo_say_has_work(const struct inverse *x)
+{
+	for (size_t i = 0; i < inverse_count(x); i++) {
+		const struct inverse_item *it = inverse_at(x, i);
+
+		if (it->chosen && it->what != INVERSE_KEEP)
+			return true;
+	}
+	return false;
+}
+
+bool undo_say_has_conflicts(const struct inverse *x)
+{
+	for (size_t i = 0; i < inverse_count(x); i++) {
+		const struct inverse_item *it = inverse_at(x, i);
+
+		if (it->chosen &&
+		    (it->rc < 0 || json_get(it->line, "conflicts")))
+			return true;
+	}
+	return false;
+}
+
+void undo_say_nothing_there(const char *path, const char *word)
+{
+	struct buf b = BUF_INIT;
+
+	text_term_escape(&b, path, strlen(path));
+	fprintf(stderr,
+		"vouch undo: %s: nothing is left there of what %s did\n",
+		b.n && !b.bad ? (char *)b.p : "", word);
+	buf_release(&b);
+}
+
+/* --- words --- */
+
+static void add_path(struct buf *b, const char *path)
+{
+	text_term_escape(b, path, strlen(path));
+}
+
+static bool has_list(const struct json *line, const char *key)
+{
+	const struct json *v = json_get(line, key);
+
+	return v && v->count > 0;
+}
+
+/* "content, mode, name" */
+static void add_parts(struct buf *b, const struct json *line)
+{
+	static const char *const keys[][2] = {
+		{ "mode", "mode" },
+		{ "uid", "owner" },
+		{ "gid", "group" },
+		{ "mtime", "time" },
+	};
+	const struct json *set = json_get(line, "set");
+	const char *comma = " (", *put = json_get_str(line, "put");
+
+	if (put) {
+		buf_addf(b, "%s%s", comma,
+			 strstr(put, "\"merge\":") ? "its lines" : "content");
+		comma = ", ";
+	}
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (json_get(set, keys[i][0])) {
+			buf_addf(b, "%s%s", comma, keys[i][1]);
+			comma = ", ";
+		}
+	if (has_list(line, "attributes")) {
+		buf_addf(b, "%sattributes", comma);
+		comma = ", ";
+	}
+	if (has_list(line, "moves")) {
+		buf_addf(b, "%sname", comma);
+		comma = ", ";
+	}
+	buf_adds(b, comma[0] == ',' ? ")" : "");
+}
+
+static void add_item(struct buf *b, const struct inverse_item *it, bool planned)
+{
+	static const char *const done[] = { "removed", "made again", "put back",
+					    "" };
+	static const char *const will[] = { "remove", "make again", "put back",
+					    "" };
+
+	buf_addf(b, "  %-11s ", planned ? will[it->what] : done[it->what]);
+	add_path(b, it->path);
+	if (it->what == INVERSE_CHANGE)
+		add_parts(b, it->line);
+	buf_addc(b, '\n');
+}
+
+static void add_lines(struct buf *b, const struct json *lines)
+{
+	const char *comma = "";
+
+	buf_adds(b, "line ");
+	for (const struct json *v = lines->first; v; v = v->next) {
+		uint64_t first = 0, n = 0;
+
+		if (v->type == JSON_ARRAY && v->first) {
+			(void)!json_u64(v->first, &first);
+			(void)!json_u64(v->first->next, &n);
+		}
+		buf_addf(b, "%s%llu", comma, (unsigned long long)first);
+		if (n > 1)
+			buf_addf(b, "-%llu",
+				 (unsigned long long)(first + n - 1));
+		comma = ", ";
+	}
+	buf_adds(b, ": ");
+}
+
+/* "  src/a: mode: changed since by vim (uid 1000, sh.3) at TIME" */
+static void add_conflict(struct buf *b, const char *path, const struct json *c)
+{
+	const struct json *lines = json_get(c, "lines");
+	const char *name = json_get_str(c, "name"), *text;
+	uint64_t uid = 0;
+
+	buf_adds(b, "  ");
+	add_path(b, path);
+	buf_adds(b, ": ");
+	text = json_get_str(c, "what");
+	if (lines && lines->type == JSON_ARRAY)
+		add_lines(b, lines);
+	else
+		buf_addf(b, "%s: ", text ? text : "");
+	if (name) {
+		add_path(b, name);
+		buf_adds(b, ": ");
+	}
+	text = json_get_str(c, "why");
+	buf_adds(b, text ? text : "");
+	if (json_get_u64(c, "uid", &uid)) {
+		text = json_get_str(c, "exe");
+		buf_adds(b, ", by ");
+		if (text)
+			add_path(b, text);
+		buf_addf(b, "%suser %llu", text ? " of " : "",
+			 (unsigned long long)uid);
+		text = json_get_str(c, "run");
+		if (text)
+			buf_addf(b, " in %s", text);
+	}
+	text = json_get_str(c, "time");
+	if (text)
+		buf_addf(b, ", %s", text);
+	buf_addc(b, '\n');
+}
+
+static void add_failure(struct buf *b, const struct inverse_item *it)
+{
+	const char *why = it->rc == -EBUSY || it->rc == -ESTALE ?
+				  "it changed while this went on" :
+			  it->rc == -EEXIST ? "the name is taken" :
+					      err_text(it->rc);
+
+	buf_adds(b, "  ");
+	add_path(b, it->path);
+	buf_addf(b, ": %s: %s\n", it->step, why);
+}
+
+static void say_text(const struct inverse *x, const char *word, bool planned)
+{
+	struct buf b = BUF_INIT, stays = BUF_INIT;
+
+	for (size_t i = 0; i < inverse_count(x); i++) {
+		const struct inverse_item *it = inverse_at(x, i);
+		const struct json *list = json_get(it->line, "conflicts");
+
+		if (!it->chosen)
+			continue;
+		if (it->what != INVERSE_KEEP && (planned || it->done))
+			add_item(&b, it, planned);
+		if (it->rc < 0)
+			add_failure(&stays, it);
+		for (const struct json *c = list ? list->first : NULL; c;
+		     c = c->next)
+			add_conflict(&stays, it->path, c);
+	}
+	if (!b.n && !stays.n)
+		printf("%s: there is nothing left to undo\n", word);
+	else if (b.n && !b.bad)
+		printf("%s of %s:\n%s", planned ? "To undo" : "Undone", word,
+		       (char *)b.p);
+	if (stays.n && !stays.bad)
+		printf("%s of %s:\n%s", planned ? "What stays" : "NOT undone",
+		       word, (char *)stays.p);
+	buf_release(&b);
+	buf_release(&stays);
+}
+
+static void say_json(const struct inverse *x, const char *word, bool planned)
+{
+	struct buf b = BUF_INIT;
+	uint64_t done = 0, left = 0, conflicts = 0;
+
+	for (size_t i = 0; i < inverse_count(x); i++) {
+		const struct inverse_item *it = inverse_at(x, i);
+
+		if (!it->chosen)
+			continue;
+		done += it->done;
+		left += it->what != INVERSE_KEEP && !it->done;
+		conflicts += json_get(it->line, "conflicts") != NULL;
+	}
+	control_add_str(&b, "run", word);
+	control_add_bool(&b, "planned", planned);
+	control_add_u64(&b, "done", done);
+	control_add_u64(&b, "left", left);
+	control_add_u64(&b, "conflicts", conflicts);
+	buf_adds(&b, ",\"items\":[");
+	for (size_t i = 0, n = 0; i < inverse_count(x); i++) {
+		static const char *const words[] = { "remove", "make", "change",
+						     "keep" };
+		const struct inverse_item *it = inverse_at(x, i);
+		const struct json *list = json_get(it->line, "conflicts");
+
+		if (!it->chosen)
+			continue;
+		buf_addf(&b, "%s{\"path\":", n++ ? "," : "");
+		text_json_string(&b, it->path, strlen(it->path));
+		buf_addf(&b, ",\"do\":\"%s\",\"done\":%s,\"conflicts\":%u",
+			 words[it->what], it->done ? "true" : "false",
+			 list ? list->count : 0);
+		if (it->rc < 0) {
+			buf_addf(&b, ",\"failed\":\"%s\",\"error\":", it->step);
+			text_json_string(&b, err_text(it->rc),
+					 strlen(err_text(it->rc)));
+		}
+		buf_addc(&b, '}');
+	}
+	if (!b.bad)
+		printf("{%s]}\n", (char *)b.p);
+	buf_release(&b);
+}
+
+void undo_say(const struct inverse *x, const char *word, enum opt_format format,
+	      bool planned)
+{
+	if (format == OPT_AS_JSON)
+		say_json(x, word, planned);
+	else
+		say_text(x, word, planned);
+}
