@@ -436,6 +436,12 @@ static void add_done(struct buf *b, const struct cmd *x)
 		text_term_escape(b, x->audit, strlen(x->audit));
 		buf_addf(b, "/runs/%s\n", x->word);
 	}
+	if (changed && comma[0] == ',') {
+		buf_addf(b,
+			 "  vouch diff %s shows it, vouch undo %s takes it "
+			 "back\n",
+			 x->word, x->word);
+	}
 	json_free(doc);
 }
 

@@ -16,6 +16,13 @@ _vouch_mounts() {
 		/proc/self/mountinfo 2>/dev/null
 }
 
+_vouch_runs() {
+	local dir
+	while read -r dir; do
+		case $PWD/ in "$dir"/*) ls "$dir/audit/runs" 2>/dev/null ;; esac
+	done < <(_vouch_mounts)
+}
+
 _vouch() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local verb=${COMP_WORDS[1]} formats='text json'
@@ -41,6 +48,10 @@ _vouch() {
 		;;
 	umount:umount)
 		mapfile -t COMPREPLY < <(compgen -W "$(_vouch_mounts)" -- "$cur")
+		return
+		;;
+	undo:undo)
+		mapfile -t COMPREPLY < <(compgen -W "$(_vouch_runs)" -- "$cur")
 		return
 		;;
 	key:key)

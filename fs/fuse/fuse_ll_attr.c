@@ -185,9 +185,9 @@ static int may_ask(struct fuse_ll *l, const struct cred *cr, uint64_t ino)
 {
 	int rc = core_guard_change(l->o.core, cr, ino, ENTRY_DENIED_SETXATTR);
 
-	return rc < 0 ? rc :
-			core_guard_virtual(l->o.core, cr,
-					   ENTRY_DENIED_SETXATTR);
+	return rc < 0 ?
+		       rc :
+		       core_guard_virtual(l->o.core, cr, ENTRY_DENIED_SETXATTR);
 }
 
 static void ll_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,

@@ -141,7 +141,8 @@ print("shell", os.waitstatus_to_exitcode(status))
 status, seen = talk(["vouch", "run", "--name", "shown", "--", "sh", "-c", "tty; echo 12345 >shown; exit 5"], [])
 print("tty", os.waitstatus_to_exitcode(status), b"/dev/pts/" in seen,
       b"shown.1 (" in seen and b"exit status 5" in seen,
-      b"1 file made, 1 version written (6 B); see " in seen and b"/audit/runs/shown.1" in seen)
+      b"1 file made, 1 version written (6 B); see " in seen and b"/audit/runs/shown.1" in seen and
+      b"vouch undo shown.1 takes it back" in seen)
 PY
 timeout 100 python3 ../term.py >../term.out 2>&1 || fail "terminal: $(cat ../term.out)"
 cat ../term.out
