@@ -88,7 +88,10 @@ static int scan_one(void *ctx, const struct idx_entry *e)
 	return 0;
 }
 
-/* A mount that follows an orderly unmount is no alert. */
+/*
+ * A mount that follows an orderly unmount is no alert; nor is what a guarded
+ * run was denied, which stands with the run.
+ */
 static int is_alert(struct provider *p, const struct idx_entry *e, bool *out)
 {
 	struct buf stored = BUF_INIT;
@@ -96,11 +99,14 @@ static int is_alert(struct provider *p, const struct idx_entry *e, bool *out)
 	int rc;
 
 	*out = true;
-	if (e->kind != ENTRY_MOUNT_START)
+	if (e->kind != ENTRY_MOUNT_START && e->kind != ENTRY_ALERT)
 		return 0;
 	rc = line_load(p->core, &stored, &entry, e->no);
 	if (rc >= 0 && !entry.body.opaque)
-		*out = entry.body.mount_start.flags != ENTRY_START_CLEAN;
+		*out = e->kind == ENTRY_ALERT ?
+			       entry.body.alert.what != ENTRY_ALERT_DENIED :
+			       entry.body.mount_start.flags !=
+				       ENTRY_START_CLEAN;
 	buf_release(&stored);
 	return rc;
 }

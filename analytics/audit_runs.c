@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "analytics/provider_internal.h"
+#include "analytics/run_denied.h"
 #include "analytics/run_diff.h"
 #include "analytics/run_report.h"
 #include "analytics/run_walk.h"
@@ -47,6 +48,7 @@ static const struct {
 	{ "summary.json", run_report_summary },
 	{ "changes.jsonl", run_report_changes },
 	{ "opened.jsonl", run_report_opened },
+	{ "denied.jsonl", run_denied_report },
 	{ "changes.diff", report_diff },
 	{ "undo.jsonl", undo_report },
 };

@@ -44,6 +44,7 @@ static const struct view *const views[NODE_KINDS] = {
 	[NODE_RUN_SUMMARY] = &audit_run_document_view,
 	[NODE_RUN_CHANGES] = &audit_run_document_view,
 	[NODE_RUN_OPENED] = &audit_run_document_view,
+	[NODE_RUN_DENIED] = &audit_run_document_view,
 	[NODE_RUN_DIFF] = &audit_run_document_view,
 	[NODE_RUN_UNDO] = &audit_run_document_view,
 	[NODE_AT_ROOT] = &audit_at_root_view,

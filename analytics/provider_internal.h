@@ -53,6 +53,7 @@ enum node_kind {
 	NODE_RUN_SUMMARY, /* the documents: likewise, in the order of */
 	NODE_RUN_CHANGES, /* audit_runs.c */
 	NODE_RUN_OPENED,
+	NODE_RUN_DENIED,
 	NODE_RUN_DIFF, /* from here on not made for stat(2) */
 	NODE_RUN_UNDO,
 	NODE_AT_ROOT,

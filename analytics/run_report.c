@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "analytics/line.h"
+#include "analytics/run_denied.h"
 #include "analytics/run_walk.h"
 #include "analytics/spool.h"
 #include "base/buf.h"
@@ -129,6 +130,7 @@ struct counts {
 	uint64_t files, dirs, others; /* created */
 	uint64_t removed, renamed, linked, attributes, versions, bytes;
 	uint64_t opened;
+	struct run_denied_counts denied;
 	uint64_t strengths[4]; /* of the versions */
 	uint64_t *inodes;      /* touched; sorted only at the end */
 	size_t n, cap;
@@ -222,6 +224,8 @@ static int count(void *ctx, const struct idx_entry *e)
 		return 0;
 	if (e->kind == ENTRY_READS)
 		return idx_read_items(w->r, e->no, count_opened, &c->opened);
+	if (e->kind == ENTRY_ALERT)
+		return run_denied_count(w->core, &w->stored, &c->denied, e);
 	if (!run_walk_is_change(e->kind))
 		return 0;
 	if (touch(c, e->inode) < 0)
@@ -273,6 +277,7 @@ static void put_counts(struct buf *out, struct counts *c)
 		 (unsigned long long)c->strengths[1],
 		 (unsigned long long)c->strengths[ENTRY_GUESSED],
 		 (unsigned long long)c->opened);
+	run_denied_put(out, &c->denied);
 }
 
 /* The run's processes that are in the log. */
@@ -467,7 +472,8 @@ int run_report_summary(struct core *c, struct run_view *v, struct idx_reader *r,
 	if (rc >= 0)
 		rc = put_programs(c, v, r, run, &b);
 	buf_adds(&b, " \"not_seen\": \"reads from the page cache; what the "
-		     "kernel denied; what was written outside this "
+		     "kernel denied by itself, which never reaches us; what "
+		     "was written outside this "
 		     "volume\"\n}\n");
 	spool_buf(out, &b);
 	buf_release(&b);

@@ -349,30 +349,6 @@ static void end(struct cmd *x)
 
 /* --- what is said of it ----------------------------------------------------------- */
 
-static void say_json(const struct cmd *x)
-{
-	struct buf autocall(buf_release) b = BUF_INIT;
-	bool by_signal = WIFSIGNALED(x->status);
-
-	control_add_str(&b, "id", x->id);
-	if (x->word[0])
-		control_add_str(&b, "run", x->word);
-	control_add_str(&b, "name", x->name);
-	control_add_str(&b, "how", by_signal ? "signal" : "exit");
-	control_add_u64(&b, "status",
-			(unsigned)(by_signal ? WTERMSIG(x->status) :
-					       WEXITSTATUS(x->status)));
-	control_add_u64(&b, "processes", x->processes);
-	control_add_str(&b, "kept_apart_by",
-			x->cgroup.dir >= 0 ? "cgroup" : "ancestry");
-	if (x->cgroup.dir < 0)
-		control_add_str(&b, "no_cgroup", err_text(x->cgroup_rc));
-	control_add_bool(&b, "left", x->left);
-	control_add_bool(&b, "entered", !x->not_told);
-	if (!b.bad)
-		fprintf(stderr, "{%s}\n", (char *)b.p);
-}
-
 /* summary.json of the run, as the mount shows it; NULL where it does not. */
 static struct json_doc *read_summary(const struct cmd *x)
 {
@@ -393,6 +369,59 @@ static struct json_doc *read_summary(const struct cmd *x)
 	if (n > 0 && json_parse(&doc, text, (size_t)n, NULL) < 0)
 		doc = NULL;
 	return doc;
+}
+
+static void say_json(const struct cmd *x)
+{
+	struct buf autocall(buf_release) b = BUF_INIT;
+	bool by_signal = WIFSIGNALED(x->status);
+
+	control_add_str(&b, "id", x->id);
+	if (x->word[0])
+		control_add_str(&b, "run", x->word);
+	control_add_str(&b, "name", x->name);
+	control_add_str(&b, "how", by_signal ? "signal" : "exit");
+	control_add_u64(&b, "status",
+			(unsigned)(by_signal ? WTERMSIG(x->status) :
+					       WEXITSTATUS(x->status)));
+	control_add_u64(&b, "processes", x->processes);
+	control_add_str(&b, "kept_apart_by",
+			x->cgroup.dir >= 0 ? "cgroup" : "ancestry");
+	if (x->cgroup.dir < 0)
+		control_add_str(&b, "no_cgroup", err_text(x->cgroup_rc));
+	if (x->policy.n > 0) {
+		struct json_doc *doc = read_summary(x);
+		const struct json *denied = json_get(json_root(doc), "denied");
+		uint64_t n = 0;
+
+		if (denied && json_get_u64(denied, "all", &n))
+			control_add_u64(&b, "denied", n);
+		json_free(doc);
+	}
+	control_add_bool(&b, "left", x->left);
+	control_add_bool(&b, "entered", !x->not_told);
+	if (!b.bad)
+		fprintf(stderr, "{%s}\n", (char *)b.p);
+}
+
+/* What its guard denied, if anything, in a line. */
+static void add_denied(struct buf *b, const struct json *denied)
+{
+	const char *before = ":";
+	uint64_t n = 0;
+
+	if (!denied || !json_get_u64(denied, "all", &n) || n == 0)
+		return;
+	buf_addf(b, "  denied %llu time%s", (unsigned long long)n, print_s(n));
+	for (const struct json *m = denied->first; m; m = m->next) {
+		if (!m->key || strcmp(m->key, "all") == 0 ||
+		    !json_get_u64(denied, m->key, &n) || n == 0)
+			continue;
+		buf_addf(b, "%s %s %llu", before, m->key,
+			 (unsigned long long)n);
+		before = ",";
+	}
+	buf_adds(b, "; see denied.jsonl there\n");
 }
 
 /* What it did, in a line, and where more is told. */
@@ -442,6 +471,7 @@ static void add_done(struct buf *b, const struct cmd *x)
 			 "back\n",
 			 x->word, x->word);
 	}
+	add_denied(b, json_get(json_root(doc), "denied"));
 	json_free(doc);
 }
 

@@ -53,6 +53,8 @@ struct control {
 	struct cond changed;
 	struct verb verbs[CONTROL_VERBS_MAX];
 	size_t n_verbs;
+	control_admit_fn *admit; /* NULL: all are */
+	void *admit_ctx;
 	struct connection connections[CONNECTIONS_MAX]; /* guarded by mu */
 	bool quiet;					/* guarded by mu */
 	bool final;					/* guarded by mu */
@@ -162,7 +164,9 @@ static int call(struct control *c, const struct json *request,
 		return errmsg_set(em, -ERR_USAGE, "request without a verb");
 	if (!v)
 		return errmsg_set(em, -ERR_USAGE, "unknown verb");
-	int rc = v->fn(v->ctx, request, peer, out, em);
+	int rc = c->admit ? c->admit(c->admit_ctx, v->name, peer, em) : 0;
+	if (rc == 0)
+		rc = v->fn(v->ctx, request, peer, out, em);
 	return rc == 0 && out->bad ? -ENOMEM : rc;
 }
 
@@ -400,6 +404,12 @@ int control_open(struct control **out, const char *store, struct errmsg *em)
 	}
 	*out = c;
 	return 0;
+}
+
+void control_admit(struct control *c, control_admit_fn *fn, void *ctx)
+{
+	c->admit = fn;
+	c->admit_ctx = ctx;
 }
 
 void control_register(struct control *c, const char *verb, control_fn *fn,

@@ -40,6 +40,13 @@ int must_use control_open(struct control **out, const char *store,
 /* verb is kept, not copied. */
 void control_register(struct control *c, const char *verb, control_fn *fn,
 		      void *ctx);
+/*
+ * Asked before each verb that is registered, with its name: what is negative
+ * is the answer.  One; before control_start().
+ */
+typedef int control_admit_fn(void *ctx, const char *verb,
+			     const struct cred *peer, struct errmsg *em);
+void control_admit(struct control *c, control_admit_fn *fn, void *ctx);
 int must_use control_start(struct control *c);
 /*
  * Removes the socket, refuses new requests and returns when those that run
