@@ -15,6 +15,7 @@
 #include "index/idx.h"
 #include "index/rebuild.h"
 #include "ledger/ledger.h"
+#include "mount-tools/fsck_files.h"
 #include "mount-tools/fsck_lost.h"
 #include "mount-tools/fsck_repair.h"
 #include "mount-tools/opt.h"
@@ -122,6 +123,8 @@ static int check(struct verify *v, struct reader *r, struct errmsg *em)
 
 	if (rc == 0)
 		rc = verify_offline(v, r->ledger, r->store, em);
+	if (rc == 0)
+		rc = fsck_files_look(v, r, em);
 	removed = idx_remove(r->vio, IDX_REBUILD_NAME);
 	if (rc == 0)
 		rc = removed;

@@ -16,8 +16,10 @@
 #include "base/text.h"
 #include "base/vio.h"
 #include "fs/upkeep/fsck.h"
+#include "ledger/ledger.h"
 #include "mount-tools/ask.h"
 #include "mount-tools/fsck_lost.h"
+#include "mount-tools/fsck_packs.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
 #include "mount-tools/reader.h"
@@ -99,6 +101,9 @@ static int verify_store(struct verify *v, const char *path, struct errmsg *em)
 	rc = fsck_lost_look(r.place.store, r.ledger, em);
 	if (rc == 0)
 		rc = verify_offline(v, r.ledger, r.store, em);
+	if (rc == 0)
+		rc = fsck_packs_look(v, r.vio, ledger_volume_id(r.ledger),
+				     ledger_was_in_use(r.ledger));
 	reader_close(&r);
 	return rc;
 }

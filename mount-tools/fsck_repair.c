@@ -6,6 +6,8 @@
  *   guard      whose store this is: a copy is refused before anything
  *   temporary files that a crash left
  *   journal    from a replica, where it does not give the signed root
+ *   trust      keys/trusted.pub is made again from the log
+ *   names      packs get the names that their headers say
  *   caches     the location table is made anew
  *   index      compared with one made anew from the journal; that one is
  *              put in its place where they differ
@@ -36,7 +38,9 @@
 #include "ledger/ledger.h"
 #include "mount-tools/ask.h"
 #include "mount-tools/ctl.h"
+#include "mount-tools/fsck_files.h"
 #include "mount-tools/fsck_lost.h"
+#include "mount-tools/fsck_packs.h"
 #include "mount-tools/progress.h"
 #include "mount-tools/watch.h"
 
@@ -408,6 +412,10 @@ static int mend_files(struct fsck_repair *x, const struct opt_texts *from,
 		rc = make_wal(x);
 	if (rc == 0)
 		rc = fsck_journal(x, em);
+	if (rc == 0)
+		rc = fsck_files_mend(x, em);
+	if (rc == 0)
+		rc = fsck_packs_rename(x, em);
 	if (rc == 0)
 		rc = drop_locations(x);
 	if (rc == 0)
