@@ -53,6 +53,7 @@ check cmd:ps                 procps
 check cmd:groff              groff-base
 check cmd:ssh-keygen         openssh-client
 check cmd:openssl            openssl
+check cmd:bwrap              bubblewrap
 check cmd:go                 golang-go
 check go:golang.org/x/mod    golang-golang-x-mod-dev
 bench cmd:gocryptfs          gocryptfs

@@ -540,7 +540,7 @@ int core_open(struct core **out, const struct core_options *o,
 		rc = start(c);
 	if (rc >= 0 && !o->read_only)
 		rc = enter_start(c);
-	if (rc >= 0 && !o->read_only)
+	if (rc >= 0)
 		rc = run_recover(c);
 	if (rc >= 0 && !o->read_only)
 		rc = take_up(c);

@@ -66,7 +66,7 @@ int must_use run_end(struct core *c, struct run_going *r,
 
 /*
  * For core_open: runs of earlier mounts that did not end have ended as lost;
- * processes that are left of them still belong to them.
+ * processes that are left of them still belong to them, and are guarded.
  */
 int must_use run_recover(struct core *c);
 

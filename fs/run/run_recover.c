@@ -4,7 +4,10 @@
  *
  * A guarded run stays guarded: its policy, and those of the runs around it, are
  * read from their RUN_START.  What cannot be read refuses everything.  One that
- * ended is guarded as long as its cgroup is there.
+ * ended is guarded as long as its cgroup is there; one that had none, and that
+ * nobody saw end, as long as it is known.
+ *
+ * A mount that is read-only enters nothing, but guards as well.
  *
  * Bounded: of runs that ended, the newest KNOWN_MAX are known again, found
  * among the newest LOOK_MAX runs of any kind.
@@ -196,6 +199,17 @@ static bool cgroup_gone(const char *path)
 
 /* --- the table --------------------------------------------------------------- */
 
+/*
+ * May processes of it go on?  Where a cgroup does not tell, those of a run that
+ * nobody saw end may, for all we know.
+ */
+static bool may_go_on(const struct idx_run *run, const char *cgroup)
+{
+	if (run->end_no == 0)
+		return true;
+	return cgroup ? !cgroup_gone(cgroup) : run->how == RUN_END_LOST;
+}
+
 /* Puts it in the table, without a wrapper. */
 static int know(struct core *c, const struct idx_run *run,
 		const struct entry *e, const struct digest *leaf, void *ctx)
@@ -213,7 +227,7 @@ static int know(struct core *c, const struct idx_run *run,
 	(void)leaf, (void)ctx;
 	if (cgroup.n && !path)
 		return -ENOMEM;
-	if (lost || (path && !cgroup_gone(path)))
+	if (may_go_on(run, path))
 		rc = guard_of(c, &new.guard, run, 0);
 	if (rc == 0)
 		rc = run_table_add(c->runs, &new);
@@ -266,7 +280,8 @@ int run_recover(struct core *c)
 	for (size_t i = ended.n; i-- > 0 && rc != -ENOMEM;)
 		rc = with_start(c, &ended.v[i], know, NULL);
 	for (size_t i = 0; i < open.n && rc != -ENOMEM; i++) {
-		rc = with_start(c, &open.v[i], lose, NULL);
+		rc = with_start(c, &open.v[i], c->o.read_only ? know : lose,
+				NULL);
 		if (rc < 0)
 			log_event(LOG_ERROR, "run_not_ended", "why=\"%s\"",
 				  err_text(rc));
