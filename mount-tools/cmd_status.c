@@ -286,7 +286,7 @@ static int show_mounted(struct status *s, const char *store, const char *dir,
 			struct errmsg *em)
 {
 	struct json_doc *doc = NULL;
-	int rc = ctl_call(&doc, store, "\"verb\":\"status\"", em);
+	int rc = ctl_call_brief(&doc, store, "\"verb\":\"status\"", em);
 
 	if (rc == -ENOTCONN || rc == -ENOENT) {
 		show_dead(s, store, dir);

@@ -14,13 +14,17 @@
 
 static int sync_place(const struct ctl_place *p, struct errmsg *em)
 {
-	int fd, rc = 0;
+	int fd, rc;
 
 	if (!p->dir)
 		return errmsg_set(em, -ENOTCONN,
 				  "%s is not mounted: all of it "
 				  "is durable",
 				  p->store);
+	rc = ctl_alive(p->store, em); /* the kernel would ask it, for ever */
+	if (rc == -ETIMEDOUT)
+		return rc;
+	rc = 0;
 	fd = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || syncfs(fd) < 0)
 		rc = -errno;

@@ -115,8 +115,11 @@ static int sync_first(const char *store, const char *dir, const struct how *how,
 		      struct errmsg *em)
 {
 	struct errmsg words = ERRMSG_INIT;
-	int rc = sync_all(store, dir, &words);
+	int rc = ctl_alive(store, &words);
 
+	if (rc == -ETIMEDOUT)
+		return errmsg_set(em, rc, "%s", errmsg_text(&words, rc));
+	rc = sync_all(store, dir, &words);
 	if (rc == 0 || rc == -ERR_STICKY || how->lazy || how->force)
 		return 0;
 	return errmsg_set(em, rc,
@@ -133,15 +136,28 @@ static int umount_live(const char *store, const char *dir, int fd,
 	int pid_fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	int rc = sync_first(store, dir, how, em);
 
+	/* it saves nothing: detached, so that the directory can be used */
+	if (rc == -ETIMEDOUT && (how->lazy || how->force)) {
+		if (pid_fd >= 0)
+			close(pid_fd);
+		return unmount(dir, true);
+	}
 	if (rc == 0)
 		rc = ctl_send(fd, "\"verb\":\"wait\"", em);
+	if (rc == 0)
+		rc = ctl_await(fd, store, 0, em);
 	if (rc == 0)
 		rc = ctl_receive(NULL, fd, em);
 	if (rc == 0)
 		rc = unmount(dir, how->lazy);
 	if (rc == 0 && !how->lazy) {
-		rc = ctl_receive(NULL, fd, em);
-		wait_for_exit(pid_fd);
+		rc = ctl_await(fd, store, 0, em);
+		if (rc == 0)
+			rc = ctl_receive(NULL, fd, em);
+		if (rc != -ETIMEDOUT)
+			wait_for_exit(pid_fd);
+		else if (pid_fd >= 0)
+			close(pid_fd);
 		return rc;
 	}
 	if (pid_fd >= 0)

@@ -25,7 +25,7 @@
 #include "ledger/volume.h"
 #include "mount-tools/mounts.h"
 
-enum { REPLY_MAX = JSON_SIZE_MAX };
+enum { REPLY_MAX = JSON_SIZE_MAX, BRIEF_S = 60 };
 
 /* --- places ------------------------------------------------------------------- */
 
@@ -134,9 +134,30 @@ static int fill_store(struct ctl_place *out, const struct mounts *m,
 	return 0;
 }
 
+/*
+ * What is below a mount is looked at through its daemon: not where that hangs,
+ * nobody could end us then.  The mount point itself the kernel knows.
+ */
+static int check_alive(const struct mounts *m, const char *path,
+		       struct errmsg *em)
+{
+	autofree char *abs = lexical(path);
+	const struct mounts_one *one = abs ? mounts_over(m, abs) : NULL;
+	int rc;
+
+	if (!one || strcmp(one->dir, abs) == 0)
+		return 0;
+	rc = ctl_alive(one->store, em);
+	return rc == -ETIMEDOUT ? rc : 0;
+}
+
 static int find_in(struct ctl_place *out, const struct mounts *m,
 		   const char *path, struct errmsg *em)
 {
+	int rc = check_alive(m, path, em);
+
+	if (rc < 0)
+		return rc;
 	autofree char *near = resolve_parent(path);
 	autofree char *far = realpath(path, NULL);
 	const struct mounts_one *one = near ? mounts_over(m, near) : NULL;
@@ -203,8 +224,15 @@ static int not_heard(const char *store, int rc, struct errmsg *em)
 			  st.st_uid && pw ? pw->pw_name : "", store);
 }
 
+/* Where the caller's socket has a time limit: the daemon's own EAGAIN differs. */
+static int no_answer(int error)
+{
+	return error == EAGAIN ? -ETIMEDOUT : -error;
+}
+
 int ctl_connect(int *out_fd, const char *store, struct errmsg *em)
 {
+	const struct timeval patience = { .tv_sec = ctl_patience_s() };
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int dir = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int rc = 0;
@@ -219,8 +247,12 @@ int ctl_connect(int *out_fd, const char *store, struct errmsg *em)
 	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s", dir,
 		 CONTROL_NAME);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		rc = -errno;
+	/* a daemon that hangs takes a few, and then no more */
+	if (fd < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+		       sizeof(patience)) < 0 ||
+	    connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		rc = no_answer(errno);
 	close(dir);
 	if (rc == 0) {
 		*out_fd = fd;
@@ -232,14 +264,11 @@ int ctl_connect(int *out_fd, const char *store, struct errmsg *em)
 		return errmsg_set(em, -ENOTCONN, "%s is not mounted", store);
 	if (rc == -EACCES || rc == -EPERM)
 		return not_heard(store, rc, em);
+	if (rc == -ETIMEDOUT)
+		return errmsg_set(em, rc, "the daemon of %s does not answer",
+				  store);
 	return errmsg_set(em, rc, "cannot talk to the daemon of %s: %s", store,
 			  err_text(rc));
-}
-
-/* Where the caller's socket has a time limit: the daemon's own EAGAIN differs. */
-static int no_answer(int error)
-{
-	return error == EAGAIN ? -ETIMEDOUT : -error;
 }
 
 static int send_all(int fd, const char *p, size_t n)
@@ -327,8 +356,8 @@ int ctl_receive(struct json_doc **out, int fd, struct errmsg *em)
 	return rc;
 }
 
-int ctl_call(struct json_doc **out, const char *store, const char *members,
-	     struct errmsg *em)
+static int call(struct json_doc **out, const char *store, const char *members,
+		int most_s, struct errmsg *em)
 {
 	int fd = -1;
 	int rc = ctl_connect(&fd, store, em);
@@ -336,10 +365,24 @@ int ctl_call(struct json_doc **out, const char *store, const char *members,
 	if (rc == 0)
 		rc = ctl_send(fd, members, em);
 	if (rc == 0)
+		rc = ctl_await(fd, store, most_s, em);
+	if (rc == 0)
 		rc = ctl_receive(out, fd, em);
 	if (fd >= 0)
 		close(fd);
 	return rc;
+}
+
+int ctl_call(struct json_doc **out, const char *store, const char *members,
+	     struct errmsg *em)
+{
+	return call(out, store, members, 0, em);
+}
+
+int ctl_call_brief(struct json_doc **out, const char *store,
+		   const char *members, struct errmsg *em)
+{
+	return call(out, store, members, BRIEF_S, em);
 }
 
 int ctl_peer_pid(int fd)

@@ -33,13 +33,27 @@ typedef int ctl_mount_fn(void *ctx, const char *store, const char *dir);
 int must_use ctl_each_mount(ctl_mount_fn *fn, void *ctx);
 
 /*
+ * A daemon that does not answer is told in words, with -ETIMEDOUT: alive asks
+ * it something that needs nothing (-ENOTCONN when none listens); await returns
+ * 0 once fd can be read, however long that takes, as long as the daemon lives,
+ * but after most_s, unless 0.
+ */
+int must_use ctl_alive(const char *store, struct errmsg *em);
+int must_use ctl_await(int fd, const char *store, int most_s,
+		       struct errmsg *em);
+int ctl_patience_s(void); /* VOUCH_PATIENCE, else 15 */
+
+/*
  * Asks the daemon of STORE one thing: members is the inside of a JSON object
  * ("\"verb\":\"sync\"").  The answer is the caller's to json_free(), out may
- * be NULL.  -ENOTCONN when no daemon listens; else the daemon's own code and
- * words.
+ * be NULL.  -ENOTCONN when no daemon listens, -ETIMEDOUT when it hangs; else the
+ * daemon's own code and words.
  */
 int must_use ctl_call(struct json_doc **out, const char *store,
 		      const char *members, struct errmsg *em);
+/* What it has at hand: it hangs when it does not answer within a minute. */
+int must_use ctl_call_brief(struct json_doc **out, const char *store,
+			    const char *members, struct errmsg *em);
 /* The parts of it, for those who ask "wait" or several things. */
 int must_use ctl_connect(int *out_fd, const char *store, struct errmsg *em);
 int must_use ctl_send(int fd, const char *members, struct errmsg *em);

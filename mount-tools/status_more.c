@@ -94,7 +94,7 @@ void status_print_replicas(const char *store)
 	struct json_doc *doc = NULL;
 	uint64_t settled = 0;
 
-	if (ctl_call(&doc, store, "\"verb\":\"replica-list\"", NULL) < 0)
+	if (ctl_call_brief(&doc, store, "\"verb\":\"replica-list\"", NULL) < 0)
 		return;
 	const struct json *r = json_root(doc);
 	const struct json *list = json_get(r, "replicas");

@@ -205,23 +205,12 @@ static long drop(const struct subject *x, int s, const char *name)
 			 removexattr(x->path[s], name);
 }
 
-#define CAPABILITY "security.capability"
-
-/* Version 2, CAP_NET_RAW: another value the kernel does not take. */
-static size_t fill_capability(void)
-{
-	static const unsigned char v[20] = { 1, 0, 0, 2, 0, 0x20 };
-
-	memcpy(data, v, sizeof(v));
-	return sizeof(v);
-}
-
 void op_xattr(void)
 {
 	static const char *const names[] = {
 		"user.x",   "user.x",	      "user.y",	    "user.",
 		"user",	    "trusted.t",      "nothing.of", "security.c",
-		"trusted.", "system.nothing", CAPABILITY,   "user.x",
+		"trusted.", "system.nothing", "user.z",	    "user.x",
 	};
 	const char *name = ANY(names);
 	size_t n = below(4) ? below(100) : 0;
@@ -232,8 +221,6 @@ void op_xattr(void)
 
 	subject_any(&x);
 	fill(n);
-	if (strcmp(name, CAPABILITY) == 0)
-		n = fill_capability();
 	if (how < 2) {
 		say("setxattr %s %s, %zu, %d", subject_text(&x), name, n,
 		    flags);
