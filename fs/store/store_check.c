@@ -84,7 +84,7 @@ static int repair_from_twin(struct store_checker *c, const struct pack_entry *e)
 	return -ERR_MISSING_CHUNK;
 }
 
-enum fate { NOTHING_DONE, REPAIRED, GOOD_ELSEWHERE };
+enum fate { NOTHING_DONE, REPAIRED, GOOD_ELSEWHERE, GOOD_AWAY };
 
 static enum fate repair_record(struct store_checker *c,
 			       const struct pack_entry *e)
@@ -96,12 +96,14 @@ static enum fate repair_record(struct store_checker *c,
 	};
 	struct pack_record r = { 0 };
 	struct digest place = store_place(&e->id, at.pack, at.off);
+	int rc;
 
 	verified_drop(&c->store->verified, &place);
 	if (!c->o->repair || c->store->read_only)
 		return NOTHING_DONE;
-	if (store_repair(c->store, c->slot, &r, &e->id, &at) == 0)
-		return REPAIRED;
+	rc = store_repair(c->store, c->slot, &r, &e->id, &at);
+	if (rc >= 0)
+		return rc == 0 ? REPAIRED : GOOD_AWAY;
 	if (repair_from_twin(c, e) == 0) {
 		store_told_repair(c->store, &e->id, "another copy", true);
 		return REPAIRED;
@@ -118,6 +120,8 @@ static void bad_record(struct store_checker *c, const struct pack_entry *e,
 		[NOTHING_DONE] = "",
 		[REPAIRED] = "; repaired",
 		[GOOD_ELSEWHERE] = "; another copy is good",
+		[GOOD_AWAY] = "; a replica has it, and it could not be "
+			      "written here",
 	};
 	char hex[DIGEST_HEX_SIZE];
 	enum fate fate = repair_record(c, e);

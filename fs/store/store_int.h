@@ -151,8 +151,9 @@ struct store_replica *store_replica_next(struct store *s,
 void store_replica_put(struct store *s, struct store_replica *r);
 /*
  * Reads a good record of the chunk at this place of any replica into slot, and
- * puts it back into the store's own pack.  The chunk's raw bytes are in
- * slot->raw then.  -ERR_MISSING_CHUNK when no replica has it.
+ * puts it back into the store's own pack: 0.  1: it could not be put back (a
+ * full or failing disk, a read-only store).  The chunk's raw bytes are in
+ * slot->raw in both cases.  -ERR_MISSING_CHUNK when no replica has it.
  */
 int must_use store_repair(struct store *s, struct store_slot *slot,
 			  struct pack_record *out, const struct digest *id,

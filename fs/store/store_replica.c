@@ -237,14 +237,16 @@ int store_repair(struct store *s, struct store_slot *slot,
 		 const struct location *at)
 {
 	struct store_replica *r = store_replica_next(s, NULL);
+	int rc;
 
 	for (; r; r = store_replica_next(s, r)) {
 		if (read_record(r, slot, out, id, at) < 0)
 			continue;
-		if (put_back(s, r, slot, out, at) == 0)
+		rc = put_back(s, r, slot, out, at);
+		if (rc == 0)
 			store_told_repair(s, id, r->replica->name, true);
 		store_replica_put(s, r);
-		return 0;
+		return rc < 0;
 	}
 	return -ERR_MISSING_CHUNK;
 }

@@ -143,7 +143,7 @@ static int other_copy(struct sweep *w, struct chunk *out, struct packfile *f,
 	struct pack_record r = { 0 };
 	int rc = store_repair(s, w->slot, &r, &e->id, &at);
 
-	if (rc == 0) {
+	if (rc >= 0) { /* put back or not: it goes to another pack now */
 		pack_record_chunk(out, &r, w->slot->record + PACK_RECORD_SIZE);
 		return 0;
 	}

@@ -3,6 +3,8 @@
  * what a replica gives back is lost no more.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,6 +82,58 @@ Test(store_lost, a_copy_in_another_form_is_a_copy)
 	cr_assert_eq(store_check(x.store, &rep, &o, NULL), 0);
 	cr_assert_eq(x.failures, 1);
 	cr_assert_eq(unrepaired(x.store), 1);
+	site_free(&x);
+}
+
+static char words[8][256];
+static unsigned n_words;
+
+static void on_found(void *ctx, const char *w)
+{
+	(void)ctx;
+	if (n_words < 8)
+		snprintf(words[n_words++], sizeof(words[0]), "%s", w);
+}
+
+/* The disk takes no byte of a pack. */
+static void refuse_packs(void *ctx, enum vio_sim_class class, const char *path)
+{
+	if (class == VIO_SIM_WRITE && strncmp(path, "packs/", 6) == 0)
+		vio_sim_fail(ctx, VIO_SIM_WRITE, 1, EIO, false);
+}
+
+Test(store_lost, what_cannot_be_put_back_is_not_told_as_repaired)
+{
+	const struct store_check_options o = { .repair = true,
+					       .found = on_found };
+	struct store_check_report rep;
+	struct store_stat st = { 0 };
+	struct site x;
+
+	site_new(&x, 1);
+	site_put(x.store, 0, 5);
+	cr_assert_eq(packfile_seal(packs_find(&x.store->packs, 1)), 0);
+	cr_assert_eq(replicate_step(x.follow), 0);
+	site_close(&x);
+	flip(&x, first);
+	site_open(&x, 1);
+	vio_sim_set_hook(x.home, refuse_packs, x.home);
+	cr_assert_eq(store_check(x.store, &rep, &o, NULL), 0);
+	vio_sim_set_hook(x.home, NULL, NULL);
+	cr_assert(vio_sim_failed(x.home));
+	cr_assert_eq(rep.bad, 1);
+	cr_assert_eq(rep.repaired, 0);
+	store_stat(x.store, &st);
+	cr_assert_eq(st.repaired, 0);
+	cr_assert_eq(x.repairs, 0);
+	cr_assert_eq(n_words, 1);
+	cr_assert(strstr(words[0], "could not be written here"), "%s",
+		  words[0]);
+	site_close(&x);
+	site_open(&x, 1);
+	cr_assert_eq(store_check(x.store, &rep, &o, NULL), 0);
+	cr_assert_eq(rep.bad, rep.repaired);
+	cr_assert_eq(site_check(x.store, 0), 0);
 	site_free(&x);
 }
 
