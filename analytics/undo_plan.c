@@ -561,44 +561,118 @@ static int has_come(struct undo *u, const struct undo_item *i,
 	return rc <= 0 ? rc : row.ino == i->dst->ino;
 }
 
-/* Its name before the run, from the one that the run gave it. */
+/* The next name that the run gave it and that it still has; NULL. */
+static const struct undo_name *next_from(const struct undo_item *i, size_t *at)
+{
+	const struct undo_track *t = i->dst;
+
+	while (*at < t->n_names) {
+		const struct undo_name *n = &t->names[(*at)++];
+		bool place = i->place && n->parent == i->place->parent &&
+			     strcmp(n->name, i->place->name) == 0;
+
+		if (goes(n) && n->now && !place)
+			return n;
+	}
+	return NULL;
+}
+
+/* Somebody took a name away that the run gave it: the entry; 0: nobody did. */
+static uint64_t moved_by(const struct undo_track *t)
+{
+	for (size_t k = 0; k < t->n_names; k++)
+		if (goes(&t->names[k]) && !t->names[k].now)
+			return t->names[k].seen.foreign;
+	return 0;
+}
+
+/* Names that it has and keeps, or gets. */
+static size_t names_kept(const struct undo_item *i)
+{
+	const struct undo_track *t = i->dst;
+	size_t n = 0;
+
+	for (size_t k = 0; k < t->n_names; k++)
+		n += t->names[k].now && !goes(&t->names[k]);
+	for (size_t k = 0; k < i->n_moves; k++)
+		n += i->moves[k].to != NULL;
+	return n + (i->place != NULL);
+}
+
+/* One name that comes back: from one that goes, else as a link. */
+static int judge_name(struct undo *u, struct undo_item *i,
+		      const struct undo_name *to, size_t *next, bool has_more)
+{
+	size_t was = *next;
+	uint64_t there;
+	const struct undo_name *from;
+	int rc = has_come(u, i, to);
+
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	from = next_from(i, next);
+	if (!from && !has_more && moved_by(i->dst))
+		return undo_conflict(i, "name", "moved since", moved_by(i->dst),
+				     to->name);
+	rc = may_come_back(u, i, to, &there);
+	if (rc > 0)
+		return move_add(i, from, to);
+	*next = was; /* it may be that of another one */
+	return rc;
+}
+
+/*
+ * Its names before the run, from those that the run gave it; what is left of
+ * these goes, if another stays.
+ */
 static int judge_moves(struct undo *u, struct undo_item *i)
 {
 	const struct undo_track *t = i->dst;
+	const struct undo_name *from;
 	size_t next = 0;
-	uint64_t there;
 	int rc = 0, now = undo_track_name_now(u, t);
 	bool temporary = now >= 0 && undo_is_temporary(u, t->names[now].name);
+	bool kept = names_kept(i) > (size_t)temporary;
 
 	for (size_t k = 0; rc >= 0 && k < t->n_names; k++) {
-		const struct undo_name *to = &t->names[k], *from = NULL;
+		const struct undo_name *to = &t->names[k];
 
 		if (!comes_back(to) || to->now || to == i->place)
 			continue;
-		rc = has_come(u, i, to);
-		if (rc != 0)
-			continue;
-		for (; next < t->n_names && !from; next++)
-			if (goes(&t->names[next]))
-				from = &t->names[next];
-		if (temporary)
-			from = &t->names[now];
-		temporary = false;
-		if (from && !from->now) {
-			rc = undo_conflict(i, "name", "moved since",
-					   from->seen.foreign, to->name);
+		if (!temporary) {
+			rc = judge_name(u, i, to, &next, kept);
 			continue;
 		}
-		rc = may_come_back(u, i, to, &there);
-		if (rc > 0)
-			rc = move_add(i, from, to);
+		rc = has_come(u, i, to);
+		if (rc == 0)
+			rc = move_add(i, &t->names[now], to);
+		temporary = false;
 	}
-	for (; rc >= 0 && next < t->n_names; next++)
-		if (goes(&t->names[next]) && t->names[next].now &&
-		    (!i->place || t->names[next].parent != i->place->parent ||
-		     strcmp(t->names[next].name, i->place->name) != 0))
-			rc = move_add(i, &t->names[next], NULL);
+	while (rc >= 0 && names_kept(i) && (from = next_from(i, &next)))
+		rc = move_add(i, from, NULL);
 	return rc < 0 ? rc : 0;
+}
+
+/* The run gave it another name, and there somebody put a file of his. */
+static int judge_holder_name(struct undo *u, struct undo_item *i)
+{
+	const struct undo_track *t = i->dst;
+	const struct undo_name *to = NULL;
+	uint64_t there;
+	size_t n = 0;
+	int rc;
+
+	for (size_t k = 0; k < t->n_names; k++)
+		if (comes_back(&t->names[k])) {
+			to = &t->names[k];
+			n++;
+		}
+	if (n != 1 || i->src != i->dst || !goes(&t->names[t->last_name]))
+		return 0;
+	rc = has_come(u, i, to);
+	if (rc == 0)
+		rc = may_come_back(u, i, to, &there);
+	return rc <= 0 ? rc : move_add(i, &t->names[t->last_name], to);
 }
 
 /* Something else in the place of what was a link, say. */
@@ -633,6 +707,8 @@ static int judge_change(struct undo *u, struct undo_item *i)
 		rc = undo_compare(u, i);
 	if (rc >= 0 && i->what == UNDO_CHANGE && i->holder == i->dst)
 		rc = judge_moves(u, i);
+	else if (rc >= 0 && i->what == UNDO_CHANGE)
+		rc = judge_holder_name(u, i);
 	for (size_t k = 0; joined && rc >= 0 && k < i->src->n_names; k++) {
 		uint64_t there;
 

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "fs/core/core.h"
+#include "fs/run/run_undo.h"
 #include "fs/store/lease.h"
 #include "fs/store/store.h"
 #include "index/idx.h"
@@ -472,19 +473,34 @@ static int by_path(const void *a, const void *b)
 	return strcmp(x->path, y->path);
 }
 
-static void put_head(struct undo *u, struct buf *out)
+static int is_it(void *ctx, const char *word)
+{
+	const char **other = ctx;
+
+	if (*other && strcmp(*other, word) == 0)
+		*other = NULL;
+	return 0;
+}
+
+static int put_head(struct undo *u, struct buf *out)
 {
 	char word[RUN_WORD_MAX];
+	const char *found = word;
+	int rc;
 
 	idx_run_word(word, u->run);
 	buf_addf(out, "{\"format\":\"vouchfs-undo-1\",\"run\":\"%s\",\"id\":\"",
 		 word);
 	text_hex(out, u->run->id, sizeof(u->run->id));
-	buf_addf(out, "\",\"state\":\"%s\",\"temporary\":\"%s\"}\n",
+	rc = run_undo_unfinished(core_ledger(u->core), u->r, is_it, &found);
+	buf_addf(out,
+		 "\",\"state\":\"%s\",\"unfinished\":%s,"
+		 "\"temporary\":\"%s\"}\n",
 		 u->run->implicit ? "implicit" :
 		 u->run->end_no	  ? "ended" :
 				    "running",
-		 u->temporary);
+		 found ? "false" : "true", u->temporary);
+	return rc;
 }
 
 int undo_print(struct undo *u, struct spool *out)
@@ -492,9 +508,8 @@ int undo_print(struct undo *u, struct spool *out)
 	struct printed *v = calloc(u->n_items + 1, sizeof(*v));
 	struct buf line = BUF_INIT;
 	size_t n = 0;
-	int rc = v ? 0 : -ENOMEM;
+	int rc = v ? put_head(u, &line) : -ENOMEM;
 
-	put_head(u, &line);
 	spool_buf(out, &line);
 	for (size_t i = 0; rc == 0 && i < u->n_items; i++) {
 		if (u->items[i].verdict != UNDO_OK &&

@@ -182,6 +182,21 @@ static void print_health(const struct json *r)
 		line("health", "good");
 }
 
+static void print_undos(const struct json *r)
+{
+	const struct json *list = json_get(r, "undo_unfinished");
+	char text[256];
+
+	for (const struct json *v = list ? list->first : NULL; v; v = v->next) {
+		snprintf(text, sizeof(text),
+			 "begun for %s and not finished: `vouch undo %s` goes "
+			 "on",
+			 json_str(v) ? json_str(v) : "?",
+			 json_str(v) ? json_str(v) : "?");
+		line("undo", text);
+	}
+}
+
 static void print_mounted(const struct json *r, const char *store)
 {
 	char when[TEXT_TIME_SIZE] = "?", text[512];
@@ -204,6 +219,7 @@ static void print_mounted(const struct json *r, const char *store)
 	print_content(r);
 	status_print_replicas(store);
 	print_pending(r);
+	print_undos(r);
 	if (failed < 0) {
 		line("FAILED", words && *words ? words : err_text((int)failed));
 		line("", "writes are refused until it is mounted again");

@@ -147,7 +147,10 @@ static int undo(struct undo *u, struct errmsg *em)
 		rc = choose(u, em);
 	if (rc < 0)
 		return rc;
-	if (u->dry || !undo_say_has_work(u->plan)) {
+	/* one that was ended by force is finished by one that ended well */
+	if (u->dry || (!undo_say_has_work(u->plan) &&
+		       (declared || u->place.read_only ||
+			!undo_say_is_unfinished(u->plan)))) {
 		undo_say(u->plan, u->place.word, u->format, true);
 		return undo_say_has_conflicts(u->plan);
 	}

@@ -374,7 +374,7 @@ static void remove_directories(struct inverse *x)
 			m->done = any = true;
 		}
 	}
-	for (size_t i = 0; i < x->n; i++)
+	for (size_t i = 0; i < x->n && !x->fatal; i++)
 		if (x->v[i]->item.chosen && is_directory(x->v[i]) &&
 		    x->v[i]->item.what == INVERSE_REMOVE && x->v[i]->n_moves &&
 		    !x->v[i]->moves->done)
@@ -425,7 +425,7 @@ static int rename_one(struct inverse *x, struct inverse_one *o,
 	if (from < 0)
 		return from;
 	rc = inverse_ino_at(from, m->from.name, &ino);
-	if (rc == 0 && ino != o->ino)
+	if (rc == 0 && ino != (o->holder ? o->holder : o->ino))
 		rc = -ESTALE;
 	if (rc == 0)
 		rc = rename_noted(x, o, from, &m->from, to, &m->to);

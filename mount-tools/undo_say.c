@@ -20,6 +20,11 @@ bool undo_say_is_running(const struct inverse *x)
 	return state && strcmp(state, "running") == 0;
 }
 
+bool undo_say_is_unfinished(const struct inverse *x)
+{
+	return json_get_bool(inverse_head(x), "unfinished", false);
+}
+
 bool undo_say_has_work(const struct inverse *x)
 {
 	for (size_t i = 0; i < inverse_count(x); i++) {

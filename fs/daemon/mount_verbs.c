@@ -20,6 +20,7 @@
 #include "fs/core/core_guard.h"
 #include "fs/fuse/fuse_ll.h"
 #include "fs/daemon/mount_impl.h"
+#include "fs/run/run_undo.h"
 #include "fs/store/store.h"
 #include "ledger/entry.h"
 #include "index/idx_query.h"
@@ -74,6 +75,33 @@ static void add_counts(struct mount *m, struct buf *out)
 	control_add_u64(out, "released_bytes", n.released_bytes);
 }
 
+struct undos {
+	struct buf list; /* words in quotes, commas between */
+};
+
+static int add_undo(void *ctx, const char *word)
+{
+	struct undos *u = ctx;
+
+	buf_addf(&u->list, "%s\"%s\"", u->list.n ? "," : "", word);
+	return 0;
+}
+
+/* Undos that were begun and not finished. */
+static void add_undos(struct mount *m, struct buf *out)
+{
+	struct undos u = { .list = BUF_INIT };
+	struct idx_reader *r = NULL;
+	int rc = core_reader_take(m->core, &r);
+
+	if (rc >= 0)
+		rc = run_undo_unfinished(core_ledger(m->core), r, add_undo, &u);
+	core_reader_give(m->core, r);
+	if (rc >= 0 && u.list.n && !u.list.bad)
+		buf_addf(out, ",\"undo_unfinished\":[%s]", (char *)u.list.p);
+	buf_release(&u.list);
+}
+
 /* "requests":{"lookup":12,...}: kinds that came at all. */
 static void add_requests(struct mount *m, struct buf *out)
 {
@@ -124,6 +152,7 @@ static int verb_status(void *ctx, const struct json *request,
 	control_add_u64(out, "cached_inodes", s.cached_inodes);
 	control_add_u64(out, "unsettled_bytes", s.unsettled_bytes);
 	add_counts(m, out);
+	add_undos(m, out);
 	add_requests(m, out);
 	control_add_u64(out, "packs", st.packs);
 	control_add_u64(out, "packs_missing", st.packs_missing);
