@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -314,4 +315,23 @@ ssize_t actor_proc_variable(uint32_t pid, const char *name, char *out,
 ssize_t actor_proc_cmdline(uint32_t pid, char *out, size_t cap)
 {
 	return proc_slurp(pid, "cmdline", out, cap);
+}
+
+bool actor_proc_cgroup_gone(const char *path)
+{
+	char line[3 * LIMIT_PATH], root[LIMIT_PATH + 1], dir[LIMIT_PATH + 1];
+	char all[2 * LIMIT_PATH + 4];
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	bool gone = false;
+
+	while (f && !gone && fgets(line, sizeof(line), f))
+		if (strstr(line, " - cgroup2 ") &&
+		    sscanf(line, "%*d %*d %*s %4095s %4095s", root, dir) == 2 &&
+		    strcmp(root, "/") == 0) {
+			snprintf(all, sizeof(all), "%s%s", dir, path);
+			gone = access(all, F_OK) < 0 && errno == ENOENT;
+		}
+	if (f)
+		fclose(f);
+	return gone;
 }

@@ -292,6 +292,7 @@ struct core_status {
 	int failed; /* sticky error or 0 */
 	char failed_words[256];
 	int64_t mounted_wall_ns;
+	uint64_t guard_asked; /* how often a guard had to look who asks */
 };
 void core_status(struct core *c, struct core_status *out);
 /* Enters SNAPSHOT after making versions of everything dirty; -EEXIST. */

@@ -73,6 +73,7 @@ static int ask(struct ask *q, struct core *c, const struct cred *cr,
 	*q = (struct ask){ .c = c, .call = call, .ino = ino };
 	if (!core_guard_any(c))
 		return 0;
+	atomic_fetch_add_explicit(&c->guard_asked, 1, memory_order_relaxed);
 	q->actor = core_actor(c, cr);
 	if (!q->actor)
 		return -ENOMEM;

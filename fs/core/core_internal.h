@@ -66,6 +66,7 @@ struct core {
 	struct run_group *groups; /* and others */
 	struct mutex guard_mu;	  /* one guarded process changes names */
 	struct core_denied *denied;
+	atomic_ullong guard_asked; /* questions while guarded runs went on */
 	struct actor *self; /* this process: recovery, ticks */
 	uint32_t mount_no;
 	uint32_t owner_uid; /* of STORE: may read whole-ledger views */

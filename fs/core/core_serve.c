@@ -248,6 +248,7 @@ void core_status(struct core *c, struct core_status *out)
 	out->dirty_bytes = content_pool_dirty(c->pool);
 	out->unsettled_bytes = ledger_unsettled(c->ledger);
 	out->mounted_wall_ns = c->mounted_wall_ns;
+	out->guard_asked = atomic_load(&c->guard_asked);
 	mutex_lock(&c->t.mu);
 	out->open_handles = c->n_handles;
 	out->cached_inodes = c->t.n_inodes;

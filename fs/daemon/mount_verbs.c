@@ -151,6 +151,7 @@ static int verb_status(void *ctx, const struct json *request,
 	control_add_u64(out, "open_handles", s.open_handles);
 	control_add_u64(out, "cached_inodes", s.cached_inodes);
 	control_add_u64(out, "unsettled_bytes", s.unsettled_bytes);
+	control_add_u64(out, "guard_asked", s.guard_asked);
 	add_counts(m, out);
 	add_undos(m, out);
 	add_requests(m, out);

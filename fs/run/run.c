@@ -163,7 +163,11 @@ static int enter_table(struct core *c, const struct start_arg *a,
 		.cgroup = a->cgroup.n ? a->cgroup.p : NULL,
 		.guard = a->guard,
 	};
-	int rc = run_table_add(c->runs, &n);
+	int rc;
+
+	if (a->guard) /* guards are dear, and let go of when somebody asks */
+		run_table_reap(c->runs, actor_proc_cgroup_gone);
+	rc = run_table_add(c->runs, &n);
 
 	if (rc == -EEXIST)
 		return errmsg_set(em, rc, KNOWN);

@@ -15,15 +15,13 @@
  * Threads: while the volume is opened, before the first request.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/err.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "fs/commit/leafcell.h"
+#include "fs/core/actor_proc.h"
 #include "fs/core/core_internal.h"
 #include "fs/run/run.h"
 #include "fs/run/run_guard.h"
@@ -177,26 +175,6 @@ static int guard_of(struct core *c, struct run_guard **out,
 	return own.there && !*out ? -ENOMEM : 0;
 }
 
-/* Is certainly nobody in that cgroup any more? */
-static bool cgroup_gone(const char *path)
-{
-	char line[3 * LIMIT_PATH], root[LIMIT_PATH + 1], dir[LIMIT_PATH + 1];
-	char all[2 * LIMIT_PATH + 4];
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	bool gone = false;
-
-	while (f && !gone && fgets(line, sizeof(line), f))
-		if (strstr(line, " - cgroup2 ") &&
-		    sscanf(line, "%*d %*d %*s %4095s %4095s", root, dir) == 2 &&
-		    strcmp(root, "/") == 0) {
-			snprintf(all, sizeof(all), "%s%s", dir, path);
-			gone = access(all, F_OK) < 0 && errno == ENOENT;
-		}
-	if (f)
-		fclose(f);
-	return gone;
-}
-
 /* --- the table --------------------------------------------------------------- */
 
 /*
@@ -207,7 +185,8 @@ static bool may_go_on(const struct idx_run *run, const char *cgroup)
 {
 	if (run->end_no == 0)
 		return true;
-	return cgroup ? !cgroup_gone(cgroup) : run->how == RUN_END_LOST;
+	return cgroup ? !actor_proc_cgroup_gone(cgroup) :
+			run->how == RUN_END_LOST;
 }
 
 /* Puts it in the table, without a wrapper. */

@@ -260,6 +260,51 @@ bool run_table_guards_user(struct run_table *t, uint32_t uid)
 	return yes;
 }
 
+/* The next of them after place *at, which moves on; its cgroup, to be freed. */
+static char *next_left(struct run_table *t, unsigned *at,
+		       uint8_t id[RUN_ID_SIZE])
+{
+	char *path = NULL;
+	unsigned i = 0;
+
+	mutex_lock(&t->mu);
+	for (const struct run *r = t->first; r && !path; r = r->next) {
+		if (i++ < *at)
+			continue;
+		*at = i;
+		if (r->state != RUN_LEFT || !r->guard || r->cgroup_n == 0)
+			continue;
+		memcpy(id, r->id, RUN_ID_SIZE);
+		path = strdup(r->cgroup);
+	}
+	mutex_unlock(&t->mu);
+	return path;
+}
+
+void run_table_reap(struct run_table *t, bool (*gone)(const char *cgroup))
+{
+	uint8_t id[RUN_ID_SIZE];
+	unsigned at = 0;
+	char *path;
+
+	while ((path = next_left(t, &at, id))) {
+		bool over = gone(path);
+
+		free(path);
+		if (!over)
+			continue;
+		mutex_lock(&t->mu);
+		struct run *r = find_locked(t, id);
+		if (r && r->state == RUN_LEFT && r->guard) {
+			r->state = RUN_OVER;
+			atomic_fetch_sub(&t->marks, 1);
+			unguard_locked(t, r);
+			r->user->n_ended++;
+		}
+		mutex_unlock(&t->mu);
+	}
+}
+
 struct run_guard *run_table_guard(struct run_table *t, const uint8_t *id)
 {
 	struct run_guard *g = NULL;

@@ -76,6 +76,11 @@ bool run_table_guarded(const struct run_table *t);
 bool run_table_guards_user(struct run_table *t, uint32_t uid);
 /* The run's guard, with a reference; NULL: none. */
 struct run_guard *run_table_guard(struct run_table *t, const uint8_t *id);
+/*
+ * Calls gone() with the cgroup of each guarded run that is LEFT; those of which
+ * it says yes are OVER.  No lock is held meanwhile.
+ */
+void run_table_reap(struct run_table *t, bool (*gone)(const char *cgroup));
 /* May a marker be believed at all? */
 bool run_table_marks(const struct run_table *t);
 /* Is it a run of that user which is open or LEFT? */

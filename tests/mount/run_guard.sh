@@ -226,6 +226,15 @@ refuse "an old version" 1 "" vouch run -q --in mnt --guard -- vouch restore mnt/
 expect "but it may ask" vouch run -q --in mnt --guard -- vouch status mnt
 expect "others may" vouch snapshot mnt now
 
+# --- where no guarded run goes on, nobody is asked for
+asked() { vouch status mnt --format=json | jq .guard_asked; }
+vouch run -q --in mnt -- true
+asked=$(asked)
+[ "$asked" -gt 300 ] || fail "only $asked questions"
+expect "a run that is not guarded" vouch run -q --in mnt -- sh -c 'for i in 1 2 3 4 5; do echo $i >mnt/c.$i; cat mnt/c.$i; done; ls mnt; mkdir mnt/c; mv mnt/c mnt/cc; rm -r mnt/cc mnt/c.*'
+expect "and nobody's" sh -c 'echo x >mnt/c; cat mnt/c; rm mnt/c'
+same "questions" "$(asked)" "$asked"
+
 # --- what is asked for is understood, or refused
 refuse "a pattern" 2 "slash" vouch run --in mnt --hide /a -- true
 refuse "a pattern" 2 "control" vouch run --in mnt --protect $'a\nread-only' -- true

@@ -1,0 +1,251 @@
+/*
+ * test_run_guard.c - guards add up and never lose anything; the table keeps
+ * them as long as anybody may be under them; what is told of a denial comes
+ * back as it was.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "fs/run/run_guard.h"
+#include "fs/run/run_table.h"
+#include "ledger/entry.h"
+#include "ledger/entry_denied.h"
+
+static struct run_policy *policy_of(const char *lines)
+{
+	struct run_policy *p = NULL;
+	struct buf text = BUF_INIT;
+
+	buf_adds(&text, "vouch-guard-1\n");
+	buf_adds(&text, lines);
+	cr_assert_eq(run_policy_parse(&p, (char *)text.p, text.n, NULL), 0);
+	buf_release(&text);
+	return p;
+}
+
+static struct run_guard *guard_of(const char *lines, struct run_guard *outer)
+{
+	struct run_guard *g = run_guard_new(policy_of(lines), outer);
+
+	cr_assert_not_null(g);
+	return g;
+}
+
+static unsigned look(const struct run_guard *g, const char *path)
+{
+	return run_guard_look(g, path, strlen(path), false);
+}
+
+Test(run_guard, an_inner_one_has_all_of_the_outer)
+{
+	struct run_guard *a = guard_of("hide x/a\n", NULL);
+	struct run_guard *b = guard_of("protect x/b\nread-only\n", a);
+	struct run_guard *c = guard_of("", b);
+
+	run_guard_drop(a);
+	run_guard_drop(b);
+	cr_assert_eq(look(c, "x/a"), RUN_POLICY_HIDDEN);
+	cr_assert_eq(look(c, "x/b"), RUN_POLICY_PROTECTED);
+	cr_assert_eq(look(c, "x/c"), 0);
+	cr_assert(run_guard_read_only(c) && run_guard_hides(c));
+	run_guard_drop(c);
+	cr_assert_not(run_guard_read_only(NULL) || run_guard_hides(NULL));
+	cr_assert_eq(look(NULL, "x/a"), 0);
+}
+
+Test(run_guard, joined_ones_say_what_each_says)
+{
+	struct run_guard *a = guard_of("hide x/a\n", NULL);
+	struct run_guard *b = guard_of("protect x/b\n", a);
+	struct run_guard *d = guard_of("read-only\n", NULL);
+	struct run_guard *j = NULL, *k = NULL;
+
+	cr_assert_eq(run_guard_join(&j, NULL, NULL), 0);
+	cr_assert_null(j);
+	cr_assert_eq(run_guard_join(&j, NULL, a), 0);
+	cr_assert_eq(j, a);
+	run_guard_drop(j);
+	cr_assert_eq(run_guard_join(&j, a, b), 0);
+	cr_assert_eq(j, b, "the one that has the other");
+	run_guard_drop(j);
+	cr_assert_eq(run_guard_join(&j, b, d), 0);
+	cr_assert_eq(look(j, "x/a"), RUN_POLICY_HIDDEN);
+	cr_assert_eq(look(j, "x/b"), RUN_POLICY_PROTECTED);
+	cr_assert(run_guard_read_only(j));
+	cr_assert_eq(run_guard_join(&k, j, a), 0);
+	cr_assert_eq(k, j);
+	run_guard_drop(k);
+	run_guard_drop(j);
+	run_guard_drop(a);
+	run_guard_drop(b);
+	run_guard_drop(d);
+}
+
+Test(run_guard, one_that_cannot_be_read_refuses_everything)
+{
+	struct run_guard *g = run_guard_new(NULL, NULL);
+
+	cr_assert_eq(look(g, ""), RUN_POLICY_HIDDEN | RUN_POLICY_PROTECTED);
+	cr_assert_eq(look(g, "a"), RUN_POLICY_HIDDEN | RUN_POLICY_PROTECTED);
+	cr_assert(run_guard_read_only(g) && run_guard_hides(g));
+	run_guard_drop(g);
+}
+
+Test(run_guard, one_that_is_too_deep_refuses_everything)
+{
+	struct run_guard *g = NULL;
+
+	for (unsigned i = 0; i < 200; i++) {
+		struct run_guard *inner = guard_of("protect x/y\n", g);
+
+		run_guard_drop(g);
+		g = inner;
+	}
+	cr_assert_eq(look(g, "a"), RUN_POLICY_HIDDEN | RUN_POLICY_PROTECTED);
+	run_guard_drop(g);
+}
+
+/* --- the table --- */
+
+static void number(uint8_t id[RUN_ID_SIZE], unsigned i)
+{
+	memset(id, 0, RUN_ID_SIZE);
+	memcpy(id + 1, &i, sizeof(i));
+}
+
+static int add(struct run_table *t, unsigned i, struct run_guard *g)
+{
+	uint8_t id[RUN_ID_SIZE];
+	const struct run_table_new run = {
+		.id = id,
+		.uid = 1000 + i % 2,
+		.cgroup = i % 3 ? "/gone" : "/there",
+		.guard = g,
+	};
+
+	number(id, i);
+	return run_table_add(t, &run);
+}
+
+static void end(struct run_table *t, unsigned i, bool left)
+{
+	uint8_t id[RUN_ID_SIZE];
+
+	number(id, i);
+	run_table_end(t, id, left);
+}
+
+static bool guarded(struct run_table *t, unsigned i)
+{
+	uint8_t id[RUN_ID_SIZE];
+	struct run_guard *g;
+
+	number(id, i);
+	g = run_table_guard(t, id);
+	run_guard_drop(g);
+	return g != NULL;
+}
+
+static bool gone(const char *cgroup)
+{
+	return strcmp(cgroup, "/gone") == 0;
+}
+
+Test(run_guard, goes_with_the_last_process_of_its_run)
+{
+	struct run_guard *g = guard_of("read-only\n", NULL);
+	struct run_table *t = NULL;
+
+	cr_assert_eq(run_table_open(&t), 0);
+	cr_assert_eq(add(t, 1, NULL), 0);
+	cr_assert_not(run_table_guarded(t));
+	cr_assert_eq(add(t, 2, g), 0);
+	cr_assert_eq(add(t, 3, g), 0);
+	cr_assert(guarded(t, 2) && guarded(t, 3) && !guarded(t, 1));
+	cr_assert(run_table_guards_user(t, 1000));
+	cr_assert(run_table_guards_user(t, 1001));
+	cr_assert_not(run_table_guards_user(t, 1002));
+	end(t, 2, false);
+	cr_assert(run_table_guarded(t) && !guarded(t, 2));
+	cr_assert_not(run_table_guards_user(t, 1000));
+	end(t, 3, true);
+	cr_assert(guarded(t, 3), "somebody is left");
+	run_table_reap(t, gone); /* 3 has its cgroup still */
+	cr_assert(guarded(t, 3));
+	cr_assert_eq(add(t, 4, g), 0);
+	end(t, 4, true);
+	run_table_reap(t, gone);
+	cr_assert(guarded(t, 3) && !guarded(t, 4));
+	run_table_close(t);
+	run_guard_drop(g);
+}
+
+Test(run_guard, nobody_pushes_one_out_of_the_table)
+{
+	struct run_guard *g = guard_of("read-only\n", NULL);
+	struct run_table *t = NULL;
+	unsigned n = RUN_TABLE_GUARDED_MAX;
+
+	cr_assert_eq(run_table_open(&t), 0);
+	for (unsigned i = 0; i < n; i++) {
+		cr_assert_eq(add(t, i, g), 0);
+		end(t, i, true);
+	}
+	cr_assert_eq(add(t, n, g), -ENFILE);
+	for (unsigned i = n; i < n + 2 * RUN_TABLE_MAX; i++) {
+		cr_assert_eq(add(t, i, NULL), 0);
+		end(t, i, i % 2);
+	}
+	for (unsigned i = 0; i < n; i++)
+		cr_assert(guarded(t, i), "%u", i);
+	run_table_reap(t, gone);
+	cr_assert_eq(add(t, 9 * RUN_TABLE_MAX, g), 0, "there is room again");
+	run_table_close(t);
+	run_guard_drop(g);
+}
+
+/* --- what is told of a denial --- */
+
+Test(run_guard, a_denial_is_read_as_it_was_written)
+{
+	const struct entry_denied in = {
+		.call = ENTRY_DENIED_RENAME,
+		.why = ENTRY_DENIED_PROTECTED,
+		.inode = 77,
+		.count = 1ULL << 40,
+		.path = ENTRY_STR("a/\xff\n"),
+	};
+	struct entry_body b = { .kind = ENTRY_ALERT }, back;
+	struct buf tlv = BUF_INIT, bytes = BUF_INIT;
+	struct entry_denied out;
+
+	entry_denied_put(&tlv, &in);
+	b.alert.what = ENTRY_ALERT_DENIED;
+	b.alert.text = ENTRY_STR("words");
+	b.extra = (struct entry_tlvs){ tlv.p, tlv.n };
+	cr_assert_eq(entry_body_encode(&bytes, &b), 0);
+	cr_assert_eq(entry_body_decode(&back, ENTRY_ALERT, bytes.p, bytes.n),
+		     0);
+	cr_assert(entry_denied_get(&out, &back));
+	cr_assert_eq(out.call, in.call);
+	cr_assert_eq(out.why, in.why);
+	cr_assert_eq(out.inode, in.inode);
+	cr_assert_eq(out.count, in.count);
+	cr_assert_eq(out.path.n, in.path.n);
+	cr_assert_eq(memcmp(out.path.p, in.path.p, in.path.n), 0);
+	back.alert.what = ENTRY_ALERT_CONTENT;
+	cr_assert_not(entry_denied_get(&out, &back));
+	b.alert.what = ENTRY_ALERT_DENIED + 1;
+	buf_clear(&bytes);
+	cr_assert_neq(entry_body_encode(&bytes, &b), 0);
+	cr_assert_str_eq(entry_denied_call_word(ENTRY_DENIED_CONTROL),
+			 "control");
+	cr_assert_str_eq(entry_denied_call_word(99), "?");
+	cr_assert_str_eq(entry_denied_why_word(ENTRY_DENIED_UNTOLD),
+			 "not told apart");
+	cr_assert_str_eq(entry_denied_why_word(99), "?");
+	buf_release(&tlv);
+	buf_release(&bytes);
+}
