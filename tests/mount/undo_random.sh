@@ -23,13 +23,15 @@ for seed in $seeds; do
 	vouch undo $run --in=mnt >out 2>err
 	got=$?
 	[ $got -le 1 ] && [ ! -s err ] || fail "undo gave $got: $(cat err): seed $seed"
-	sed -n '/^NOT undone/,$s/^  \([^:]*\): .*/\1/p' out >conflicts
+	# what stays by its path before and after, and the names it did not get
+	vouch undo $run --in=mnt >again 2>err
+	grep -q '^Undone' again && fail "more to undo the second time: $(cat again): seed $seed"
+	cat out again | sed -n '/^NOT undone\|^What stays/,$s/^  \([^:]*\): .*/\1/p' >conflicts
+	cat out again | sed -n 's/^  [^:]*: name: \([^:]*\): .*/\1/p' >>conflicts
 	oracle check "$seed" <conflicts >why || fail "seed $seed: $(head -n 5 why; cat conflicts)"
 	[ $got = 1 ] || [ ! -s conflicts ] || fail "conflicts and 0: seed $seed"
 	grep -q 'changed while this went on\|Undone.*NOT' out && fail "nobody else was there: $(cat out): seed $seed"
 	find mnt/r | grep -F .vouch-undo && fail "left on its way: seed $seed"
-	vouch undo $run --in=mnt >again 2>err
-	grep -q '^Undone' again && fail "more to undo the second time: $(cat again): seed $seed"
 	if grep -q '^Undone' out; then
 		vouch undo "undo.$(ls mnt/audit/runs | sed -n 's/^undo\.//p' | sort -n | tail -n 1)" --in=mnt >out2 2>err ||
 			fail "undo of the undo: $(cat out2 err): seed $seed"
