@@ -91,7 +91,7 @@ seeds sweep/sweep_core 3 STRIDE=5
 seeds sweep/sweep_ledger 1
 seeds unit/test_core 1
 seeds unit/test_content_model 1
-seeds mount/model_kernel.sh 1
+seeds mount/model_kernel.sh 1000 OPS=4000
 seeds mount/fsx.sh 1 OPS=20000 REMOUNT=4000 PROCESSES=3 ROUNDS=50
 if chosen mount/crash_kill.sh; then
 	echo mount/crash_kill.sh

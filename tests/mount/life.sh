@@ -1,7 +1,7 @@
 #!/bin/bash
 # life.sh: a volume is made, mounted, used, unmounted, mounted again; whatever
 # stands in the way is told in words.
-# timeout: 120
+# timeout: 300
 . "$(dirname "$0")/lib.sh"
 
 # --- init
