@@ -311,6 +311,52 @@ static int receive_until(int fd, uint8_t *p, size_t n, int64_t until)
 	return 0;
 }
 
+/* All that it says until it ends. */
+static int receive_rest(int fd, struct buf *out)
+{
+	for (;;) {
+		uint8_t *room = buf_grow(out, 4096);
+		ssize_t got = room ? recv(fd, room, 4096, 0) : -1;
+
+		if (!room)
+			return -ENOMEM;
+		out->n -= 4096 - (got > 0 ? (size_t)got : 0);
+		if (got == 0)
+			return 0;
+		if (got < 0 && errno != EINTR)
+			return -errno;
+	}
+}
+
+int git_helper_call(struct buf *out, char *const *argv, const void *p, size_t n,
+		    struct errmsg *em)
+{
+	const char *own = getenv("HOME");
+	char home[PATH_SIZE + 8];
+	char *env[] = { home, NULL };
+	struct git_helper *g = NULL;
+	int status = 0, rc;
+
+	snprintf(home, sizeof(home), "HOME=%s", own ? own : "/");
+	rc = start(&g, argv, env, em);
+	if (rc < 0)
+		return rc;
+	rc = send_all(g->fd, p, n);
+	(void)shutdown(g->fd, SHUT_WR);
+	if (rc == 0 || rc == -EPIPE) /* what it says of why it ended */
+		rc = receive_rest(g->fd, out);
+	close(g->fd);
+	while (waitpid(g->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	free(g);
+	if (rc < 0)
+		return errmsg_set(em, rc, "vouch-git: %s", err_text(rc));
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return errmsg_set(em, -EIO, "%.*s", out->n ? (int)out->n : 16,
+				  out->n ? (char *)out->p : "vouch-git failed");
+	return 0;
+}
+
 int git_helper_tree(struct git_tree *out, const char *path, unsigned ms,
 		    struct errmsg *em)
 {

@@ -80,6 +80,13 @@ int must_use git_helper_merge(struct git_helper *g, struct buf *out,
 			      struct git_bytes ours, struct git_bytes theirs);
 
 /*
+ * Runs it once with these arguments (argv[0] is "vouch-git") and p on its
+ * stdin; what it says is appended to out.  -EIO: it failed, with its words.
+ */
+int must_use git_helper_call(struct buf *out, char *const *argv, const void *p,
+			     size_t n, struct errmsg *em);
+
+/*
  * The commit of the work tree that path lies in, and whether a file that git
  * tracks is another there.  -ETIMEDOUT: nothing was known after ms; -EPIPE: it
  * cannot be read.  With the rights, and the HOME, of who calls.

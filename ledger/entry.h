@@ -475,6 +475,14 @@ struct entry_attest {
 	struct digest digest;
 };
 
+struct entry_anchor {
+	uint8_t kind;  /* 1: a commit of git */
+	uint64_t size; /* of the checkpoint that was put there */
+	struct digest root;
+	uint8_t commit[20];
+	struct entry_str location, ref; /* the repository, and what in it */
+};
+
 /* --- bodies: 04xx storage --- */
 
 struct entry_scrub {
@@ -551,6 +559,7 @@ struct entry_body {
 		struct entry_run_start run_start;
 		struct entry_run_end run_end;
 		struct entry_attest attest;
+		struct entry_anchor anchor;
 		struct entry_scrub scrub;
 		struct entry_repair repair;
 		struct entry_alert alert;

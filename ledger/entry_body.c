@@ -422,6 +422,18 @@ static void x_scrub(struct xb *x, struct entry_scrub *b)
 	xb_u64(x, &b->repaired);
 }
 
+static void x_anchor(struct xb *x, struct entry_anchor *b)
+{
+	xb_u8(x, &b->kind);
+	xb_rule(x, b->kind == 1);
+	xb_u64(x, &b->size);
+	xb_rule(x, b->size != 0);
+	xb_digest(x, &b->root);
+	xb_bytes(x, b->commit, sizeof(b->commit));
+	xb_str(x, &b->location, 0, LIMIT_PATH);
+	xb_str(x, &b->ref, 1, LIMIT_NAME);
+}
+
 static void x_repair(struct xb *x, struct entry_repair *b)
 {
 	xb_u8(x, &b->what);
@@ -487,6 +499,9 @@ static void x_fixed(struct xb *x, struct entry_body *b)
 		return;
 	case ENTRY_HOLD:
 		entry_retain_hold(x, &b->hold);
+		return;
+	case ENTRY_ANCHOR:
+		x_anchor(x, &b->anchor);
 		return;
 	case ENTRY_SCRUB:
 		x_scrub(x, &b->scrub);

@@ -41,6 +41,8 @@
  *                  u64 first, u64 last version), ascending
  *   HOLD           u8 flags, 32 HOLD lifted, u64 inode, str pattern,
  *                  str reason
+ *   ANCHOR         u8 kind (1 git), u64 size, 32 root, 20 commit,
+ *                  str repository, str ref
  *   CREATE         u8 dtype, u8 0, u16 mode, u32 uid, u32 gid, u64 rdev,
  *                  str name; TLV 1 symlink target, 2 access ACL, 3 default
  *                  ACL, 4 dir_salt16

@@ -520,6 +520,15 @@ static void b_attest(struct buf *out, const struct entry_attest *b)
 
 /* --- 04xx storage --- */
 
+static void b_anchor(struct buf *out, const struct entry_anchor *b)
+{
+	j_uint(out, "size", b->size);
+	j_hex(out, "root", b->root.b, sizeof(b->root.b));
+	j_hex(out, "commit", b->commit, sizeof(b->commit));
+	j_str_some(out, "repository", &b->location);
+	j_str_some(out, "ref", &b->ref);
+}
+
 static void b_scrub(struct buf *out, const struct entry_scrub *b)
 {
 	j_uint(out, "replica", b->replica);
@@ -615,6 +624,9 @@ static void control_body(struct buf *out, const struct entry_body *b)
 		return;
 	case ENTRY_GC:
 		b_gc(out, &b->gc);
+		return;
+	case ENTRY_ANCHOR:
+		b_anchor(out, &b->anchor);
 		return;
 	case ENTRY_SCRUB:
 		b_scrub(out, &b->scrub);

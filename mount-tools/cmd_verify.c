@@ -20,6 +20,7 @@
 #include "mount-tools/ask.h"
 #include "mount-tools/fsck_lost.h"
 #include "mount-tools/fsck_packs.h"
+#include "mount-tools/git_anchors.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
 #include "mount-tools/reader.h"
@@ -108,6 +109,48 @@ static int verify_store(struct verify *v, const char *path, struct errmsg *em)
 	return rc;
 }
 
+/* --- anchors --------------------------------------------------------------------- */
+
+static void on_wrong(void *ctx, const char *words)
+{
+	struct buf *out = ctx;
+
+	buf_adds(out, "  ");
+	text_term_escape(out, words, strlen(words));
+	buf_addc(out, '\n');
+}
+
+/* Is each checkpoint that was committed there a state of this log? */
+static int check_anchors(const char *path, const char *repo, const char *ref,
+			 enum opt_format format)
+{
+	struct buf autocall(buf_release) found = BUF_INIT;
+	struct git_anchors a = { NULL, 0 };
+	struct errmsg em = ERRMSG_INIT;
+	struct reader r;
+	int rc = git_anchors_read(&a, repo, ref, &em), wrong = 0;
+
+	if (rc == 0 && a.n == 0)
+		rc = errmsg_set(&em, -ENOENT, "%s: %s has no anchors", repo,
+				ref);
+	if (rc == 0)
+		rc = reader_open(&r, path, NULL, 0, &em);
+	if (rc == 0) {
+		wrong = git_anchors_check(&a, r.ledger, on_wrong, &found);
+		rc = wrong < 0 ? wrong : 0;
+		reader_close(&r);
+	}
+	if (rc == 0 && format == OPT_AS_JSON)
+		printf("{\"anchors\":%zu,\"wrong\":%d}\n", a.n, wrong);
+	else if (rc == 0 && wrong)
+		printf("anchors   %zu, %d of them wrong\n%s", a.n, wrong,
+		       found.n ? (char *)found.p : "");
+	else if (rc == 0)
+		printf("anchors   %zu, each is a state of this log\n", a.n);
+	git_anchors_release(&a);
+	return rc < 0 ? opt_fail("verify", rc, &em) : wrong > 0;
+}
+
 /* --- the verbs ----------------------------------------------------------------- */
 
 static int read_note(struct verify *v, const char *path, struct errmsg *em)
@@ -150,19 +193,28 @@ static int run(struct verify *v, const char *verb, const char *path,
 int cmd_verify(int argc, char **argv)
 {
 	struct verify v = { .format = OPT_AS_TEXT };
-	const char *consistent = NULL;
+	const char *consistent = NULL, *git = NULL, *ref = GIT_ANCHORS_REF;
 	const struct opt options[] = {
 		{ 0, "deep", OPT_FLAG, &v.deep, NULL,
 		  "also every byte of every chunk" },
 		{ 0, "consistent", OPT_TEXT, &consistent, "CHECKPOINT",
 		  "and that the log continues the one this file speaks of" },
+		{ 0, "git", OPT_TEXT, &git, "REPO",
+		  "and that each checkpoint that `vouch anchor` put there is "
+		  "a state of it" },
+		{ 0, "ref", OPT_TEXT, &ref, "REF",
+		  "where in REPO (" GIT_ANCHORS_REF ")" },
 		OPT_FORMAT(&v.format),
 		OPT_END,
 	};
 	int status = opt_parse(options, &argc, &argv, 1, 1);
 
-	return status != OPT_GO ? status :
-				  run(&v, "verify", argv[0], consistent);
+	if (status != OPT_GO)
+		return status;
+	status = run(&v, "verify", argv[0], consistent);
+	if (git && check_anchors(argv[0], git, ref, v.format))
+		status = 1;
+	return status;
 }
 
 int cmd_scrub(int argc, char **argv)

@@ -213,6 +213,9 @@ static void describe_other(struct buf *out, const struct entry_body *b)
 	case ENTRY_REPLICA_ADD:
 		s = &b->replica.location;
 		break;
+	case ENTRY_ANCHOR:
+		s = &b->anchor.location;
+		break;
 	case ENTRY_REPAIR:
 		s = &b->repair.object;
 		break;

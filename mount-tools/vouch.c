@@ -16,6 +16,9 @@
 static const struct vouch_verb verbs[] = {
 	{ "adopt", cmd_adopt, "adopt STORE",
 	  "go on with a store that moved to this machine" },
+	{ "anchor", cmd_anchor,
+	  "anchor STORE|DIR --git=REPO [--ref=REF] [--format=text|json]",
+	  "commit the newest checkpoint into a repository of git" },
 	{ "blame", cmd_blame,
 	  "blame PATH [-L FIRST,LAST|--bytes=FIRST-LAST|--bytes=all] "
 	  "[--at=WHEN] "
@@ -125,6 +128,7 @@ static const struct vouch_verb verbs[] = {
 	  "take back what a run did, and nothing else" },
 	{ "verify", cmd_verify,
 	  "verify STORE|DIR [--deep] [--consistent=CHECKPOINT] "
+	  "[--git=REPO [--ref=REF]] "
 	  "[--format=text|json]",
 	  "check every signature, hash and rule" },
 };

@@ -21,6 +21,7 @@ const struct vouch_verb *vouch_find(const char *name);
 
 int cmd_adopt(int argc, char **argv);
 int cmd_blame(int argc, char **argv);
+int cmd_anchor(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_export(int argc, char **argv);

@@ -341,6 +341,23 @@ int core_storage_replica(struct core *c, uint16_t kind, uint16_t number,
 	return enter(c, p);
 }
 
+int core_storage_anchor(struct core *c, const struct entry_anchor *a)
+{
+	struct pend *p = pend_new(ENTRY_ANCHOR, a->location.n + a->ref.n);
+	int rc = core_may_change(c, true);
+
+	if (!p)
+		return -ENOMEM;
+	if (rc < 0) {
+		pend_free(p);
+		return rc;
+	}
+	p->e.body.anchor = *a;
+	p->e.body.anchor.location = pend_str(p, a->location.p, a->location.n);
+	p->e.body.anchor.ref = pend_str(p, a->ref.p, a->ref.n);
+	return enter(c, p);
+}
+
 int core_storage_scrub(struct core *c, uint64_t objects, uint64_t bytes,
 		       uint64_t bad, uint64_t repaired)
 {

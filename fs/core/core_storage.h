@@ -16,6 +16,10 @@ struct core;
 struct cred;
 struct idx_version;
 
+/* Enters ANCHOR: a checkpoint was committed there.  In the index after it. */
+struct entry_anchor;
+int must_use core_storage_anchor(struct core *c, const struct entry_anchor *a);
+
 /* The one kind of replica so far. */
 enum { CORE_STORAGE_DIRECTORY = 1 };
 

@@ -267,6 +267,44 @@ static int verb_snapshot(void *ctx, const struct json *request,
 
 /* --- life --- */
 
+/* The checkpoint must be one of this log's: nothing else is entered. */
+static int verb_anchor(void *ctx, const struct json *request,
+		       const struct cred *peer, struct buf *out,
+		       struct errmsg *em)
+{
+	struct serve *s = ctx;
+	const char *root = json_get_str(request, "root");
+	const char *commit = json_get_str(request, "commit");
+	const char *location = json_get_str(request, "location");
+	const char *ref = json_get_str(request, "ref");
+	struct buf autocall(buf_release) id = BUF_INIT;
+	struct entry_anchor a = { .kind = 1 };
+	struct digest ours;
+	int rc = root && commit && location && ref &&
+				 json_get_u64(request, "size", &a.size) ?
+			 digest_from_hex(&a.root, root, strlen(root)) :
+			 -ERR_USAGE;
+
+	(void)peer;
+	(void)out;
+	if (rc == 0)
+		rc = text_hex_decode(&id, commit, strlen(commit));
+	if (rc == 0)
+		rc = ledger_root_at(core_ledger(s->core), a.size, &ours);
+	if (rc == 0 &&
+	    (id.n != sizeof(a.commit) ||
+	     memcmp(&ours, &a.root, sizeof(ours)) != 0 ||
+	     strlen(location) > LIMIT_PATH || strlen(ref) > LIMIT_NAME))
+		rc = -ERR_USAGE;
+	if (rc == 0) {
+		memcpy(a.commit, id.p, sizeof(a.commit));
+		a.location = (struct entry_str){ location, strlen(location) };
+		a.ref = (struct entry_str){ ref, strlen(ref) };
+		rc = core_storage_anchor(s->core, &a);
+	}
+	return rc < 0 ? errmsg_set(em, rc, "anchor: %s", err_text(rc)) : 0;
+}
+
 static const struct {
 	const char *name;
 	control_fn *fn;
@@ -274,6 +312,7 @@ static const struct {
 	{ "settle", verb_settle },
 	{ "verify", verb_verify },
 	{ "progress", verb_progress },
+	{ "anchor", verb_anchor },
 	{ "restore", verb_restore },
 	{ "snapshot", verb_snapshot },
 	{ "replica-add", serve_replica_add },

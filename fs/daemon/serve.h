@@ -9,6 +9,7 @@
  *   settle        {path?, checkpoint?}: all written is in the index
  *   verify        {deep?, repair?, consistent?} -> what was found
  *   progress      how far verify or scrub is
+ *   anchor        {size, root, commit, location, ref}: it was committed there
  *   restore       {path, from?, version, when} -> same: no change; from:
  *                 another inode's.  In the index after a settle
  *   replica-add | replica-remove {directory}

@@ -116,6 +116,14 @@ static void retain(struct entry_body *b)
 static void storage(struct entry_body *b)
 {
 	switch (b->kind) {
+	case ENTRY_ANCHOR:
+		b->anchor.kind = 1;
+		b->anchor.size = 812;
+		b->anchor.root = some(14);
+		b->anchor.commit[0] = 9;
+		b->anchor.location = ENTRY_STR("/srv/anchors.git");
+		b->anchor.ref = ENTRY_STR("refs/heads/vouch-anchors");
+		break;
 	case ENTRY_SCRUB:
 		b->scrub.replica = 1;
 		b->scrub.objects = 12;
@@ -360,6 +368,7 @@ bool sample_log_entry(struct entry *out, uint16_t kind)
 		retain(&out->body);
 	} else if ((kind >= ENTRY_GENESIS && kind <= ENTRY_NEW_ORIGIN) ||
 		   kind == ENTRY_PARAMS || kind == ENTRY_ALERT ||
+		   kind == ENTRY_ANCHOR ||
 		   (kind >= ENTRY_SCRUB && kind <= ENTRY_REPLICA_REMOVE)) {
 		storage(&out->body);
 	} else {

@@ -1,0 +1,88 @@
+#!/bin/bash
+# anchor.sh: checkpoints go into repositories of git, and what they promise is
+# held against the log: a fork, a rollback, a stranger's volume are told.
+# timeout: 120
+. "$(dirname "$0")/lib.sh"
+
+export GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.org
+export GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.org
+ref=refs/heads/vouch-anchors
+
+commits() { # REPO
+	git -C "$1" rev-list --count $ref 2>/dev/null || echo 0
+}
+
+git init -q --bare bare.git
+git init -q -b main tree
+echo 1 >tree/file && git -C tree add file && git -C tree commit -q -m one
+new_volume
+mount_volume
+echo one >mnt/one
+
+# --- committed, beside what is there; the log says so ---
+expect "into a bare one" vouch anchor mnt --git bare.git
+same "a commit" "$(commits bare.git)" 1
+grep -q "$(git -C bare.git rev-parse $ref)" out || fail "which commit: $(cat out)"
+git -C bare.git show $ref:checkpoint >note
+same "what is in it" "$(sed -n 1p note)" "$(sed -n 1p vol/ledger/checkpoint)"
+head=$(git -C tree rev-parse HEAD) && echo 2 >>tree/file
+expect "beside a work tree" vouch anchor mnt --git tree
+same "the work tree" "$(git -C tree status --porcelain) $(git -C tree rev-parse HEAD)" " M file $head"
+vouch log vol --all --format=json >log.jsonl
+same "entered" "$(jq -rs 'map(select(.kind == "anchor")) | .[0] |
+	"\(.commit) \(.ref) \(.repository)"' log.jsonl)" \
+	"$(git -C bare.git rev-parse $ref) $ref $PWD/bare.git"
+same "its size" "$(jq -rs 'map(select(.kind == "anchor")) | .[0].size' log.jsonl)" "$(sed -n 2p note)"
+expect "nothing new" vouch anchor mnt --git bare.git
+grep -q "nothing was entered" out || fail "nothing new: $(cat out)"
+echo two >mnt/two
+expect "something new" vouch anchor mnt --git bare.git --format=json
+same "as JSON" "$(jq -r .made out)" true
+same "a second commit" "$(commits bare.git)" 2
+expect "verify" vouch verify mnt --git bare.git
+grep -q "^anchors   2, each is a state" out || fail "verify: $(cat out)"
+umount_volume
+expect "not mounted" vouch anchor vol --git bare.git --ref refs/anchors/b
+expect "nothing new, not mounted" vouch anchor vol --git bare.git --ref refs/anchors/b
+same "opening it is no news" "$(git -C bare.git rev-list --count refs/anchors/b)" 1
+expect "verify, not mounted" vouch verify vol --git bare.git --ref refs/anchors/b
+expect "the index made anew" vouch fsck vol
+keep_volume
+
+# --- refused, each with its words ---
+refuse "no repository" 1 "could not find repository\|not.*repository" vouch anchor vol --git "$PWD/guard"
+refuse "nothing there" 1 "no such file" vouch anchor vol --git nowhere
+refuse "no ref" 2 "refs/" vouch anchor vol --git bare.git --ref main
+refuse "no --git" 2 "says where" vouch anchor vol
+refuse "no anchors" 1 "no anchors" vouch verify vol --git bare.git --ref refs/heads/none
+refuse "another's commits" 1 "no checkpoint\|Failed to retrieve" vouch anchor vol --git tree --ref refs/heads/main
+mount_volume
+echo three >mnt/three
+: >bare.git/$ref.lock
+refuse "locked" 1 "lock" vouch anchor mnt --git bare.git
+rm bare.git/$ref.lock
+same "nothing half" "$(commits bare.git)" 2
+vouch init other --no-guard >/dev/null
+refuse "another volume" 1 "another volume" vouch anchor other --git bare.git
+vouch verify other --git bare.git >out 2>err && fail "verify of another volume"
+grep -q "of another volume" out || fail "verify of another volume: $(cat out err)"
+
+# --- a fork: the volume of before goes on in another way ---
+expect "anchored" vouch anchor mnt --git bare.git
+umount_volume
+fresh_volume
+vouch verify vol --git bare.git >out 2>err && fail "verify of a volume that was set back"
+grep -q "FORK: .* what was signed is missing" out || fail "set back: $(cat out err)"
+refuse "set back" 1 "set back\|FORK" vouch anchor vol --git bare.git
+mount_volume
+for i in $(seq 9); do echo "other $i" >mnt/other && vouch sync mnt; done
+vouch verify mnt --git bare.git >out 2>err
+same "a fork" $? 1
+grep -q "FORK: .* the log was another one" out || fail "a fork: $(cat out err)"
+refuse "no anchor on a fork" 1 "FORK" vouch anchor mnt --git bare.git
+same "nothing was added" "$(commits bare.git)" 3
+# what somebody put on the ref himself is told, too
+git -C bare.git update-ref $ref "$(git -C bare.git commit-tree -m x "$(git -C bare.git mktree </dev/null)")"
+vouch verify mnt --git bare.git >out 2>err && fail "an empty commit is no anchor"
+grep -q "not a checkpoint" out || fail "an empty commit: $(cat out err)"
+umount_volume
