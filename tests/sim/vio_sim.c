@@ -215,6 +215,9 @@ static int sim_pwrite(struct vio_file *f, const void *p, size_t n, uint64_t off)
 		return leave(s, err);
 	}
 	rc = sim_disk_write(&s->disk, h->node, p, n, off, s->wall_ns);
+	if (rc == 0 && s->note_path != NULL && off >= s->note_from &&
+	    strcmp(h->path, s->note_path) == 0)
+		sim_disk_sync_range(h->node, off, n);
 	return leave(s, what == BEGIN ? err : rc);
 }
 

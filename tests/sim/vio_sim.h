@@ -62,6 +62,13 @@ struct vio_sim_options {
 	uint64_t seed;	 /* of the random source; 0 is a seed too */
 	int64_t wall_ns; /* 0: 2026-11-21T00:00:00Z */
 	bool ordered;
+	/*
+	 * Plain writes to this file from `note_from` on are durable at once:
+	 * for a hint that is never flushed, whose loss would otherwise
+	 * multiply the disks of each later crash.  Borrowed; NULL: none.
+	 */
+	const char *note_path;
+	uint64_t note_from;
 	bool garble_sector; /* garbling reaches the sector's other bytes */
 	uint64_t fsid;	    /* 0: 1 */
 };

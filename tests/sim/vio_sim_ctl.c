@@ -33,6 +33,8 @@ struct vio_sim *vio_sim_new(const struct vio_sim_options *opt)
 	prng_init(&s->dice, opt->seed + 1);
 	sim_disk_init(&s->disk, s->wall_ns);
 	s->disk.ordered = opt->ordered;
+	s->note_path = opt->note_path;
+	s->note_from = opt->note_from;
 	s->disk.garble_sector = opt->garble_sector;
 	return s;
 }

@@ -12,6 +12,8 @@
 struct vio_sim {
 	struct vio vio;
 	struct mutex mu;
+	const char *note_path; /* see struct vio_sim_options */
+	uint64_t note_from;
 	struct sim_disk disk; /* all below: guarded by mu */
 	struct prng random;   /* what vio_random gives */
 	struct prng dice;     /* how much of a failed call happened */

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "fs/core/core_internal.h"
 #include "ledger/ledger.h"
+#include "ledger/wal_mark.h"
 
 const struct cred vol_cred = { .uid = 1000, .gid = 1000, .umask = 022 };
 
@@ -38,6 +39,8 @@ void vol_init(struct vol *v, uint64_t seed)
 	if (access("/dev/shm", W_OK) == 0)
 		setenv("TMPDIR", "/dev/shm", 1);
 	tmp_init(&v->tmp);
+	so.note_path = WAL_MARK;
+	so.note_from = 2 * WAL_MARK_PAGE;
 	v->sim = vio_sim_new(&so);
 	v->guard = vio_sim_new(&so);
 	lo.vio = vio_sim_vio(v->sim);

@@ -40,6 +40,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "ledger/wal_mark.h"
 #include "tests/sim/db_pool.h"
 #include "tests/sim/seq_world.h"
 #include "tests/sim/sim_fate.h"
@@ -126,13 +127,21 @@ static struct cut *new_cut(struct cuts *l)
 	return &l->v[l->n++];
 }
 
+/*
+ * The mark of the WAL notes each commit: a cut before that is the one after
+ * the commit's flush.  Before its flushes, where it matters, it is cut.
+ */
+static bool is_note(enum vio_sim_class class, const char *path)
+{
+	return class == VIO_SIM_WRITE && strcmp(path, WAL_MARK) == 0;
+}
+
 static void on_work(void *ctx, enum vio_sim_class class, const char *path)
 {
 	struct cut *c;
 
 	(void)ctx;
-	(void)path;
-	if (!(class & VIO_SIM_CHANGE) || sw.seen_before)
+	if (!(class & VIO_SIM_CHANGE) || sw.seen_before || is_note(class, path))
 		return;
 	c = new_cut(&sw.first);
 	c->sim = vio_sim_clone(sw.v.sim);
@@ -182,8 +191,7 @@ static void on_recovery(void *ctx, enum vio_sim_class class, const char *path)
 	const struct again *a = ctx;
 	struct cut *c;
 
-	(void)path;
-	if (!(class & VIO_SIM_CHANGE))
+	if (!(class & VIO_SIM_CHANGE) || is_note(class, path))
 		return;
 	c = new_cut(&sw.second);
 	c->sim = vio_sim_clone(a->sim);
