@@ -39,6 +39,14 @@ int must_use undo_report(struct core *c, struct run_view *v,
 			 struct spool *out);
 
 /*
+ * The same of what anybody did after entry `since`, which people call `when`:
+ * what would make everything as it was.  It is for one who may see all.
+ */
+int must_use undo_report_since(struct core *c, struct run_view *v,
+			       struct idx_reader *r, uint64_t since,
+			       const char *when, struct spool *out);
+
+/*
  * setxattr(2) of UNDO_ATTRIBUTE: the kernel has seen that cr may write the
  * file.  -EBUSY: it is another version than the value expects; -EACCES: cr may
  * not read what is asked for; -ENODATA: that was released; -EINVAL.

@@ -53,7 +53,7 @@ static int before_saves(struct undo *u, uint64_t *out, uint64_t after,
 		for (unsigned i = 0; rc >= 0 && i < g->n; i++) {
 			if (g->v[i].kind != ENTRY_EXTENTS || g->v[i].rejected)
 				continue;
-			rc = undo_is_mine(u, g->v[i].actor_no);
+			rc = undo_is_mine(u, g->v[i].no, g->v[i].actor_no);
 			if (rc > 0) {
 				*out = g->v[i].no - 1;
 				return 0;
@@ -93,7 +93,7 @@ static int on_version(struct undo *u, struct undo_track *t, struct walk *w,
 {
 	bool same = w->last.version && w->last.size == v->size &&
 		    digest_eq(&w->last.tree_root, &v->tree_root);
-	int mine = same ? 0 : undo_is_mine(u, v->actor_no), rc = 0;
+	int mine = same ? 0 : undo_is_mine(u, v->no, v->actor_no), rc = 0;
 
 	if (mine < 0)
 		return mine;

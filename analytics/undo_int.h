@@ -97,8 +97,10 @@ struct undo {
 	struct core *core;
 	struct run_view *view;
 	struct idx_reader *r;
-	const struct idx_run *run;
-	char temporary[32]; /* how names of what is on its way begin */
+	const struct idx_run *run; /* NULL: what anybody did after */
+	uint64_t since;		   /* this entry, which people call */
+	const char *when;	   /* this */
+	char temporary[32];	   /* how names of what is on its way begin */
 	struct git_helper *git;
 	struct buf stored;
 	uint64_t actor; /* asked last, and whether it is the run's */
@@ -109,8 +111,8 @@ struct undo {
 	size_t n_items;
 };
 
-/* Is that the run's, and may the reader know? */
-int must_use undo_is_mine(struct undo *u, uint64_t actor_no);
+/* Is that entry the run's, and may the reader know? */
+int must_use undo_is_mine(struct undo *u, uint64_t no, uint64_t actor_no);
 /* Follows an inode to now; first: 0, or before that nothing is the run's. */
 int must_use undo_track_load(struct undo *u, struct undo_track *out,
 			     uint64_t ino, uint64_t first);

@@ -84,7 +84,10 @@ static int version_now(struct undo *u, uint64_t ino)
 static int load_tracks(struct undo *u)
 {
 	struct run_touches t;
-	int rc = run_walk_touches(u->core, u->view, u->r, u->run, &t);
+	const struct run_span span = { .run = u->run,
+				       .from = u->run ? 0 : u->since + 1,
+				       .until = IDX_NOW };
+	int rc = run_walk_touches_span(u->core, u->view, u->r, &span, &t);
 
 	if (rc == 0 && t.n > UNDO_MAX)
 		rc = -ERR_LIMIT;
@@ -498,6 +501,28 @@ static int made_again(struct undo *u, struct undo_item *i, uint64_t ino)
 	return is_same(u, i->src, ino);
 }
 
+/*
+ * What the run made itself is none that was made again since.  Where it is
+ * about all that came since there is no such difference.
+ */
+static bool may_be_it(struct undo *u, uint64_t ino)
+{
+	const struct undo_track *t = undo_find(u, ino);
+
+	return !t || (!u->run && t->created);
+}
+
+/* It is in its place: so it does not go. */
+static void keep(struct undo *u, uint64_t ino)
+{
+	struct undo_track *t = undo_find(u, ino);
+
+	if (!t || !t->item || t->item->what != UNDO_REMOVE)
+		return;
+	t->item->what = UNDO_NOTHING;
+	t->item->verdict = UNDO_DONE;
+}
+
 static int judge_made(struct undo *u, struct undo_item *i,
 		      const struct undo_name *n, bool *done)
 {
@@ -508,11 +533,13 @@ static int judge_made(struct undo *u, struct undo_item *i,
 	*done = false;
 	if (rc == 0 && dir) {
 		rc = name_now(u, &row, dir, n->name);
-		if (rc > 0 && !undo_find(u, row.ino))
+		if (rc > 0 && may_be_it(u, row.ino))
 			rc = made_again(u, i, row.ino);
 		else if (rc > 0)
 			rc = 0;
 		*done = rc > 0;
+		if (*done)
+			keep(u, row.ino);
 	}
 	if (rc == -ENOENT)
 		rc = 0; /* told by the next */

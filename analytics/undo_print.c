@@ -23,6 +23,8 @@
 #include "index/idx_runs.h"
 #include "ledger/entry.h"
 
+enum { WHY_RESTORE = 1, WHY_UNDO }; /* of a RESTORE entry */
+
 struct printed {
 	struct undo_item *item;
 	char *path;
@@ -232,11 +234,17 @@ static void put_put(struct undo *u, struct buf *out, const struct undo_item *i,
 	struct buf b = BUF_INIT;
 	char word[RUN_WORD_MAX];
 
-	idx_run_word(word, u->run);
-	buf_addf(&b, "{\"expect\":%llu,\"why\":2,\"when\":\"%s\",\"run\":\"",
-		 (unsigned long long)expect, word);
-	text_hex(&b, u->run->id, sizeof(u->run->id));
-	buf_adds(&b, "\",");
+	buf_addf(&b, "{\"expect\":%llu,\"why\":%d,\"when\":",
+		 (unsigned long long)expect, u->run ? WHY_UNDO : WHY_RESTORE);
+	if (u->run) {
+		idx_run_word(word, u->run);
+		buf_addf(&b, "\"%s\",\"run\":\"", word);
+		text_hex(&b, u->run->id, sizeof(u->run->id));
+		buf_adds(&b, "\",");
+	} else {
+		text_json_string(&b, u->when, strlen(u->when));
+		buf_addc(&b, ',');
+	}
 	if (i->merge) {
 		buf_adds(&b, "\"merge\":[");
 		for (size_t k = 0; k < i->n_parts; k++) {
@@ -488,6 +496,13 @@ static int put_head(struct undo *u, struct buf *out)
 	const char *found = word;
 	int rc;
 
+	if (!u->run) {
+		buf_adds(out, "{\"format\":\"vouchfs-undo-1\",\"at\":");
+		line_no(out, u->since);
+		buf_addf(out, ",\"state\":\"ended\",\"temporary\":\"%s\"}\n",
+			 u->temporary);
+		return;
+	}
 	idx_run_word(word, u->run);
 	buf_addf(out, "{\"format\":\"vouchfs-undo-1\",\"run\":\"%s\",\"id\":\"",
 		 word);
@@ -532,26 +547,57 @@ int undo_print(struct undo *u, struct spool *out)
 	return rc;
 }
 
-int undo_report(struct core *c, struct run_view *v, struct idx_reader *r,
-		const struct idx_run *run, struct spool *out)
+/* The same plan has the same names of what is on its way. */
+static int name_temporary(struct undo *u)
 {
-	struct undo u = { .core = c, .view = v, .r = r, .run = run };
-	unsigned section = lease_enter(store_lease(core_store(c)));
+	const uint8_t since[4] = {
+		(uint8_t)(u->since >> 36),
+		(uint8_t)(u->since >> 28),
+		(uint8_t)(u->since >> 20),
+		(uint8_t)(u->since >> 12),
+	};
 	struct buf b = BUF_INIT;
 	int rc;
 
 	buf_adds(&b, UNDO_TEMPORARY);
-	text_hex(&b, run->id, 4);
+	text_hex(&b, u->run ? u->run->id : since, sizeof(since));
 	buf_addc(&b, '.');
-	rc = b.bad || b.n >= sizeof(u.temporary) ? -ENOMEM : 0;
+	rc = b.bad || b.n >= sizeof(u->temporary) ? -ENOMEM : 0;
 	if (rc == 0)
-		memcpy(u.temporary, b.p, b.n + 1);
+		memcpy(u->temporary, b.p, b.n + 1);
 	buf_release(&b);
-	if (rc == 0)
-		rc = undo_plan(&u);
-	if (rc == 0)
-		rc = undo_print(&u, out);
-	lease_leave(store_lease(core_store(c)), section);
-	undo_plan_release(&u);
 	return rc;
+}
+
+static int report(struct undo *u, struct spool *out)
+{
+	struct lease *lease = store_lease(core_store(u->core));
+	unsigned section = lease_enter(lease);
+	int rc = name_temporary(u);
+
+	if (rc == 0)
+		rc = undo_plan(u);
+	if (rc == 0)
+		rc = undo_print(u, out);
+	lease_leave(lease, section);
+	undo_plan_release(u);
+	return rc;
+}
+
+int undo_report(struct core *c, struct run_view *v, struct idx_reader *r,
+		const struct idx_run *run, struct spool *out)
+{
+	struct undo u = { .core = c, .view = v, .r = r, .run = run };
+
+	return report(&u, out);
+}
+
+int undo_report_since(struct core *c, struct run_view *v, struct idx_reader *r,
+		      uint64_t since, const char *when, struct spool *out)
+{
+	struct undo u = {
+		.core = c, .view = v, .r = r, .since = since, .when = when
+	};
+
+	return report(&u, out);
 }

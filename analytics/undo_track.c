@@ -23,11 +23,13 @@
 #include "index/idx_runs.h"
 #include "ledger/entry.h"
 
-int undo_is_mine(struct undo *u, uint64_t actor_no)
+int undo_is_mine(struct undo *u, uint64_t no, uint64_t actor_no)
 {
 	struct idx_actor a;
 	int rc;
 
+	if (!u->run)
+		return no > u->since;
 	if (actor_no == u->actor)
 		return u->mine;
 	u->actor = actor_no;
@@ -308,7 +310,7 @@ static int follow(struct undo *u, struct undo_track *t)
 
 			if (g->v[i].rejected)
 				continue;
-			rc = undo_is_mine(u, g->v[i].actor_no);
+			rc = undo_is_mine(u, g->v[i].no, g->v[i].actor_no);
 			c.mine = rc > 0;
 			if (rc >= 0)
 				rc = line_load(u->core, &u->stored, &e,

@@ -1,12 +1,21 @@
 /*
- * cmd_restore.c - `vouch restore PATH --at WHEN`: a file, or a whole tree, as
- * it was.  A file that is there gets the old bytes as a new version; one that
- * is gone is made again.  Nothing is copied: the chunks are the old ones.
- * What came since and was not there then is left alone.
+ * cmd_restore.c - `vouch restore PATH... --at WHEN`: files, or whole trees, as
+ * they were.
  *
- * Of a tree, what cannot be brought back is told, and the rest is brought
- * back all the same.  The daemon enters many files in one batch; at the end
- * we wait until all is on disk.
+ * A file that is there gets the old bytes as a new version; one that is gone
+ * is made again.  Nothing is copied: the chunks are the old ones.
+ *
+ * A tree is brought back by the plan of what takes back all that came since
+ * (restore_tree.h), which costs that much, not the size of the tree.  Where so
+ * much came that there is no plan, the tree is walked here: then what came
+ * since stays as it is, and what was moved is made again.
+ *
+ * It goes on in a run of its own, called restore, so that `vouch undo` takes
+ * it back: this program starts itself once more below `vouch run`.
+ *
+ * What cannot be brought back is told, and the rest is brought back all the
+ * same.  The daemon enters many files in one batch; at the end we wait until
+ * all is on disk.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +38,7 @@
 #include "mount-tools/print.h"
 #include "mount-tools/progress.h"
 #include "mount-tools/reader.h"
+#include "mount-tools/restore_tree.h"
 #include "mount-tools/vouch.h"
 
 enum { DEPTH_MAX = 2048 };
@@ -38,8 +48,10 @@ struct restore {
 	uint64_t at;
 	const char *when;
 	enum opt_format format;
+	bool exact, dry, declared;
 	uint64_t files, dirs, links, same; /* done; nothing to do */
-	uint64_t special, failed;	   /* not done */
+	uint64_t made, reset, removed;	   /* devices; attributes, moves */
+	uint64_t special, left, failed;	   /* not done */
 	struct progress bar;
 	struct errmsg em;
 };
@@ -343,11 +355,44 @@ static int restore_one(struct restore *x, uint64_t ino, const char *outer,
 	return 0;
 }
 
+/* By the plan, or where there is none because it would be too long by hand. */
+static int restore_tree_at(struct restore *x, uint64_t ino, const char *outer,
+			   const char *inner)
+{
+	struct restore_tree t = {
+		.place = &x->r.place,
+		.path = inner + (*inner == '/'),
+		.outer = outer,
+		.when = x->when,
+		.at = x->at,
+		.exact = x->exact,
+		.dry = x->dry,
+		.bar = &x->bar,
+	};
+	int rc = restore_tree(&t, &x->em);
+
+	if (rc == -ERR_LIMIT && !x->exact && !x->dry) {
+		x->em = (struct errmsg)ERRMSG_INIT;
+		return restore_one(x, ino, outer, inner, 0);
+	}
+	x->files += t.files;
+	x->dirs += t.dirs;
+	x->links += t.links;
+	x->made += t.others;
+	x->reset += t.reset;
+	x->removed += t.removed;
+	x->left += t.left;
+	x->failed += t.failed;
+	return rc;
+}
+
+/* One PATH, which is in x->r. */
 static int run(struct restore *x)
 {
 	const char *inner = x->r.inner ? x->r.inner : "/";
 	autofree char *outer = NULL;
 	uint64_t ino = 0;
+	struct was w;
 	int rc = reader_when(&x->r, &x->at, x->when, &x->em);
 
 	if (rc < 0)
@@ -362,8 +407,12 @@ static int run(struct restore *x)
 				  outer, x->when);
 	if (rc < 0)
 		return rc;
-	rc = restore_one(x, ino, outer, inner, 0);
-	if (rc == 0)
+	rc = how_was(x, &w, ino);
+	if (rc == 0 && (S_ISDIR(w.mode) || x->dry || x->exact))
+		rc = restore_tree_at(x, ino, outer, inner);
+	else if (rc == 0)
+		rc = restore_one(x, ino, outer, inner, 0);
+	if (rc == 0 && !x->dry)
 		rc = ctl_call(NULL, x->r.place.store, "\"verb\":\"settle\"",
 			      &x->em);
 	return rc;
@@ -386,7 +435,12 @@ static void say(const struct restore *x, const char *path, FILE *to)
 	part(&b, x->files, "file", "files", "restored");
 	part(&b, x->dirs, "directory", "directories", "made again");
 	part(&b, x->links, "symbolic link", "symbolic links", "made again");
+	part(&b, x->made, "special file", "special files", "made again");
+	part(&b, x->reset, "other thing", "other things", "put back");
+	part(&b, x->removed, "thing", "things", "removed that came since");
 	part(&b, x->same, "file", "files", "unchanged since");
+	part(&b, x->left, "thing that came since", "things that came since",
+	     "left alone");
 	part(&b, x->special, "special file", "special files", "left out");
 	part(&b, x->failed, "file", "files", "NOT restored");
 	text_term_escape(&p, path, strlen(path));
@@ -406,10 +460,13 @@ static void say_json(const struct restore *x)
 
 	print_number(&at, x->at);
 	printf("{\"at\":\"%s\",\"files\":%llu,\"directories\":%llu,"
-	       "\"links\":%llu,\"unchanged\":%llu,\"special\":%llu,"
-	       "\"failed\":%llu}\n",
+	       "\"links\":%llu,\"others\":%llu,\"put_back\":%llu,"
+	       "\"removed\":%llu,\"left\":%llu,"
+	       "\"unchanged\":%llu,\"special\":%llu,\"failed\":%llu}\n",
 	       at.bad ? "" : (const char *)at.p, (unsigned long long)x->files,
 	       (unsigned long long)x->dirs, (unsigned long long)x->links,
+	       (unsigned long long)x->made, (unsigned long long)x->reset,
+	       (unsigned long long)x->removed, (unsigned long long)x->left,
 	       (unsigned long long)x->same, (unsigned long long)x->special,
 	       (unsigned long long)x->failed);
 	buf_release(&at);
@@ -417,7 +474,8 @@ static void say_json(const struct restore *x)
 
 static int finish(struct restore *x, const char *path, int rc)
 {
-	bool any = x->files || x->dirs || x->links;
+	bool any = x->files || x->dirs || x->links || x->made || x->reset ||
+		   x->removed;
 
 	progress_wipe(&x->bar);
 	if (rc == -ERR_USAGE)
@@ -429,9 +487,41 @@ static int finish(struct restore *x, const char *path, int rc)
 		tell(x, rc);
 	if (rc == 0 && x->format == OPT_AS_JSON)
 		say_json(x);
-	else
+	else if (rc < 0 || !x->dry)
 		say(x, path, rc < 0 ? stderr : stdout);
 	return rc < 0 || x->failed > 0;
+}
+
+/* Counted anew for each PATH. */
+static void forget(struct restore *x)
+{
+	x->files = x->dirs = x->links = x->same = x->made = x->reset = 0;
+	x->removed = x->special = x->left = x->failed = 0;
+	x->em = (struct errmsg)ERRMSG_INIT;
+}
+
+static int each(struct restore *x, const char *path)
+{
+	int rc, status;
+
+	forget(x);
+	progress_start(&x->bar, "restoring", false); /* till all is told */
+	rc = reader_open(&x->r, path, NULL, READER_INDEX | READER_VERSION,
+			 &x->em);
+	if (rc == 0 && (!x->r.live || !x->r.place.dir))
+		rc = errmsg_set(&x->em, -ENOTCONN,
+				"%s is not mounted: mount it, then restore a "
+				"PATH in the mount (or `vouch export --tree "
+				"--at`)",
+				x->r.place.store);
+	if (rc == 0 && !x->declared && !x->dry)
+		rc = restore_declare(x->r.place.dir);
+	if (rc == 0)
+		rc = run(x);
+	status = finish(x, path, rc);
+	progress_end(&x->bar);
+	reader_close(&x->r);
+	return status;
 }
 
 int cmd_restore(int argc, char **argv)
@@ -439,29 +529,27 @@ int cmd_restore(int argc, char **argv)
 	struct restore x = { .em = ERRMSG_INIT };
 	const struct opt options[] = {
 		{ 0, "at", OPT_TEXT, &x.when, "WHEN",
-		  "a snapshot, a time (\"2 hours ago\"), SEAL or SEAL.POS" },
+		  "a snapshot, a time (\"2 hours ago\"), SEAL or SEAL.POS, "
+		  "RUN:start or RUN:end" },
+		{ 0, "exact", OPT_FLAG, &x.exact, NULL,
+		  "remove what came since, too" },
+		{ 'n', "dry-run", OPT_FLAG, &x.dry, NULL,
+		  "only tell what would be done" },
 		OPT_FORMAT(&x.format),
 		OPT_END,
 	};
-	int status = opt_parse(options, &argc, &argv, 1, 1), rc;
+	int status, worst = 0;
 
+	restore_remember(argc, argv);
+	status = opt_parse(options, &argc, &argv, 1, OPT_ANY);
 	if (status != OPT_GO)
 		return status;
 	if (!x.when)
 		return opt_misuse("restore", "restore: --at=WHEN is missing");
-	progress_start(&x.bar, "restoring", false); /* till all is told */
-	rc = reader_open(&x.r, argv[0], NULL, READER_INDEX | READER_VERSION,
-			 &x.em);
-	if (rc == 0 && (!x.r.live || !x.r.place.dir))
-		rc = errmsg_set(&x.em, -ENOTCONN,
-				"%s is not mounted: mount it, then restore a "
-				"PATH in the mount (or `vouch export --tree "
-				"--at`)",
-				x.r.place.store);
-	if (rc == 0)
-		rc = run(&x);
-	status = finish(&x, argv[0], rc);
-	progress_end(&x.bar);
-	reader_close(&x.r);
-	return status;
+	x.declared = restore_is_declared();
+	for (int i = 0; i < argc; i++) {
+		status = each(&x, argv[i]);
+		worst = status > worst ? status : worst;
+	}
+	return worst;
 }

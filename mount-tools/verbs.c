@@ -186,6 +186,7 @@ void verbs_register(struct control *control, struct core *core)
 	control_register(control, "prove", verb_prove, core);
 	control_register(control, "lineage", verbs_lineage, core);
 	control_register(control, "past", verb_past, core);
+	control_register(control, "restore-plan", verbs_restore_plan, core);
 }
 
 int verbs_ask(struct core *core, const struct json *request,

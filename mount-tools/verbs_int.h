@@ -35,6 +35,9 @@ int must_use verbs_find(struct core *c, struct idx_reader **out_r,
 int must_use verbs_blame(void *ctx, const struct json *request,
 			 const struct cred *peer, struct buf *out,
 			 struct errmsg *em);
+int must_use verbs_restore_plan(void *ctx, const struct json *request,
+				const struct cred *peer, struct buf *out,
+				struct errmsg *em);
 int must_use verbs_diff(void *ctx, const struct json *request,
 			const struct cred *peer, struct buf *out,
 			struct errmsg *em);

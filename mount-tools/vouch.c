@@ -94,8 +94,9 @@ static const struct vouch_verb verbs[] = {
 	  "replica list|sync STORE|DIR [--format=text|json]\n"
 	  "replica restore DIRECTORY STORE",
 	  "keep copies of a store, and make it again from one" },
-	{ "restore", cmd_restore, "restore PATH --at=WHEN [--format=text|json]",
-	  "bring a file or a tree back as it was" },
+	{ "restore", cmd_restore,
+	  "restore PATH... --at=WHEN [--exact] [-n] [--format=text|json]",
+	  "bring files or trees back as they were" },
 	{ "retain", cmd_retain,
 	  "retain set STORE|DIR PATTERN [--for=AGE] [--versions=N] [--at=N]\n"
 	  "retain set STORE|DIR PATTERN --all [--at=N]\n"
