@@ -501,28 +501,6 @@ static int made_again(struct undo *u, struct undo_item *i, uint64_t ino)
 	return is_same(u, i->src, ino);
 }
 
-/*
- * What the run made itself is none that was made again since.  Where it is
- * about all that came since there is no such difference.
- */
-static bool may_be_it(struct undo *u, uint64_t ino)
-{
-	const struct undo_track *t = undo_find(u, ino);
-
-	return !t || (!u->run && t->created);
-}
-
-/* It is in its place: so it does not go. */
-static void keep(struct undo *u, uint64_t ino)
-{
-	struct undo_track *t = undo_find(u, ino);
-
-	if (!t || !t->item || t->item->what != UNDO_REMOVE)
-		return;
-	t->item->what = UNDO_NOTHING;
-	t->item->verdict = UNDO_DONE;
-}
-
 static int judge_made(struct undo *u, struct undo_item *i,
 		      const struct undo_name *n, bool *done)
 {
@@ -533,13 +511,11 @@ static int judge_made(struct undo *u, struct undo_item *i,
 	*done = false;
 	if (rc == 0 && dir) {
 		rc = name_now(u, &row, dir, n->name);
-		if (rc > 0 && may_be_it(u, row.ino))
+		if (rc > 0 && u->run && !undo_find(u, row.ino))
 			rc = made_again(u, i, row.ino);
 		else if (rc > 0)
 			rc = 0;
 		*done = rc > 0;
-		if (*done)
-			keep(u, row.ino);
 	}
 	if (rc == -ENOENT)
 		rc = 0; /* told by the next */
@@ -549,13 +525,50 @@ static int judge_made(struct undo *u, struct undo_item *i,
 	return rc <= 0 ? rc : move_add(i, NULL, n);
 }
 
+/*
+ * Of all that came since: what has all its names, and is one, was made again.
+ * So it does not go.  (In a plan of a run that is nobody's that it knows.)
+ */
+static int all_there(struct undo *u, struct undo_item *i)
+{
+	struct name_row row = { .ino = 0 };
+	struct undo_track *t;
+	uint64_t ino = 0, dir;
+	int rc = 1;
+
+	for (size_t k = 0; rc > 0 && k < i->src->n_names; k++) {
+		const struct undo_name *n = &i->src->names[k];
+
+		if (!comes_back(n))
+			continue;
+		rc = directory_for(u, &dir, n->parent);
+		if (rc == 0 && dir)
+			rc = name_now(u, &row, dir, n->name);
+		if (rc > 0 && ino && row.ino != ino)
+			rc = 0;
+		ino = row.ino;
+	}
+	t = ino ? undo_find(u, ino) : NULL;
+	if (rc > 0)
+		rc = t && t->created ? made_again(u, i, ino) : 0;
+	if (rc > 0 && t->item && t->item->what == UNDO_REMOVE) {
+		t->item->what = UNDO_NOTHING;
+		t->item->verdict = UNDO_DONE;
+	}
+	return rc == -ENOENT ? 0 : rc;
+}
+
 static int judge_make(struct undo *u, struct undo_item *i)
 {
 	bool done, all = true;
 	struct digest root;
 	uint64_t size;
-	int rc = 0;
+	int rc = u->run ? 0 : all_there(u, i);
 
+	if (rc > 0)
+		i->verdict = UNDO_DONE;
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	for (size_t k = 0; rc >= 0 && k < i->src->n_names; k++) {
 		if (!comes_back(&i->src->names[k]))
 			continue;
@@ -588,6 +601,25 @@ static int has_come(struct undo *u, const struct undo_item *i,
 	return rc <= 0 ? rc : row.ino == i->dst->ino;
 }
 
+static const struct undo_name *same_name(const struct undo_track *t,
+					 const struct undo_name *n)
+{
+	for (size_t k = 0; k < t->n_names; k++)
+		if (t->names[k].parent == n->parent &&
+		    strcmp(t->names[k].name, n->name) == 0)
+			return &t->names[k];
+	return NULL;
+}
+
+/* A name of the new file that the old one had, too: a hard link. */
+static bool wanted(const struct undo_item *i, const struct undo_name *n)
+{
+	const struct undo_name *old =
+		i->src != i->dst ? same_name(i->src, n) : NULL;
+
+	return old && comes_back(old);
+}
+
 /* The next name that the run gave it and that it still has; NULL. */
 static const struct undo_name *next_from(const struct undo_item *i, size_t *at)
 {
@@ -598,7 +630,7 @@ static const struct undo_name *next_from(const struct undo_item *i, size_t *at)
 		bool place = i->place && n->parent == i->place->parent &&
 			     strcmp(n->name, i->place->name) == 0;
 
-		if (goes(n) && n->now && !place)
+		if (goes(n) && n->now && !place && !wanted(i, n))
 			return n;
 	}
 	return NULL;
@@ -703,14 +735,13 @@ static int judge_holder_name(struct undo *u, struct undo_item *i)
 }
 
 /* Something else in the place of what was a link, say. */
-static int judge_over(struct undo_item *i)
+static int judge_over(struct undo *u, struct undo_item *i)
 {
 	int rc;
 
-	if (i->src->type == i->dst->type && i->src->target && i->dst->target &&
-	    strcmp(i->src->target, i->dst->target) == 0 &&
-	    !S_ISREG(i->src->type))
-		return 0;
+	rc = S_ISREG(i->src->type) ? 0 : is_same(u, i->src, i->dst->ino);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	rc = is_untouched(i);
 	if (rc <= 0)
 		return rc;
@@ -726,7 +757,7 @@ static int judge_change(struct undo *u, struct undo_item *i)
 	if (joined && (!S_ISREG(i->src->type) || !S_ISREG(i->dst->type))) {
 		if (i->dst->death)
 			i->what = UNDO_NOTHING;
-		return i->dst->death ? 0 : judge_over(i);
+		return i->dst->death ? 0 : judge_over(u, i);
 	}
 	if (i->dst->death)
 		rc = find_holder(u, i);
@@ -739,8 +770,11 @@ static int judge_change(struct undo *u, struct undo_item *i)
 	for (size_t k = 0; joined && rc >= 0 && k < i->src->n_names; k++) {
 		uint64_t there;
 
-		if (!comes_back(&i->src->names[k]) ||
-		    &i->src->names[k] == i->place || i->holder != i->dst)
+		const struct undo_name *n = &i->src->names[k], *new;
+
+		new = same_name(i->dst, n);
+		if (!comes_back(n) || n == i->place || i->holder != i->dst ||
+		    (new &&new->now))
 			continue;
 		rc = has_come(u, i, &i->src->names[k]);
 		if (rc != 0)

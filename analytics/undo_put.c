@@ -159,7 +159,8 @@ int undo_put(struct core *c, const struct cred *cr, uint64_t ino,
 	int rc = json_parse(&doc, value, n, NULL);
 
 	rc = rc < 0 ? -EINVAL : get_options(json_root(doc), &o);
-	if (rc >= 0)
+	/* what a plan names is in the index; but of a text what there is now */
+	if (rc >= 0 && json_get(json_root(doc), "merge"))
 		rc = core_settle_index(c);
 	if (rc >= 0)
 		rc = core_reader_take(c, &r);

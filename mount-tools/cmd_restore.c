@@ -367,6 +367,7 @@ static int restore_tree_at(struct restore *x, uint64_t ino, const char *outer,
 		.at = x->at,
 		.exact = x->exact,
 		.dry = x->dry,
+		.json = x->format == OPT_AS_JSON,
 		.bar = &x->bar,
 	};
 	int rc = restore_tree(&t, &x->em);

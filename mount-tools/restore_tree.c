@@ -302,6 +302,36 @@ static void tell_all(struct restore_tree *t, const struct inverse *x)
 	}
 }
 
+/* "d/f (content, mode)": what of it is put back. */
+static void list_parts(struct buf *out, const struct json *line)
+{
+	static const char *const keys[] = { "mode", "uid", "gid", "mtime" };
+	const struct json *set = json_get(line, "set");
+	const struct json *list;
+	const char *comma = " (";
+
+	if (json_get(line, "put")) {
+		buf_addf(out, "%scontent", comma);
+		comma = ", ";
+	}
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (json_get(set, keys[i])) {
+			buf_addf(out, "%s%s", comma, keys[i]);
+			comma = ", ";
+		}
+	list = json_get(line, "attributes");
+	if (list && list->count) {
+		buf_addf(out, "%sattributes", comma);
+		comma = ", ";
+	}
+	list = json_get(line, "moves");
+	if (list && list->count) {
+		buf_addf(out, "%sname", comma);
+		comma = ", ";
+	}
+	buf_adds(out, *comma == ',' ? ")" : "");
+}
+
 static void list_all(const struct restore_tree *t, const struct inverse *x,
 		     struct buf *out)
 {
@@ -311,8 +341,14 @@ static void list_all(const struct restore_tree *t, const struct inverse *x,
 	for (size_t i = 0; i < inverse_count(x); i++) {
 		const struct inverse_item *it = inverse_at(x, i);
 
-		if (it->chosen)
-			list_path(out, words[it->what], it->path);
+		if (!it->chosen)
+			continue;
+		list_path(out, words[it->what], it->path);
+		if (it->what != INVERSE_CHANGE || out->bad)
+			continue;
+		out->n--; /* the end of the line comes after them */
+		list_parts(out, it->line);
+		buf_addc(out, '\n');
 	}
 	if (t->left > LISTED_MAX)
 		buf_addf(out, "  ... and %llu more that came since\n",
@@ -347,7 +383,7 @@ int restore_tree(struct restore_tree *t, struct errmsg *em)
 		progress_wipe(t->bar);
 		if (t->dry)
 			list_all(t, x, &list);
-		rc = print_flush(&list);
+		rc = t->json ? 0 : print_flush(&list);
 	}
 	buf_release(&list);
 	inverse_close(x);

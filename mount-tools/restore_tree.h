@@ -25,6 +25,7 @@ struct restore_tree {
 	uint64_t at;
 	bool exact; /* what came since goes */
 	bool dry;   /* tell it only */
+	bool json;  /* no list of what stays */
 	struct progress *bar;
 	/* what was done */
 	uint64_t files, dirs, links, others; /* made again, or their bytes */
