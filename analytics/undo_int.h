@@ -211,6 +211,16 @@ struct undo_track *undo_find(struct undo *u, uint64_t ino);
 int must_use undo_conflict(struct undo_item *i, const char *what,
 			   const char *why, uint64_t by, const char *detail);
 
+/* --- is it there already: undo_same.c --- */
+
+/* What is dirty gets its version; it may be no file, or gone. */
+int must_use undo_version_now(struct undo *u, uint64_t ino);
+/* Is ino what t was, all but its times?  1, 0 or an error. */
+int must_use undo_is_same(struct undo *u, const struct undo_track *t,
+			  uint64_t ino);
+/* The same of what i makes; of a directory it is enough that it is one. */
+int must_use undo_made_again(struct undo *u, struct undo_item *i, uint64_t ino);
+
 /* --- what is the same and what is not: undo_compare.c --- */
 
 /* Fills what brings back numbers, attributes and content of a CHANGE. */

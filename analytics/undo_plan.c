@@ -65,22 +65,6 @@ struct undo_track *undo_find(struct undo *u, uint64_t ino)
 
 /* --- what the run touched --- */
 
-static int version_now(struct undo *u, uint64_t ino)
-{
-	int rc = core_make_version(u->core, ino, ENTRY_REASON_IDLE);
-
-	switch (rc) { /* no file, or no more */
-	case -ENOENT:
-	case -ESTALE:
-	case -EINVAL:
-	case -EISDIR:
-	case -ENODATA:
-		return 0;
-	default:
-		return rc < 0 ? rc : 0;
-	}
-}
-
 static int load_tracks(struct undo *u)
 {
 	struct run_touches t;
@@ -92,7 +76,7 @@ static int load_tracks(struct undo *u)
 	if (rc == 0 && t.n > UNDO_MAX)
 		rc = -ERR_LIMIT;
 	for (size_t i = 0; rc == 0 && i < t.n; i++)
-		rc = version_now(u, t.v[i].ino);
+		rc = undo_version_now(u, t.v[i].ino);
 	if (rc == 0)
 		rc = core_settle_index(u->core);
 	u->tracks = rc == 0 ? calloc(t.n + 1, sizeof(*u->tracks)) : NULL;
@@ -253,7 +237,7 @@ static int find_holder(struct undo *u, struct undo_item *i)
 	if (i->holder)
 		return 0;
 	i->foreign = calloc(1, sizeof(*i->foreign));
-	rc = i->foreign ? version_now(u, row.ino) : -ENOMEM;
+	rc = i->foreign ? undo_version_now(u, row.ino) : -ENOMEM;
 	if (rc == 0)
 		rc = core_settle_index(u->core);
 	if (rc == 0)
@@ -440,67 +424,6 @@ static int judge_remove(struct undo *u, struct undo_item *i)
 	return rc < 0 ? rc : 0;
 }
 
-/* Is what is there what was to be made, all but its times? */
-static int is_same(struct undo *u, const struct undo_track *t, uint64_t ino)
-{
-	static const struct undo_xattr none;
-	struct undo_track now;
-	struct digest root;
-	uint64_t size = 0;
-	int rc = version_now(u, ino);
-	bool same;
-
-	if (rc == 0)
-		rc = core_settle_index(u->core);
-	if (rc == 0)
-		rc = undo_track_load(u, &now, ino, 0);
-	if (rc < 0)
-		return rc;
-	same = now.type == t->type && now.rdev == t->rdev &&
-	       !now.target == !t->target &&
-	       (!now.target || strcmp(now.target, t->target) == 0);
-	for (int k = UNDO_MODE; k <= UNDO_GID; k++) {
-		const struct undo_number *n = &t->number[k];
-
-		same = same && now.number[k].now ==
-				       (n->seen.touched ? n->before : n->now);
-	}
-	for (size_t k = 0; same && k < t->n_xattrs; k++) {
-		const struct undo_xattr *x = &t->xattrs[k], *y = &none;
-		const struct undo_value *was;
-
-		for (size_t j = 0; j < now.n_xattrs; j++)
-			if (strcmp(now.xattrs[j].name, x->name) == 0)
-				y = &now.xattrs[j];
-		was = x->seen.touched ? &x->before : &x->now;
-		same = !y->now.no == !was->no &&
-		       digest_eq(&y->now.digest, &was->digest);
-	}
-	if (same && S_ISREG(t->type)) {
-		rc = undo_content_root(u, &root, &size, undo_before_death(t));
-		same = rc > 0 && size == now.size &&
-		       (size == 0 || digest_eq(&root, &now.root));
-	}
-	undo_track_release(&now);
-	return rc < 0 && rc != -ENODATA ? rc : same;
-}
-
-/* What has the first name is what was to be made: it was made again. */
-static int made_again(struct undo *u, struct undo_item *i, uint64_t ino)
-{
-	struct inode_row row;
-	int rc = idx_inode(u->r, &row, ino);
-
-	if (rc <= 0)
-		return rc;
-	free(row.target);
-	if (S_ISDIR(i->src->type)) {
-		i->there = S_ISDIR(row.mode) ? ino : 0;
-		return S_ISDIR(row.mode);
-	}
-	return is_same(u, i->src, ino);
-}
-
 static int judge_made(struct undo *u, struct undo_item *i,
 		      const struct undo_name *n, bool *done)
 {
@@ -512,7 +435,7 @@ static int judge_made(struct undo *u, struct undo_item *i,
 	if (rc == 0 && dir) {
 		rc = name_now(u, &row, dir, n->name);
 		if (rc > 0 && u->run && !undo_find(u, row.ino))
-			rc = made_again(u, i, row.ino);
+			rc = undo_made_again(u, i, row.ino);
 		else if (rc > 0)
 			rc = 0;
 		*done = rc > 0;
@@ -550,7 +473,7 @@ static int all_there(struct undo *u, struct undo_item *i)
 	}
 	t = ino ? undo_find(u, ino) : NULL;
 	if (rc > 0)
-		rc = t && t->created ? made_again(u, i, ino) : 0;
+		rc = t && t->created ? undo_made_again(u, i, ino) : 0;
 	if (rc > 0 && t->item && t->item->what == UNDO_REMOVE) {
 		t->item->what = UNDO_NOTHING;
 		t->item->verdict = UNDO_DONE;
@@ -739,7 +662,7 @@ static int judge_over(struct undo *u, struct undo_item *i)
 {
 	int rc;
 
-	rc = S_ISREG(i->src->type) ? 0 : is_same(u, i->src, i->dst->ino);
+	rc = S_ISREG(i->src->type) ? 0 : undo_is_same(u, i->src, i->dst->ino);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	rc = is_untouched(i);

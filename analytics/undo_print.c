@@ -501,7 +501,7 @@ static int put_head(struct undo *u, struct buf *out)
 		line_no(out, u->since);
 		buf_addf(out, ",\"state\":\"ended\",\"temporary\":\"%s\"}\n",
 			 u->temporary);
-		return;
+		return 0;
 	}
 	idx_run_word(word, u->run);
 	buf_addf(out, "{\"format\":\"vouchfs-undo-1\",\"run\":\"%s\",\"id\":\"",

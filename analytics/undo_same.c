@@ -1,0 +1,91 @@
+/*
+ * undo_same.c - whether something that is there is what an undo would make.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "analytics/undo_int.h"
+#include "base/err.h"
+#include "fs/core/core.h"
+#include "index/idx.h"
+#include "index/idx_query.h"
+#include "ledger/entry.h"
+
+int undo_version_now(struct undo *u, uint64_t ino)
+{
+	int rc = core_make_version(u->core, ino, ENTRY_REASON_IDLE);
+
+	switch (rc) { /* no file, or no more */
+	case -ENOENT:
+	case -ESTALE:
+	case -EINVAL:
+	case -EISDIR:
+	case -ENODATA:
+		return 0;
+	default:
+		return rc < 0 ? rc : 0;
+	}
+}
+
+/* Is what is there what was to be made, all but its times? */
+int undo_is_same(struct undo *u, const struct undo_track *t, uint64_t ino)
+{
+	static const struct undo_xattr none;
+	struct undo_track now;
+	struct digest root;
+	uint64_t size = 0;
+	int rc = undo_version_now(u, ino);
+	bool same;
+
+	if (rc == 0)
+		rc = core_settle_index(u->core);
+	if (rc == 0)
+		rc = undo_track_load(u, &now, ino, 0);
+	if (rc < 0)
+		return rc;
+	same = now.type == t->type && now.rdev == t->rdev &&
+	       !now.target == !t->target &&
+	       (!now.target || strcmp(now.target, t->target) == 0);
+	for (int k = UNDO_MODE; k <= UNDO_GID; k++) {
+		const struct undo_number *n = &t->number[k];
+
+		same = same && now.number[k].now ==
+				       (n->seen.touched ? n->before : n->now);
+	}
+	for (size_t k = 0; same && k < t->n_xattrs; k++) {
+		const struct undo_xattr *x = &t->xattrs[k], *y = &none;
+		const struct undo_value *was;
+
+		for (size_t j = 0; j < now.n_xattrs; j++)
+			if (strcmp(now.xattrs[j].name, x->name) == 0)
+				y = &now.xattrs[j];
+		was = x->seen.touched ? &x->before : &x->now;
+		same = !y->now.no == !was->no &&
+		       digest_eq(&y->now.digest, &was->digest);
+	}
+	if (same && S_ISREG(t->type)) {
+		rc = undo_content_root(u, &root, &size, undo_before_death(t));
+		same = rc > 0 && size == now.size &&
+		       (size == 0 || digest_eq(&root, &now.root));
+	}
+	undo_track_release(&now);
+	return rc < 0 && rc != -ENODATA ? rc : same;
+}
+
+/* What has the first name is what was to be made: it was made again. */
+int undo_made_again(struct undo *u, struct undo_item *i, uint64_t ino)
+{
+	struct inode_row row;
+	int rc = idx_inode(u->r, &row, ino);
+
+	if (rc <= 0)
+		return rc;
+	free(row.target);
+	if (S_ISDIR(i->src->type)) {
+		i->there = S_ISDIR(row.mode) ? ino : 0;
+		return S_ISDIR(row.mode);
+	}
+	return undo_is_same(u, i->src, ino);
+}
