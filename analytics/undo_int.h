@@ -40,6 +40,7 @@ struct undo_name {
 	uint64_t parent;
 	char *name;
 	bool before, after, now;
+	bool others; /* somebody else gave it since the run began with it */
 };
 
 /* An attribute's value: the entry that set it, 0 where there is none. */

@@ -559,13 +559,23 @@ static const struct undo_name *next_from(const struct undo_item *i, size_t *at)
 	return NULL;
 }
 
-/* Somebody took a name away that the run gave it: the entry; 0: nobody did. */
+/*
+ * Somebody gave it another name in the place of one that the run gave it: the
+ * entry; 0: nobody did.
+ */
 static uint64_t moved_by(const struct undo_track *t)
 {
-	for (size_t k = 0; k < t->n_names; k++)
-		if (goes(&t->names[k]) && !t->names[k].now)
-			return t->names[k].seen.foreign;
-	return 0;
+	bool others = false;
+	uint64_t by = 0;
+
+	for (size_t k = 0; k < t->n_names; k++) {
+		const struct undo_name *n = &t->names[k];
+
+		others = others || (n->others && n->now);
+		if (goes(n) && !n->now)
+			by = n->seen.foreign;
+	}
+	return others ? by : 0;
 }
 
 /* Names that it has and keeps, or gets. */
@@ -583,7 +593,7 @@ static size_t names_kept(const struct undo_item *i)
 
 /* One name that comes back: from one that goes, else as a link. */
 static int judge_name(struct undo *u, struct undo_item *i,
-		      const struct undo_name *to, size_t *next, bool has_more)
+		      const struct undo_name *to, size_t *next)
 {
 	size_t was = *next;
 	uint64_t there;
@@ -593,7 +603,7 @@ static int judge_name(struct undo *u, struct undo_item *i,
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	from = next_from(i, next);
-	if (!from && !has_more && moved_by(i->dst))
+	if (!from && moved_by(i->dst))
 		return undo_conflict(i, "name", "moved since", moved_by(i->dst),
 				     to->name);
 	rc = may_come_back(u, i, to, &there);
@@ -614,7 +624,6 @@ static int judge_moves(struct undo *u, struct undo_item *i)
 	size_t next = 0;
 	int rc = 0, now = undo_track_name_now(u, t);
 	bool temporary = now >= 0 && undo_is_temporary(u, t->names[now].name);
-	bool kept = names_kept(i) > (size_t)temporary;
 
 	for (size_t k = 0; rc >= 0 && k < t->n_names; k++) {
 		const struct undo_name *to = &t->names[k];
@@ -622,7 +631,7 @@ static int judge_moves(struct undo *u, struct undo_item *i)
 		if (!comes_back(to) || to->now || to == i->place)
 			continue;
 		if (!temporary) {
-			rc = judge_name(u, i, to, &next, kept);
+			rc = judge_name(u, i, to, &next);
 			continue;
 		}
 		rc = has_come(u, i, to);
