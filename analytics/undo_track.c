@@ -117,6 +117,7 @@ static int set_name(struct change *c, uint64_t parent,
 	if (note(&n->seen, c))
 		n->before = n->now;
 	n->now = there;
+	n->others = there && !c->mine && !n->seen.touched && c->t->first;
 	if (c->mine)
 		n->after = there;
 	for (size_t i = 0; i < c->t->n_names; i++)
