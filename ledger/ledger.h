@@ -47,6 +47,8 @@ struct ledger_options {
 	struct vio *vio;       /* rooted at STORE */
 	struct vio *guard_vio; /* rooted at the guard directory; NULL: none */
 	bool read_only;	       /* no lock, no recovery writes, no guard */
+	/* The lock is held, all is found good: the first write comes.  Or NULL */
+	void (*on_start)(void *ctx);
 	/*
 	 * Told of every frame found in the WAL past the settled journal, at
 	 * open, in order: its small chunks go to the store.

@@ -251,8 +251,11 @@ static int give_chunks(struct ledger *l)
 static int start(struct ledger *l, const struct loaded *keys,
 		 const struct ledger_open_how *how, struct errmsg *em)
 {
-	int rc = journal_start(l->journal);
+	int rc;
 
+	if (l->o.on_start != NULL)
+		l->o.on_start(l->o.ctx);
+	rc = journal_start(l->journal);
 	if (rc == 0)
 		rc = give_chunks(l);
 	if (rc == 0)
@@ -261,6 +264,8 @@ static int start(struct ledger *l, const struct loaded *keys,
 		rc = vio_random(l->vio, l->incarnation, sizeof(l->incarnation));
 	if (rc < 0)
 		return errmsg_set(em, rc, "recovery: %s", err_text(rc));
+	/* or a WAL that is full has no room until more is flushed */
+	wal_release(l->wal, l->flushed);
 	l->chunks_settled = l->flushed;
 	l->flush_ns = vio_mono_ns(l->vio);
 	if (how->any_identity)

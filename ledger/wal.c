@@ -10,7 +10,8 @@
  *     no metadata and -ENOSPC can come only when a segment is made, when
  *     nothing of the frame is written yet.
  *  4. A segment is used again only when all its frames were released; its
- *     new epoch makes the stale ones invalid.
+ *     new epoch makes the stale ones invalid.  So the last one goes on when
+ *     it is full and there is no room for another.
  *  5. The segment written to is named by the mark (wal_mark.c) before its
  *     first frame is written.
  *  6. Segments in `used` are in the order of their sequence, and their
@@ -174,6 +175,29 @@ static void give_spare(struct wal *w, struct wal_segment *s)
 }
 
 /*
+ * There is no room for one more: where all frames are durable elsewhere, even
+ * the segment that was written to last is free, once the mark does not name it
+ * any more.  1: it is now.
+ */
+static int free_settled(struct wal *w)
+{
+	bool all;
+	int rc;
+
+	mutex_lock(&w->mu);
+	all = w->n_used > 0 && end_locked(w) <= w->released;
+	mutex_unlock(&w->mu);
+	rc = all ? wal_rest(w) : 0;
+	if (rc < 0 || !all)
+		return rc;
+	mutex_lock(&w->mu);
+	while (w->n_used > 0)
+		w->spare[w->n_spare++] = w->used[--w->n_used];
+	mutex_unlock(&w->mu);
+	return 1;
+}
+
+/*
  * Begins a segment whose first frame is `first`.  Its header is flushed with
  * that frame: before, nobody relies on it.
  */
@@ -186,6 +210,13 @@ static int begin_segment(struct wal *w, uint64_t first, uint64_t need)
 		return -ERR_LIMIT;
 	if (s == NULL) {
 		rc = wal_segment_make(w, &s);
+		if (rc == -ENOSPC) {
+			int freed = free_settled(w);
+
+			if (freed > 0)
+				s = take_spare(w, need);
+			rc = freed < 0 ? freed : s == NULL ? rc : 0;
+		}
 		if (rc < 0)
 			return rc;
 	}
@@ -387,6 +418,8 @@ void wal_release(struct wal *w, uint64_t upto)
 	char path[NUMBERED_PATH_MAX];
 
 	mutex_lock(&w->mu);
+	if (w->released < upto)
+		w->released = upto;
 	while (w->n_used > 1 && w->used[0]->first + w->used[0]->n <= upto) {
 		w->spare[w->n_spare++] = w->used[0];
 		w->n_used--;

@@ -44,6 +44,7 @@ struct wal {
 	size_t n_used;
 	struct wal_segment *spare[WAL_SEGMENTS_MAX];
 	size_t n_spare;
+	uint64_t released; /* frames below are durable elsewhere */
 	uint32_t next_number;
 	uint64_t next_sequence;
 	bool started;

@@ -211,6 +211,58 @@ Test(wal, released_segments_are_used_again_and_stay_few)
 	expect(399, 401);
 }
 
+/* From the frame `at` on, until there is no room: the next one's index. */
+static uint64_t append_until_full(uint64_t at)
+{
+	int rc = 0;
+
+	for (; rc == 0; at += rc == 0)
+		rc = append(at, 3000);
+	cr_assert_eq(rc, -ENOSPC);
+	return at;
+}
+
+Test(wal, without_room_for_another_the_settled_segment_goes_on)
+{
+	uint64_t end = 0, next = 0;
+
+	cr_assert_eq(wal_start(w, 0), 0);
+	cr_assert_eq(append(0, 3000), 0);
+	vio_sim_set_space(sim, 0);
+	end = append_until_full(1);
+	wal_release(w, end - 1);
+	cr_assert_eq(append(end, 3000), -ENOSPC, "one is not settled");
+	expect(0, end);
+	for (unsigned round = 0; round < 3; round++) {
+		wal_release(w, end);
+		next = append_until_full(end);
+		cr_assert_gt(next, end + 5);
+		expect(end, next);
+		vio_sim_kill(sim);
+		reopen(next);
+		expect(end, next);
+		end = next;
+	}
+	cr_assert_eq(files(), 1);
+	/* torn while it begins anew: all is durable elsewhere, nothing false */
+	for (uint64_t cut = 1; cut < 4; cut++) {
+		struct prng p;
+
+		wal_release(w, end);
+		vio_sim_stop_at(sim, cut);
+		(void)!append(end, 3000);
+		vio_sim_stop_at(sim, 0);
+		prng_init(&p, cut);
+		vio_sim_crash(sim, &p);
+		reopen(end);
+		wal_release(w, end); /* as whoever opened knows */
+		vio_sim_set_space(sim, 0);
+		cr_assert_eq(append(end, 3000), 0, "cut %lu", cut);
+		end = append_until_full(end + 1);
+		expect(end - 1, end);
+	}
+}
+
 Test(wal, stale_frames_of_an_earlier_use_never_pass)
 {
 	cr_assert_eq(wal_start(w, 0), 0);
