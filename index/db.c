@@ -17,6 +17,8 @@
 
 static int code_of(int sqlite_code)
 {
+	if (sqlite_code == SQLITE_IOERR_SHMSIZE) /* no room for its 32 KiB */
+		return -ENOSPC;
 	switch (sqlite_code & 0xff) {
 	case SQLITE_OK:
 	case SQLITE_ROW:

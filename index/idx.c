@@ -23,6 +23,7 @@
 #include "index/idx_internal.h"
 #include "ledger/entry.h"
 
+enum { IDX_LOG_MIN = 256, IDX_LOG_MAX = 4096 }; /* pages */
 enum { IDX_CACHE_KIB = 65536, IDX_PATH = 4096, IDX_FLUSH_PUTS = 65536 };
 enum { IDX_CANDIDATES = 64 };
 
@@ -352,6 +353,27 @@ int idx_position(struct idx *x, uint64_t *out_seals, struct digest *out_root)
 	*out_seals = x->meta.seals;
 	*out_root = x->meta.root;
 	return 0;
+}
+
+void idx_tidy(struct idx *x)
+{
+	if (!x->in_batch && !x->read_only)
+		(void)sqlite3_wal_checkpoint_v2(
+			x->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+void idx_keep_small(struct idx *x, uint64_t bytes)
+{
+	uint64_t pages = bytes / 4096;
+	char sql[64];
+
+	if (pages < IDX_LOG_MIN)
+		pages = IDX_LOG_MIN;
+	if (pages >= IDX_LOG_MAX || x->read_only)
+		return;
+	(void)sqlite3_snprintf(sizeof(sql), sql, "PRAGMA wal_autocheckpoint=%d",
+			       (int)pages);
+	(void)!db_exec(x->db, sql);
 }
 
 /* --- open and close --- */

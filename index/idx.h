@@ -71,6 +71,10 @@ int must_use idx_seal(struct idx *x, uint64_t seal, uint32_t mount_no,
 		      int64_t wall_ns, uint32_t count);
 int must_use idx_end(struct idx *x, uint64_t seals, const struct digest *root);
 void idx_abort(struct idx *x);
+/* Between batches, on a full disk: SQLite's log begins anew in its file. */
+void idx_tidy(struct idx *x);
+/* About so large is that log to be, on a small disk; 1 to 16 MiB. */
+void idx_keep_small(struct idx *x, uint64_t bytes);
 
 /*
  * A rebuild is an idx with name IDX_REBUILD_NAME, filled from the log and

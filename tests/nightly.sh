@@ -3,7 +3,7 @@
 # whole, the random tests with new seeds for as long as there is time, and
 # cosign, which takes ten minutes to build; only the parts whose name contains WORD.
 #
-# MINUTES=n is the time of each of the eleven parts (60): a sweep that would take
+# MINUTES=n is the time of each of the twelve parts (60): a sweep that would take
 # longer says so, and goes on there the next time, until it was whole.  A random
 # test that has begun ends.  SEED=n is the first seed (by date if not given, so
 # that each night has its own).  What failed is kept, with its seed, in
@@ -88,6 +88,7 @@ sweep sweep/sweep_seq DEPTH=3 EVERY=1 ALL_WAYS=2 DEEP=32 AGAIN=1024
 sweep sweep/sweep_seq_fault ALPHABET=small EVERY=1
 sweep sweep/alloc_core STEP=1
 seeds sweep/sweep_core 3 STRIDE=5
+seeds sweep/full_core 32 SEEDS=32
 seeds sweep/sweep_ledger 1
 seeds unit/test_core 1
 seeds unit/test_content_model 1

@@ -1,5 +1,5 @@
 /*
- * commit.c - see commit.h: queue, commit point, waiters, settling.
+ * commit.c - see commit.h: queue, commit point, waiters, life.
  *
  * States of an entry: queued (head..tail) -> being committed (c->committing,
  * or c->retry) -> to_apply -> applied.  next_seq, committed_seq
@@ -19,16 +19,13 @@
 #include "fs/commit/commit_internal.h"
 #include "fs/commit/leafcell.h"
 #include "fs/commit/pend.h"
+#include "fs/store/space.h"
 #include "fs/store/store.h"
 #include "index/idx.h"
 
 enum {
 	LINGER_MS = 100,      /* an entry nobody waits for */
 	EAGER_ENTRIES = 2048, /* enough for a batch: do not linger */
-	TICK_MS = 100,
-	SETTLE_MS = 1000,	 /* frames that are not many yet */
-	SETTLE_BYTES = 48 << 20, /* so many: do not wait */
-	CHECKPOINT_MS = 1000,
 	RETRY_MS = 500,
 	FRAME_BYTES = LIMIT_FRAME / 2,
 	CHUNK_HEAD = 64,    /* of a small chunk in a frame */
@@ -74,38 +71,52 @@ uint64_t commit_last_seq(struct commit *c)
 	return c->next_seq - 1;
 }
 
-/* What p and its small chunks take in a frame, at most. */
-static uint64_t frame_bytes(const struct pend *p)
+/* What p takes in a frame, at most, without its small chunks. */
+static uint64_t entry_bytes(const struct pend *p)
 {
 	const struct entry_body *b = &p->e.body;
-	uint64_t entry = 512 + p->n_data, chunks = p->n_staged * CHUNK_HEAD;
+	uint64_t n = 512 + p->n_data;
+
+	switch (b->kind) {
+	case ENTRY_EXTENTS:
+		return n + 48ULL * b->extents.n;
+	case ENTRY_READS:
+		return n + 65ULL * b->reads.n;
+	case ENTRY_RUN_START:
+		return n + 34ULL * b->run_start.n; /* names are in n_data */
+	case ENTRY_GC:
+		return n + 24ULL * b->gc.n;
+	case ENTRY_POLICY:
+		return n + 15ULL * b->policy.n; /* patterns are in n_data */
+	default:
+		return n;
+	}
+}
+
+/* And these, at most. */
+static uint64_t chunk_bytes(const struct pend *p)
+{
+	const struct entry_body *b = &p->e.body;
+	uint64_t heads = p->n_staged * CHUNK_HEAD;
 	uint64_t raw = p->n_staged * (uint64_t)LIMIT_CHUNK;
 
-	if (b->kind == ENTRY_EXTENTS) {
-		entry += 48ULL * b->extents.n;
-		if (p->n_staged <= b->extents.n)
-			raw = 0;
-		for (unsigned i = 0; i < b->extents.n && !raw; i++)
-			chunks += p->n_staged ? b->extents.v[i].length : 0;
-	} else if (b->kind == ENTRY_READS) {
-		entry += 65ULL * b->reads.n;
-	} else if (b->kind == ENTRY_RUN_START) {
-		entry += 34ULL * b->run_start.n; /* names are in n_data */
-	} else if (b->kind == ENTRY_GC) {
-		entry += 24ULL * b->gc.n;
-	} else if (b->kind == ENTRY_POLICY) {
-		entry += 15ULL * b->policy.n; /* patterns are in n_data */
+	if (b->kind == ENTRY_EXTENTS && p->n_staged <= b->extents.n) {
+		raw = 0;
+		for (unsigned i = 0; i < b->extents.n; i++)
+			raw += p->n_staged ? b->extents.v[i].length : 0;
 	} else if (b->kind == ENTRY_VERSION && b->version.size < raw) {
 		raw = b->version.size + p->n_staged * NODE_BYTES;
 	}
-	return entry + chunks + raw;
+	return heads + raw;
 }
 
 void commit_enqueue(struct commit *c, struct pend *p)
 {
 	p->seq = c->next_seq++;
 	p->next = NULL;
-	p->ledger_bytes = frame_bytes(p);
+	p->entry_bytes = entry_bytes(p);
+	p->ledger_bytes = p->entry_bytes + chunk_bytes(p);
+	atomic_fetch_add(&c->bytes_queued, p->entry_bytes);
 	if (!c->head)
 		c->oldest_ns = vio_mono_ns(c->o.vio);
 	*c->tail = p;
@@ -346,8 +357,11 @@ static void committed_locked(struct commit *c, struct batch *b)
 {
 	uint32_t pos = 0;
 
-	for (struct pend *p = b->pends; p; p = p->next)
+	for (struct pend *p = b->pends; p; p = p->next) {
 		atomic_store(&p->cell->entry_no, IDX_ENTRY_NO(b->seal, pos++));
+		b->entry_bytes += p->entry_bytes;
+	}
+	atomic_fetch_add(&c->bytes_committed, b->entry_bytes);
 	commit_batch_drop_pends(c, b);
 	c->committed_seq = b->last_seq;
 	if (!c->to_apply)
@@ -394,6 +408,9 @@ static bool commit_round_locked(struct commit *c) requires_capability(&c->t->mu)
 	if (!rc)
 		rc = commit_batch_build(c, b);
 	if (!rc)
+		rc = commit_batch(c, b);
+	/* a WAL that is full has room again once its frames are settled */
+	if (rc == -ENOSPC && b && commit_settle_all(c) == 0)
 		rc = commit_batch(c, b);
 	mutex_lock(&c->t->mu);
 	c->committing = false;
@@ -459,94 +476,7 @@ static void commit_main(void *arg)
 	mutex_unlock(&c->t->mu);
 }
 
-/* --- settling --- */
-
-static int settle_chunks(void *ctx, const struct digest *ids, size_t n)
-{
-	struct commit *c = ctx;
-
-	return store_settle(c->o.store, ids, n);
-}
-
-static int settle_flush(void *ctx)
-{
-	struct commit *c = ctx;
-
-	return store_settle_flush(c->o.store);
-}
-
-/* Moves durable frames to their places.  No lock held. */
-static int settle_round(struct commit *c)
-{
-	struct ledger_settle_ops ops = {
-		.settle = settle_chunks,
-		.settle_flush = settle_flush,
-		.ctx = c,
-	};
-	int rc = ledger_settle(c->o.ledger, 64, &ops);
-
-	/* no room: the WAL keeps it, try again later */
-	return commit_is_soft(rc) ? 0 : rc;
-}
-
-/*
- * Frames lie in the WAL for a while: what is written in one go is settled when
- * it is written, not beside it, and what comes drop by drop is flushed to packs
- * and journal once a second, not ten times.  10,000 files made by four
- * processes: a tenth less time.
- */
-static int settle_when_due(struct commit *c)
-{
-	int64_t mono = vio_mono_ns(c->o.vio);
-	int rc;
-
-	if (mono - c->settled_ns < SETTLE_MS * NS_PER_MS &&
-	    ledger_unsettled(c->o.ledger) < SETTLE_BYTES)
-		return ledger_prepare(c->o.ledger);
-	do
-		rc = settle_round(c);
-	while (rc > 0);
-	c->settled_ns = mono;
-	return rc;
-}
-
-static int checkpoint_round(struct commit *c, bool now)
-{
-	int64_t mono = vio_mono_ns(c->o.vio);
-	int rc;
-
-	if (ledger_size(c->o.ledger) == ledger_checkpointed(c->o.ledger))
-		return 0;
-	if (!now && mono - c->checkpoint_ns < CHECKPOINT_MS * NS_PER_MS)
-		return 0;
-	rc = ledger_checkpoint(c->o.ledger, NULL);
-	c->checkpoint_ns = mono;
-	return commit_is_soft(rc) ? 0 : rc < 0 ? rc : 1;
-}
-
-static void settle_main(void *arg)
-{
-	struct commit *c = arg;
-	int rc = 0;
-
-	mutex_lock(&c->t->mu);
-	while (!c->stop && !c->abandon) {
-		cond_timedwait_ns(&c->settle, &c->t->mu, TICK_MS * NS_PER_MS);
-		if (c->stop || c->abandon || c->failed)
-			continue;
-		mutex_unlock(&c->t->mu);
-		if (c->o.tick)
-			c->o.tick(c->o.ctx);
-		rc = settle_when_due(c);
-		if (rc >= 0)
-			rc = checkpoint_round(c, false);
-		mutex_lock(&c->t->mu);
-		if (rc < 0)
-			commit_fail_locked(c, rc,
-					   "the journal cannot be written");
-	}
-	mutex_unlock(&c->t->mu);
-}
+/* --- steps --- */
 
 bool commit_step(struct commit *c)
 {
@@ -558,9 +488,11 @@ bool commit_step(struct commit *c)
 	while (commit_apply_round_locked(c))
 		did = true;
 	mutex_unlock(&c->t->mu);
-	rc = settle_round(c);
+	rc = commit_settle_round(c);
 	if (rc >= 0 && !did)
-		rc = checkpoint_round(c, true);
+		rc = commit_checkpoint_round(c, true);
+	if (rc >= 0)
+		space_tick(store_space(c->o.store));
 	mutex_lock(&c->t->mu);
 	if (rc < 0)
 		commit_fail_locked(c, rc, "the journal cannot be written");
@@ -595,7 +527,7 @@ int commit_open(struct commit **out, const struct commit_options *o)
 					  commit_apply_main, c);
 		if (!rc)
 			rc = thread_start(&c->settle_thread, "settle",
-					  settle_main, c);
+					  commit_settle_main, c);
 	}
 	if (rc < 0) {
 		commit_abandon(c);
@@ -634,14 +566,10 @@ int commit_finish(struct commit *c, struct errmsg *em)
 				err_text(c->soft ? c->soft : -ENOSPC),
 				(unsigned long long)(c->next_seq - 1 -
 						     c->committed_seq));
-	while (!rc) {
-		rc = settle_round(c);
-		if (rc == 0)
-			break;
-		rc = rc > 0 ? 0 : rc;
-	}
 	if (!rc)
-		rc = checkpoint_round(c, true);
+		rc = commit_settle_all(c);
+	if (!rc)
+		rc = commit_checkpoint_round(c, true);
 	if (rc > 0)
 		rc = 0;
 	if (rc < 0)

@@ -71,6 +71,20 @@ void commit_wait(struct commit *c, uint64_t seq, core_done_fn *done, void *ctx);
 int must_use commit_flush(struct commit *c, uint64_t seq);
 int must_use commit_index(struct commit *c, uint64_t seq);
 
+/* Signs where the log stands; uses the ballast (space.h) for it. */
+int must_use commit_checkpoint(struct commit *c);
+
+/*
+ * What was answered for and has no place on the disk yet: bytes that journal,
+ * packs and index will take (space.h).  Any thread.
+ */
+uint64_t commit_owed(void *commit);
+/*
+ * Has all that is queued now find its place, and waits for that; not where
+ * there is no room for it.  Nothing is locked.
+ */
+void commit_press(void *commit);
+
 /* One round of each thread's work; true if there was any. */
 bool commit_step(struct commit *c);
 

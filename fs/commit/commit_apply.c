@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "base/vio.h"
 #include "fs/commit/commit_internal.h"
+#include "fs/store/space.h"
+#include "fs/store/store.h"
 #include "index/idx.h"
 
 enum {
@@ -57,6 +59,25 @@ static int apply_batches(struct commit *c, struct batch *first)
 }
 
 /*
+ * On a full disk what SQLite's log holds is moved first, so that its file is
+ * used again from the start, and then the ballast gives room.
+ */
+static int apply_with_room(struct commit *c, struct batch *first)
+{
+	struct space *space = store_space(c->o.store);
+	int rc = apply_batches(c, first);
+
+	if (rc == -ENOSPC) {
+		idx_tidy(c->o.idx);
+		rc = apply_batches(c, first);
+	}
+	while (rc == -ENOSPC && space_relieve(space, SPACE_SETTLE))
+		rc = apply_batches(c, first);
+	space_changed(space);
+	return rc;
+}
+
+/*
  * A full disk: the log has these batches, the index gets them later.  `end` is
  * the last one's next.
  */
@@ -74,13 +95,16 @@ bool commit_apply_round_locked(struct commit *c)
 {
 	struct batch *first = c->to_apply, **at = &c->to_apply, *next;
 	uint32_t n = 0;
-	uint64_t seq = 0;
+	uint64_t seq = 0, bytes = 0;
 	int rc;
 
 	if (!first || c->failed)
 		return false;
-	for (; *at && n < APPLY_ENTRIES; at = &(*at)->next) {
+	/* without room one by one: a small transaction finds some sooner */
+	for (; *at && n < (c->index_soft ? 1 : APPLY_ENTRIES);
+	     at = &(*at)->next) {
 		n += (*at)->n;
+		bytes += (*at)->entry_bytes;
 		seq = (*at)->last_seq;
 	}
 	c->to_apply = *at;
@@ -88,13 +112,15 @@ bool commit_apply_round_locked(struct commit *c)
 	if (!c->to_apply)
 		c->to_apply_tail = &c->to_apply;
 	mutex_unlock(&c->t->mu);
-	rc = apply_batches(c, first);
+	rc = apply_with_room(c, first);
 	for (; first && !commit_is_soft(rc); first = next) {
 		next = first->next;
 		commit_batch_free(first);
 	}
-	if (rc >= 0)
+	if (rc >= 0) {
 		itable_applied(c->t, seq);
+		atomic_fetch_add(&c->bytes_applied, bytes);
+	}
 	mutex_lock(&c->t->mu);
 	c->index_soft = commit_is_soft(rc) ? rc : 0;
 	if (c->index_soft)

@@ -1,10 +1,11 @@
 /*
- * commit_internal.h - what commit.c, commit_apply.c and commit_batch.c share.
+ * commit_internal.h - what the files of commit share.
  */
 #ifndef FS_COMMIT_INTERNAL_H
 #define FS_COMMIT_INTERNAL_H
 
 #include <errno.h>
+#include <stdatomic.h>
 
 #include "base/buf.h"
 #include "base/thread.h"
@@ -27,7 +28,8 @@ struct batch {
 	uint64_t last_seq;
 	uint64_t seal; /* index in the log */
 	int64_t wall_ns;
-	struct digest root; /* of the log after it */
+	struct digest root;   /* of the log after it */
+	uint64_t entry_bytes; /* of its pends, once committed */
 };
 
 struct waiter {
@@ -68,6 +70,11 @@ struct commit {
 	char words[256];
 	bool stop, abandon;
 	bool commit_ended; /* the commit thread makes no more batches */
+	/* who asks for a settling at once, and who was answered */
+	uint64_t settle_wanted, settle_done;
+	/* of entries (pend.entry_bytes), from the start: each only grows */
+	atomic_uint_least64_t bytes_queued, bytes_committed, bytes_applied;
+	atomic_bool settle_soft; /* frames wait in the WAL for room */
 	/* settle thread alone */
 	int64_t checkpoint_ns, settled_ns;
 	struct thread commit_thread, apply_thread, settle_thread;
@@ -91,6 +98,16 @@ static inline bool commit_is_soft(int rc)
 /* The first failure is the one that is told; t->mu held. */
 void commit_fail_locked(struct commit *c, int rc, const char *what)
 	requires_capability(&c->t->mu);
+
+/* --- commit_settle.c --- */
+
+/* Moves durable frames to their places: how many, 0 without room. */
+int must_use commit_settle_round(struct commit *c);
+/* All of them, or as many as there is room for.  No lock held. */
+int must_use commit_settle_all(struct commit *c);
+/* 1: signed. */
+int must_use commit_checkpoint_round(struct commit *c, bool now);
+void commit_settle_main(void *arg);
 
 /* --- commit_apply.c --- */
 

@@ -28,7 +28,8 @@ struct pend {
 	struct digest *staged;	 /* small chunks that must ride along */
 	size_t n_staged;
 	void *arrays;	       /* owned lists that e.body points to */
-	uint64_t ledger_bytes; /* what it will take in the log, about */
+	uint64_t ledger_bytes; /* what it will take in a frame, at most */
+	uint64_t entry_bytes;  /* the same without its small chunks */
 	size_t n_data;	       /* used bytes of data */
 	size_t cap_data;
 	char data[]; /* strings that e.body points to */

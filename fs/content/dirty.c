@@ -15,10 +15,10 @@
 
 enum { WAIT_NS = 100000000, FAIL_ROUNDS = 10, PAGE = 4096 };
 
-/* What is reserved beyond the bytes: record headers, nodes, the frame. */
+/* What is reserved beyond the bytes: record headers, nodes, entries. */
 static uint64_t with_overhead(uint64_t cap)
 {
-	return cap + cap / 16 + 512;
+	return cap + cap / 16 + 2048;
 }
 
 void dirty_init(struct dirty *d, struct store *store, uint64_t max,

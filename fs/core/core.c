@@ -128,6 +128,14 @@ static int on_chunk(void *ctx, const struct ledger_chunk *k)
 	return rc < 0 ? rc : store_recover(r->core->store, &chunk);
 }
 
+/* The store is ours, and nothing was written to it yet. */
+static void on_start(void *ctx)
+{
+	const struct recovery *r = ctx;
+
+	space_make_room(r->core->vio);
+}
+
 static int open_log(struct core *c, struct errmsg *em)
 {
 	struct recovery found = { .core = c, .em = ERRMSG_INIT };
@@ -135,6 +143,7 @@ static int open_log(struct core *c, struct errmsg *em)
 		.vio = c->vio,
 		.guard_vio = c->guard_vio,
 		.read_only = c->o.read_only,
+		.on_start = on_start,
 		.on_chunk = on_chunk,
 		.ctx = &found, /* used while it opens, not after */
 		.wal_segment_bytes = c->o.wal_segment_bytes,
@@ -368,6 +377,17 @@ static int enter_start(struct core *c)
 	return core_op(c, mount_start_op, &flags);
 }
 
+/* What is owed counts from now on; and the ballast is made. */
+static void settle_space(struct core *c)
+{
+	const struct space_debt debt = { commit_owed, commit_press, c->commit };
+	struct space *space = store_space(c->store);
+
+	idx_keep_small(c->idx, space_reserve_bytes(space) / 2);
+	space_set_debt(space, &debt);
+	space_tick(space);
+}
+
 static int start(struct core *c)
 {
 	struct commit_options co = {
@@ -398,6 +418,8 @@ static int start(struct core *c)
 
 	if (rc >= 0)
 		rc = commit_open(&c->commit, &co);
+	if (rc >= 0 && !c->o.read_only)
+		settle_space(c);
 	for (unsigned i = 0; i < CORE_JOB_THREADS && rc >= 0; i++)
 		if (!c->o.no_threads && !c->o.read_only)
 			rc = thread_start(&c->job_threads[i], "save",
@@ -489,6 +511,9 @@ static void core_free(struct core *c)
 {
 	stop_jobs(c);
 	set_closing(c);
+	if (c->store)
+		space_set_debt(store_space(c->store),
+			       &(struct space_debt){ 0 });
 	commit_abandon(take(c->commit));
 	while (c->handles)
 		core_release(c, c->handles);
@@ -581,7 +606,7 @@ int core_finish(struct core *c, struct errmsg *em)
 	/* what is queued behind the STOP would follow it in the log */
 	stop_jobs(c);
 	if (!c->o.read_only) {
-		rc = file_version_all(c, ENTRY_REASON_UNMOUNT);
+		rc = file_save_all(c, ENTRY_REASON_UNMOUNT);
 		if (rc < 0)
 			errmsg_set(em, rc, "open files cannot be saved: %s",
 				   err_text(rc));

@@ -322,8 +322,9 @@ int core_setattr(struct core *c, const struct cred *cr, uint64_t ino,
 		.out = out,
 		.uid = cr->uid,
 	};
-	int rc = core_may_change(c, mask & CORE_SET_SIZE &&
-					    (uint64_t)in->st_size > 0);
+	int rc = core_may_change(c, mask & CORE_SET_SIZE && in->st_size > 0 ?
+					    SPACE_ADD :
+					    SPACE_CHANGE);
 
 	if (rc < 0)
 		return rc;

@@ -119,7 +119,7 @@ static void enter(struct core *c, struct actor *actor,
 		  const struct entry_denied *d, uint64_t count)
 {
 	struct enter_arg a = { .actor = actor, .d = d, .count = count };
-	int rc = core_may_change(c, true);
+	int rc = core_may_change(c, SPACE_ADD);
 
 	if (rc >= 0)
 		rc = core_op(c, denied_op, &a);

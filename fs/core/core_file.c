@@ -164,7 +164,7 @@ int core_open_file(struct core *c, const struct cred *cr, uint64_t ino,
 	h->writable = (flags & O_ACCMODE) != O_RDONLY;
 	h->write_only = (flags & O_ACCMODE) == O_WRONLY;
 	if (h->writable || flags & O_TRUNC)
-		rc = core_may_change(c, false);
+		rc = core_may_write(c);
 	if (rc >= 0) {
 		rc = file_take(c, &h->file, ino);
 		a.f = h->file;
@@ -353,7 +353,7 @@ static int write_bytes(struct core *c, const struct cred *cr, struct handle *h,
 	bool nobody = b->from_cache || !cr->pid;
 	struct actor *a = nobody ? actor_hold(h->actor) : core_actor(c, cr);
 	uint8_t strength = nobody ? ENTRY_HANDLE : ENTRY_EXACT;
-	int rc = core_may_change(c, false);
+	int rc = core_may_write(c);
 
 	if (rc >= 0)
 		rc = h->file ? take_deferred(h->file) : -EINVAL;
@@ -447,7 +447,7 @@ int core_fallocate(struct core *c, const struct cred *cr, struct handle *h,
 	bool keep = mode & FALLOC_FL_KEEP_SIZE;
 	struct actor *a;
 	uint64_t end;
-	int rc = core_may_change(c, true);
+	int rc = core_may_change(c, SPACE_ADD);
 
 	if (rc < 0)
 		return rc;
@@ -503,7 +503,7 @@ ssize_t core_copy_range(struct core *c, const struct cred *cr,
 {
 	uint64_t done = 0;
 	struct actor *a;
-	int rc = core_may_change(c, true);
+	int rc = core_may_change(c, SPACE_ADD);
 
 	if (rc < 0)
 		return rc;
@@ -570,13 +570,13 @@ int core_sync(struct core *c)
 
 	if (c->o.read_only)
 		return 0;
-	rc = file_version_all(c, ENTRY_REASON_DEMAND);
+	rc = file_save_all(c, ENTRY_REASON_DEMAND);
 	mutex_lock(&c->t.mu);
 	seq = commit_last_seq(c->commit);
 	mutex_unlock(&c->t.mu);
 	if (rc >= 0)
 		rc = commit_flush(c->commit, seq);
 	if (rc >= 0)
-		rc = ledger_checkpoint(c->ledger, NULL);
+		rc = commit_checkpoint(c->commit);
 	return rc;
 }

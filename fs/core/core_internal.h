@@ -20,6 +20,7 @@
 #include "fs/core/itable_internal.h"
 #include "fs/core/trail.h"
 #include "fs/commit/pend.h"
+#include "fs/store/space.h"
 #include "ledger/entry.h"
 
 struct commit;
@@ -146,8 +147,10 @@ int64_t core_now(struct core *c); /* lock held: never goes back */
 /* Wall clock without order, for a write's time. */
 int64_t core_clock(struct core *c);
 struct actor *core_actor(struct core *c, const struct cred *cr);
-/* -EROFS, a sticky error, or (when it adds data) -ENOSPC. */
-int must_use core_may_change(struct core *c, bool adds);
+/* -EROFS or a sticky error. */
+int must_use core_may_write(struct core *c);
+/* The same, and -ENOSPC: may an entry be made?  No lock held; may wait. */
+int must_use core_may_change(struct core *c, enum space_for what);
 void core_fill_stat(struct core *c, const struct inode *i, struct stat *out);
 /* The same of a row that is not in memory: no file of it is open or dirty. */
 void core_row_stat(const struct inode_row *r, struct stat *out);

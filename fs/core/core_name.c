@@ -210,7 +210,7 @@ static int create_op(struct core *c, struct itable_tx *tx, void *arg)
 
 static int create(struct core *c, struct create_arg *a)
 {
-	int rc = core_may_change(c, true);
+	int rc = core_may_change(c, SPACE_ADD);
 
 	if (rc >= 0 && !a->tmpfile)
 		rc = core_check_name(a->name, &a->len);
@@ -367,7 +367,7 @@ int core_link(struct core *c, const struct cred *cr, uint64_t ino,
 	      uint64_t parent, const char *name, struct stat *out)
 {
 	struct link_arg a = { NULL, ino, parent, name, 0, out };
-	int rc = core_may_change(c, true);
+	int rc = core_may_change(c, SPACE_ADD);
 
 	if (rc >= 0)
 		rc = core_check_name(name, &a.len);
@@ -459,7 +459,7 @@ static int unlink_any(struct core *c, const struct cred *cr, uint64_t parent,
 		.name = name,
 		.dir = dir,
 	};
-	int rc = core_may_change(c, false);
+	int rc = core_may_change(c, SPACE_REMOVE);
 
 	if (rc >= 0 && dir && !strcmp(name, "."))
 		return -EINVAL;
@@ -634,7 +634,7 @@ int core_rename(struct core *c, const struct cred *cr, uint64_t parent,
 		.new_name = new_name,
 		.flags = flags,
 	};
-	int rc = core_may_change(c, false);
+	int rc = core_may_change(c, SPACE_CHANGE);
 
 	if (flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
 	    flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))

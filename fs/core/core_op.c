@@ -93,19 +93,16 @@ struct actor *core_actor(struct core *c, const struct cred *cr)
 	return actor_of(c->actors, cr->pid, cr->uid, cr->gid);
 }
 
-int core_may_change(struct core *c, bool adds)
+int core_may_write(struct core *c)
 {
-	int rc;
+	return c->o.read_only ? -EROFS : commit_admit(c->commit);
+}
 
-	if (c->o.read_only)
-		return -EROFS;
-	rc = commit_admit(c->commit);
-	if (rc < 0 || !adds)
-		return rc;
-	rc = store_reserve(c->store, 64 << 10);
-	if (rc >= 0)
-		store_unreserve(c->store, 64 << 10);
-	return rc;
+int core_may_change(struct core *c, enum space_for what)
+{
+	int rc = core_may_write(c);
+
+	return rc < 0 ? rc : space_may(store_space(c->store), what);
 }
 
 int core_check_name(const char *name, size_t *out_len)

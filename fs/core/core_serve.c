@@ -295,7 +295,7 @@ int core_snapshot(struct core *c, const struct cred *cr, const char *name,
 {
 	struct snapshot_arg a = { .name = name };
 	size_t n;
-	int rc = core_may_change(c, true);
+	int rc = core_may_change(c, SPACE_ADD);
 
 	if (rc >= 0)
 		rc = core_check_name(name, &n);

@@ -324,7 +324,7 @@ int core_storage_replica(struct core *c, uint16_t kind, uint16_t number,
 	size_t n = strlen(location);
 	struct pend *p = pend_new(kind, n);
 	struct digest id;
-	int rc = core_may_change(c, true);
+	int rc = core_may_change(c, SPACE_ADD);
 
 	if (!p)
 		return -ENOMEM;
@@ -344,7 +344,7 @@ int core_storage_replica(struct core *c, uint16_t kind, uint16_t number,
 int core_storage_anchor(struct core *c, const struct entry_anchor *a)
 {
 	struct pend *p = pend_new(ENTRY_ANCHOR, a->location.n + a->ref.n);
-	int rc = core_may_change(c, true);
+	int rc = core_may_change(c, SPACE_ADD);
 
 	if (!p)
 		return -ENOMEM;
@@ -362,7 +362,7 @@ int core_storage_scrub(struct core *c, uint64_t objects, uint64_t bytes,
 		       uint64_t bad, uint64_t repaired)
 {
 	struct pend *p = pend_new(ENTRY_SCRUB, 0);
-	int rc = core_may_change(c, true);
+	int rc = core_may_change(c, SPACE_ADD);
 
 	if (!p)
 		return -ENOMEM;

@@ -318,7 +318,7 @@ static int set(struct core *c, const struct cred *cr, struct set_arg *a)
 		return -EPERM; /* read-only, ours */
 	rc = check_name(a->name);
 	if (rc >= 0)
-		rc = core_may_change(c, !a->remove);
+		rc = core_may_change(c, a->remove ? SPACE_REMOVE : SPACE_ADD);
 	if (rc < 0)
 		return rc;
 	if (!a->remove && a->n > LIMIT_XATTR_INLINE) {

@@ -121,5 +121,10 @@ void file_job(struct core *c, struct file *f);
 void file_job_main(void *arg);
 /* Versions of everything dirty, of each that can; first error. */
 int must_use file_version_all(struct core *c, uint8_t reason);
+/*
+ * The same for sync and unmount: where others took what was promised, half of
+ * the reserve is there for it.
+ */
+int must_use file_save_all(struct core *c, uint8_t reason);
 
 #endif

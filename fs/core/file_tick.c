@@ -11,6 +11,8 @@
 #include "fs/content/content.h"
 #include "fs/core/core_internal.h"
 #include "fs/core/file.h"
+#include "fs/store/space.h"
+#include "fs/store/store.h"
 
 enum {
 	SAVE_AGE_MS = 500,
@@ -240,4 +242,15 @@ int file_version_all(struct core *c, uint8_t reason)
 		}
 	}
 	return first;
+}
+
+int file_save_all(struct core *c, uint8_t reason)
+{
+	int rc;
+
+	do
+		rc = file_version_all(c, reason);
+	while (rc == -ENOSPC &&
+	       space_relieve(store_space(c->store), SPACE_REMOVE));
+	return rc;
 }

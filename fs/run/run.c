@@ -255,7 +255,7 @@ int run_start(struct core *c, const struct run_peer *who,
 
 	/* It adds to the log: the space that deleting needs is not for it. */
 	if (rc == 0)
-		rc = core_may_change(c, true);
+		rc = core_may_change(c, SPACE_ADD);
 	if (rc < 0)
 		goto fail;
 	memcpy(r->id, said->id, sizeof(r->id));

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/store/pack_format.h"
+
 enum { BUCKETS_MIN = 256 };
 
 int staging_init(struct staging *s)
@@ -181,6 +183,16 @@ uint64_t staging_bytes(struct staging *s)
 
 	mutex_lock(&s->mu);
 	n = s->bytes;
+	mutex_unlock(&s->mu);
+	return n;
+}
+
+uint64_t staging_cost(struct staging *s)
+{
+	uint64_t n = 0;
+
+	mutex_lock(&s->mu);
+	n = s->bytes + s->n * (PACK_RECORD_SIZE + PACK_ENTRY_SIZE);
 	mutex_unlock(&s->mu);
 	return n;
 }

@@ -48,5 +48,7 @@ void staging_drop(struct staging *s, const struct digest *id);
 /* Forgets the chunk: it lies in a pack now. */
 void staging_settled(struct staging *s, const struct digest *id);
 uint64_t staging_bytes(struct staging *s);
+/* What they will take in packs, at most. */
+uint64_t staging_cost(struct staging *s);
 
 #endif

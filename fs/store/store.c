@@ -342,6 +342,16 @@ int store_reserve(struct store *s, uint64_t bytes)
 	return space_reserve(&s->space, bytes);
 }
 
+uint64_t store_owed(struct store *s)
+{
+	return staging_cost(&s->staging);
+}
+
+struct space *store_space(struct store *s)
+{
+	return &s->space;
+}
+
 void store_unreserve(struct store *s, uint64_t bytes)
 {
 	space_unreserve(&s->space, bytes);

@@ -35,6 +35,7 @@ struct errmsg;
 struct lease;
 struct packfile;
 struct replica;
+struct space;
 struct store;
 struct store_writer;
 struct vio;
@@ -187,13 +188,18 @@ size_t store_notes(struct store *s, char *out, size_t cap);
 
 /* --- space --- */
 
+/* All of it, see space.h. */
+struct space *store_space(struct store *s);
 /*
  * Reserves room before bytes are acknowledged; -ENOSPC when the disk, less
- * the reserve for unlink and gc, does not have it.  Never blocks on I/O other
- * than statvfs at most every 100 ms.
+ * the reserve for unlink and gc, does not have it.  Waits, on a disk that is
+ * nearly full, until what was answered before has its place there; nothing is
+ * locked, then, that a commit or a settling needs.
  */
 int must_use store_reserve(struct store *s, uint64_t bytes);
 void store_unreserve(struct store *s, uint64_t bytes);
+/* What staged chunks will take in packs, at most. */
+uint64_t store_owed(struct store *s);
 /* What could be reserved now. */
 int must_use store_left(struct store *s, uint64_t *out);
 

@@ -4,8 +4,8 @@
  * Lock order: settle_mu, restore_mu, replica_mu, store_replica.mu, packs.mu,
  * packfile.mu, handles.mu; the mutexes of cache, staging, verified, space and
  * slots are leaves.  Disk I/O happens under settle_mu, restore_mu,
- * store_replica.mu, packfile.mu (appends of its owner) and no other; files are
- * opened under handles.mu.
+ * store_replica.mu, packfile.mu (appends of its owner), ballast.mu (outside
+ * space.mu) and no other; files are opened under handles.mu.
  */
 #ifndef FS_STORE_INT_H
 #define FS_STORE_INT_H

@@ -54,6 +54,7 @@ struct gc_list {
 	uint32_t n, cap;
 };
 
+int must_use gc_list_add(struct gc_list *l, const struct gc_pack *p);
 /*
  * The packs to be taken, cheapest first: those with the least to copy for
  * what they give back.  Fills in what the report says of them.

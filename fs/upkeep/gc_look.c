@@ -168,7 +168,7 @@ static int rest_all(struct gc *g, struct store_slot *slot)
 
 /* --- all --- */
 
-static int add(struct gc_list *l, const struct gc_pack *p)
+int gc_list_add(struct gc_list *l, const struct gc_pack *p)
 {
 	if (l->n == l->cap) {
 		uint32_t cap = l->cap ? 2 * l->cap : 64;
@@ -228,7 +228,7 @@ static int look_all(struct gc *g, struct store_slot *slot, struct gc_list *out)
 		}
 		g->report->packs_examined++;
 		if (rc == 0 && worth_taking(g, &p))
-			rc = add(out, &p);
+			rc = gc_list_add(out, &p);
 	}
 	return rc;
 }

@@ -8,6 +8,9 @@
  * leaves two copies of some chunks, one of which is garbage for the next run;
  * a crash after it leaves files that the next opening deletes.
  *
+ * On a full disk the packs that nothing is needed of come first, and those
+ * that there is no room to copy when the others have given some.
+ *
  * A record that is bad is put right from a replica or another copy; if there
  * is none its pack stays as it is, and is told.
  *
@@ -39,12 +42,8 @@ struct sweep {
 	uint32_t n;
 	uint64_t unflushed, paced;
 	int64_t paced_ns;
+	struct gc_list later; /* there was no room to copy what they hold */
 };
-
-static bool ends(int rc)
-{
-	return rc == -ECANCELED || rc == -ENOSPC;
-}
 
 /* --- pace --- */
 
@@ -166,7 +165,9 @@ static int append(struct sweep *w, const struct chunk *c)
 
 	if (rc < 0)
 		return rc;
-	rc = store_append(w->gc->store, &w->gc->target, c);
+	do
+		rc = store_append(w->gc->store, &w->gc->target, c);
+	while (rc == -ENOSPC && space_relieve(space, SPACE_COLLECT));
 	space_unreserve(space, cost);
 	return rc;
 }
@@ -223,13 +224,32 @@ static int by_offset(const void *a, const void *b)
 	return x->off < y->off ? -1 : x->off > y->off;
 }
 
+/* Is there room for all that is needed of it?  Half a copy gives nothing. */
+static int has_room(struct sweep *w, const struct gc_pack *p)
+{
+	struct space *space = &w->gc->store->space;
+	uint64_t cost = p->live + (uint64_t)p->live_chunks * PACK_ENTRY_SIZE;
+	int rc = cost ? space_reserve_gc(space, cost) : 0;
+
+	if (cost && rc == 0)
+		space_unreserve(space, cost);
+	return rc;
+}
+
 /* Copies what is needed.  -ERR_MISSING_CHUNK: a record is lost. */
 static int copy_pack(struct sweep *w, struct gc_pack *p)
 {
 	struct entries l = { .n = 0 };
-	int rc = packfile_each(p->file, collect, &l);
+	int rc = has_room(w, p);
 
-	if (rc == 0 && l.n > 1)
+	if (rc == 0)
+		rc = packfile_each(p->file, collect, &l);
+	if (rc < 0) {
+		free(l.v);
+		return rc;
+	}
+
+	if (l.n > 1)
 		qsort(l.v, l.n, sizeof(*l.v), by_offset);
 	p->chunks = l.n;
 	p->live_chunks = 0;
@@ -272,16 +292,22 @@ static void keep_from(struct sweep *w, uint32_t i)
 
 /*
  * Copies what is needed of each.  Packs that are damaged stay; an end that was
- * asked for, or a full disk, lets those stay that were not copied yet.
+ * asked for lets those stay that were not copied yet.  One that there is no
+ * room to copy waits: those that are dead, or need less, make some.
  */
 static int copy_batch(struct sweep *w)
 {
 	int rc = 0;
 
 	for (uint32_t i = 0; rc == 0 && i < w->n;) {
+		const struct gc_pack was = w->batch[i];
+
 		rc = copy_pack(w, &w->batch[i]);
-		if (rc == -ERR_MISSING_CHUNK || rc == -ERR_CORRUPT ||
-		    rc == -EIO) {
+		if (rc == -ENOSPC) {
+			rc = gc_list_add(&w->later, &was);
+			keep(w, i);
+		} else if (rc == -ERR_MISSING_CHUNK || rc == -ERR_CORRUPT ||
+			   rc == -EIO) {
 			rc = store_failed(w->gc->store) ? rc : 0;
 			w->gc->report->packs_kept++;
 			keep(w, i);
@@ -354,7 +380,11 @@ static int remove_batch(struct sweep *w)
 		raw[i] = v[i]->raw_bytes; /* nothing is added any more */
 		stored[i] = v[i]->stored_bytes;
 	}
-	rc = packs_remove(&w->gc->store->packs, v, w->n);
+	do
+		rc = packs_remove(&w->gc->store->packs, v, w->n);
+	while (rc == -ENOSPC &&
+	       space_relieve(&w->gc->store->space, SPACE_SETTLE));
+	space_changed(&w->gc->store->space);
 	if (rc == -ENOSPC || rc == -ENOMEM) {
 		keep_from(w, 0); /* with copies elsewhere: the next run's */
 		return rc;
@@ -397,7 +427,7 @@ static int sweep_batch(struct sweep *w, const struct gc_list *list,
 		return rc;
 	}
 	end = copy_batch(w);
-	if (end < 0 && !ends(end))
+	if (end < 0 && end != -ECANCELED)
 		rc = end;
 	if (rc == 0)
 		rc = flush_target(w);
@@ -412,6 +442,44 @@ static int sweep_batch(struct sweep *w, const struct gc_list *list,
 	return rc < 0 ? rc : end;
 }
 
+static uint64_t taken(const struct sweep *w)
+{
+	const struct core_gc_report *r = w->gc->report;
+
+	return r->packs_deleted + r->packs_rewritten;
+}
+
+/*
+ * All of the list; what there was no room to copy once more, as long as others
+ * give some.  What is left then is the next run's, unless nothing was given.
+ */
+static int sweep_list(struct sweep *w, const struct gc_list *first)
+{
+	struct gc_list list = *first;
+	uint64_t before = taken(w), start = before;
+	int rc = 0;
+
+	for (;;) {
+		for (uint32_t at = 0; rc == 0 && at < list.n;) {
+			rc = gc_tick(w->gc, at, list.n);
+			if (rc == 0)
+				rc = sweep_batch(w, &list, &at);
+		}
+		if (list.v != first->v)
+			free(list.v);
+		list = w->later;
+		w->later = (struct gc_list){ .n = 0 };
+		if (rc < 0 || list.n == 0 || taken(w) == before)
+			break;
+		before = taken(w);
+	}
+	w->gc->report->packs_kept += list.n;
+	if (rc == 0 && list.n > 0 && before == start)
+		rc = -ENOSPC;
+	free(list.v);
+	return rc;
+}
+
 int gc_sweep(struct gc *g, const struct gc_list *list, struct errmsg *em)
 {
 	struct sweep w = {
@@ -420,16 +488,12 @@ int gc_sweep(struct gc *g, const struct gc_list *list, struct errmsg *em)
 		.maker = chunk_maker_new(),
 		.paced_ns = vio_mono_ns(g->store->vio),
 	};
-	uint32_t at = 0;
 	int rc = w.slot && w.maker ? 0 : -ENOMEM;
 	int back = 0;
 
 	gc_part(g, "sweep");
-	while (rc == 0 && at < list->n) {
-		rc = gc_tick(g, at, list->n);
-		if (rc == 0)
-			rc = sweep_batch(&w, list, &at);
-	}
+	if (rc == 0)
+		rc = sweep_list(&w, list);
 	if (g->target && store_failed(g->store) == 0)
 		back = packs_give_back(&g->store->packs, take(g->target));
 	if (rc == 0)

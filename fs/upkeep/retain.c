@@ -44,7 +44,7 @@ int retain_enter(struct core *c, const struct cred *cr, retain_make_fn *make,
 		 void *ctx, uint64_t *out_no)
 {
 	struct enter_arg a = { .make = make, .ctx = ctx };
-	int rc = core_may_change(c, false);
+	int rc = core_may_change(c, SPACE_COLLECT);
 
 	if (rc < 0)
 		return rc;

@@ -113,6 +113,12 @@ bool vio_sim_stopped(struct vio_sim *s);
 bool vio_sim_failed(struct vio_sim *s);
 /* -ENOSPC after this many more bytes (4 KiB pages); UINT64_MAX: no end. */
 void vio_sim_set_space(struct vio_sim *s, uint64_t free_bytes);
+/*
+ * The disk is so large, and others have so much of it: free is what is on it
+ * of neither.
+ */
+void vio_sim_set_disk(struct vio_sim *s, uint64_t total_bytes,
+		      uint64_t others_bytes);
 
 /*
  * The nth page that is taken from now on finds no room (-ENOSPC), though

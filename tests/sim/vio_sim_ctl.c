@@ -154,6 +154,19 @@ void vio_sim_set_space(struct vio_sim *s, uint64_t free_bytes)
 	mutex_unlock(&s->mu);
 }
 
+void vio_sim_set_disk(struct vio_sim *s, uint64_t total_bytes,
+		      uint64_t others_bytes)
+{
+	uint64_t used = others_bytes / SIM_PAGE;
+
+	mutex_lock(&s->mu);
+	for (const struct sim_node *n = s->disk.nodes; n != NULL; n = n->next)
+		used += n->charged;
+	s->total_pages = total_bytes / SIM_PAGE;
+	s->disk.free_pages = s->total_pages > used ? s->total_pages - used : 0;
+	mutex_unlock(&s->mu);
+}
+
 void vio_sim_refuse_room(struct vio_sim *s, uint64_t nth, bool forever)
 {
 	mutex_lock(&s->mu);

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "fs/commit/commit.h"
 #include "fs/core/core_internal.h"
+#include "fs/store/store.h"
 #include "fs/core/file.h"
 #include "ledger/ledger.h"
 #include "tests/sim/prng.h"
@@ -479,9 +480,15 @@ Test(core_life, full_disk_is_waited_for_and_loses_nothing, .timeout = 60)
 	start(&v, 10);
 	h = make(v.core, "a", O_RDWR, &st);
 	put(v.core, h, "abc", 3, 0);
-	vio_sim_set_space(v.sim, 0);
 	chmod_often(v.core, st.st_ino, 12001);
+	while (space_relieve(store_space(v.core->store), SPACE_SETTLE))
+		;
+	vio_sim_set_space(v.sim, 0);
 	cr_assert_eq(core_sync(v.core), -ENOSPC);
+	now.st_mode = 0640;
+	cr_assert_eq(core_setattr(v.core, &vol_cred, st.st_ino, CORE_SET_MODE,
+				  &now, &now),
+		     -ENOSPC);
 	cr_assert_eq(commit_failed(v.core->commit), 0);
 	cr_assert_eq(core_read(v.core, h, out, sizeof(out), 0), 3);
 	vio_sim_set_space(v.sim, UINT64_MAX);

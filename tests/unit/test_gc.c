@@ -543,12 +543,15 @@ Test(gc, a_run_leaves_room_for_the_log)
 		version(v.core, a, (uint64_t)i, BIG);
 	cr_assert_eq(gc_box_release(v.core, a, 2, 2), 0);
 	remount(&v);
-	vio_sim_set_space(v.sim, 6 << 20); /* the reserve, and not all of it */
+	while (space_relieve(store_space(v.core->store), SPACE_SETTLE))
+		;
+	vio_sim_set_space(v.sim, 10 << 20); /* the reserve, not all of it */
 	vio_sim_advance(v.sim, 1000000000);
 	cr_assert_eq(gc_box_run(v.core, &r, &o), -ENOSPC);
-	cr_assert_gt(r.bytes_copied, 1 << 20);
+	cr_assert_eq(r.bytes_copied, 0, "half a pack gives nothing back");
 	cr_assert_eq(vio_space(vio_sim_vio(v.sim), &sp), 0);
-	cr_assert_gt(sp.free_bytes, 2 << 20);
+	sp.free_bytes += ballast_held(&store_space(v.core->store)->ballast);
+	cr_assert_geq(sp.free_bytes, 8 << 20);
 	vio_sim_set_space(v.sim, UINT64_MAX);
 	vio_sim_advance(v.sim, 1000000000);
 	cr_assert_eq(gc_box_run(v.core, &r, &o), 0);

@@ -200,6 +200,7 @@ Test(space, promises_are_kept_within_what_is_free)
 	space_unreserve(&s, 2 << 20);
 	cr_assert_eq(space_reserve(&s, 1 << 20), 0);
 	space_wrote(&s, 1 << 20); /* and unreserved only afterwards */
+	vio_sim_set_space(sim, 255 << 20);
 	cr_assert_eq(space_reserve(&s, 1 << 20), -ENOSPC);
 	cr_assert_eq(space_reserve(&s, UINT64_MAX), -ENOSPC);
 	vio_sim_set_space(sim, 512 << 20);
