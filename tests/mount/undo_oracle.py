@@ -343,9 +343,12 @@ def main(argv):
             return differ(got, want, "undone")
         conflicts = set(sys.stdin.read().split("\n"))
         bad = 0
+        linked = {got[n][2] for n in got if "r/" + n in conflicts and len(got[n]) > 2}
         for name in sorted(set(got) | set(want)):
             if got.get(name) == want.get(name) or name in skip:
                 continue
+            if len(got.get(name, [])) > 2 and got[name][2] in linked:
+                continue  # one more name of what stays
             if os.path.basename(name) in conflicts:
                 continue
             if any(("r/" + name).startswith(c) or c.startswith("r/" + name) for c in conflicts if c):
