@@ -68,7 +68,7 @@ struct core {
 	struct mutex guard_mu;	  /* one guarded process changes names */
 	struct core_denied *denied;
 	atomic_ullong guard_asked; /* questions while guarded runs went on */
-	struct actor *self; /* this process: recovery, ticks */
+	struct actor *self;	   /* this process: recovery, ticks */
 	uint32_t mount_no;
 	uint32_t owner_uid; /* of STORE: may read whole-ledger views */
 	uint64_t next_ino;  /* counter; guarded by t.mu */
