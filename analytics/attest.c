@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "analytics/attest_int.h"
+#include "analytics/imported.h"
 #include "analytics/line.h"
 #include "analytics/lineage_internal.h"
 #include "analytics/run_walk.h"
@@ -280,6 +281,18 @@ static int load_writer(struct attest *a, uint64_t actor_no)
 	return rc < 0 ? rc : load_start(a);
 }
 
+static int load_import(struct attest *a, const struct idx_version *v)
+{
+	int rc;
+
+	a->import = calloc(1, sizeof(*a->import));
+	if (!a->import)
+		return -ENOMEM;
+	rc = imported_find(a->core, a->r, v, &a->import_stored, a->import);
+	a->has_import = rc > 0;
+	return rc;
+}
+
 static int take_inputs(struct attest *a, const struct lineage *l)
 {
 	int rc = 0;
@@ -313,6 +326,8 @@ int attest_file(struct attest *a, struct core *c, struct idx_reader *r,
 	if (rc >= 0)
 		rc = item_add(a, &a->subjects, 1, &l->nodes[0].v,
 			      l->nodes[0].v.attribution, IDX_NOW);
+	if (rc >= 0)
+		rc = load_import(a, &l->nodes[0].v);
 	if (rc >= 0)
 		rc = load_writer(a, l->nodes[0].v.actor_no);
 	if (rc >= 0)
@@ -484,6 +499,8 @@ void attest_release(struct attest *a)
 	free(a->materials.v);
 	free(a->perhaps.v);
 	free(a->start);
+	free(a->import);
+	buf_release(&a->import_stored);
 	buf_release(&a->paths);
 	buf_release(&a->stored);
 	memset(a, 0, sizeof(*a));

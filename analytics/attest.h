@@ -57,7 +57,10 @@ struct attest {
 	uint64_t hidden;  /* opened, not to be seen by who asks */
 	uint64_t unnamed; /* written by the run, gone when it ended */
 	bool out_of_time; /* others of the run were not all looked at */
-	bool has_actor;	  /* who wrote the file */
+	bool has_import;  /* the file came from another volume */
+	struct buf import_stored;
+	struct entry *import; /* borrows from import_stored */
+	bool has_actor;	      /* who wrote the file */
 	struct idx_actor actor;
 	uint64_t how[ATTEST_HOWS]; /* the run's programs: how it is known */
 	bool has_run;

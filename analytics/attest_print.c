@@ -8,12 +8,14 @@
 #include <string.h>
 
 #include "analytics/attest_int.h"
+#include "analytics/imported.h"
 #include "analytics/line.h"
 #include "base/buf.h"
 #include "base/text.h"
 #include "fs/core/core.h"
 #include "ledger/argv.h"
 #include "ledger/entry.h"
+#include "ledger/entry_import.h"
 #include "ledger/entry_run.h"
 #include "ledger/ledger.h"
 
@@ -115,11 +117,40 @@ static void put_git(const struct attest *a, struct buf *out, const char *before)
 		 dirty ? "true" : "false");
 }
 
+/* What it was in the volume that it came from. */
+static bool put_import(const struct attest *a, struct buf *out,
+		       const char *before)
+{
+	const struct entry_import *m;
+	const char *word;
+
+	if (!a->has_import)
+		return false;
+	m = &a->import->body.import;
+	word = entry_strength_word(m->attribution);
+	buf_addf(out, "%s{\"name\":", before);
+	text_json_string(out, m->path.p, m->path.n);
+	buf_adds(out, ",\"digest\":{");
+	put_digest(out, "sha256", &m->sha256);
+	buf_addf(out,
+		 "},\"annotations\":{\"what\":\"imported\","
+		 "\"trust\":\"%s\",\"writerStrength\":\"%s\","
+		 "\"seal\":\"%llu\",\"volume\":\"",
+		 entry_import_trust_word(m->trust), word ? word : "unknown",
+		 (unsigned long long)m->seal);
+	text_hex(out, m->volume, sizeof(m->volume));
+	buf_adds(out, "\",\"origin\":");
+	text_json_string(out, m->origin.p, m->origin.n);
+	buf_adds(out, "}}");
+	return true;
+}
+
 void attest_print_materials(const struct attest *a, struct buf *out)
 {
 	bool any = a->materials.n > 0;
 
 	attest_print_items(a, out, &a->materials);
+	any |= put_import(a, out, any ? "," : "");
 	any |= put_exe(a, out, any ? "," : "");
 	put_git(a, out, any ? "," : "");
 }
@@ -402,6 +433,10 @@ void attest_print_details(const struct attest *a, struct buf *out)
 		put_writer(a, out);
 	if (a->has_run)
 		put_run(a, out);
+	if (a->has_import) {
+		buf_adds(out, ",\"imported\":");
+		imported_json(out, a->import);
+	}
 	buf_addc(out, ',');
 	put_reasons(a, out);
 	buf_adds(out, ",\"mayHaveBeenHandedOn\":[");

@@ -335,7 +335,8 @@ static int touch(struct changes *w, uint64_t ino, bool names, bool moved)
 /* Of kinds that are not known here it is taken that stat(2) shows them. */
 static bool is_silent(uint16_t kind)
 {
-	return kind == ENTRY_DIGEST || kind == ENTRY_ACTOR ||
+	return kind == ENTRY_DIGEST || kind == ENTRY_IMPORT ||
+	       kind == ENTRY_ACTOR ||
 	       kind == ENTRY_READS || kind == ENTRY_HOLD || kind == ENTRY_GC ||
 	       kind == ENTRY_FREE_ORPHAN;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analytics/imported.h"
 #include "analytics/line.h"
 #include "analytics/lineage_internal.h"
 #include "analytics/spool.h"
@@ -31,8 +32,23 @@ static void put_hex(struct buf *out, const char *key, const struct digest *d)
 	buf_addf(out, ", \"%s\": \"%s\"", key, hex);
 }
 
-static int json_node(struct idx_reader *r, struct buf *out,
-		     const struct lineage_node *n)
+static int json_imported(const struct lineage *l, struct idx_reader *r,
+			 struct buf *out, const struct idx_version *v)
+{
+	struct buf stored = BUF_INIT;
+	struct entry e;
+	int rc = imported_find(l->core, r, v, &stored, &e);
+
+	if (rc > 0) {
+		buf_adds(out, ", \"imported\": ");
+		imported_json(out, &e);
+	}
+	buf_release(&stored);
+	return rc;
+}
+
+static int json_node(const struct lineage *l, struct idx_reader *r,
+		     struct buf *out, const struct lineage_node *n)
 {
 	const struct idx_version *v = &n->v;
 	struct buf path = BUF_INIT;
@@ -71,6 +87,8 @@ static int json_node(struct idx_reader *r, struct buf *out,
 		buf_adds(out, ", \"actor\": ");
 		line_no(out, v->actor_no);
 	}
+	if (rc >= 0)
+		rc = json_imported(l, r, out, v);
 	buf_addc(out, '}');
 	buf_release(&path);
 	return rc < 0 ? rc : 0;
@@ -135,7 +153,7 @@ int lineage_json(const struct lineage *l, struct idx_reader *r,
 		 (unsigned long long)l->unknown);
 	for (size_t i = 0; i < l->n_nodes && rc >= 0; i++) {
 		buf_adds(&b, i ? ",\n  " : "\n  ");
-		rc = json_node(r, &b, &l->nodes[i]);
+		rc = json_node(l, r, &b, &l->nodes[i]);
 		spool_buf(out, &b);
 	}
 	buf_adds(&b, "],\n \"edges\": [");

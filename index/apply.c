@@ -292,6 +292,7 @@ static bool needs_inode(uint16_t kind)
 	case ENTRY_VERSION:
 	case ENTRY_DIGEST:
 	case ENTRY_EXTENTS:
+	case ENTRY_IMPORT:
 		return true;
 	default:
 		return kind >= ENTRY_CREATE && kind <= ENTRY_FREE_ORPHAN;

@@ -452,8 +452,8 @@ static bool kind_is_bare(uint16_t kind)
 {
 	unsigned group = kind >> 8;
 
-	return group == 0x00 || group == 0x03 || group == 0x04 ||
-	       kind == ENTRY_SNAPSHOT || kind == ENTRY_ALERT;
+	return group == 0x00 || group == 0x04 || kind == ENTRY_SNAPSHOT ||
+	       (group == 0x03 && kind != ENTRY_IMPORT) || kind == ENTRY_ALERT;
 }
 
 static const char *create_wrong(const struct entry_core *c,
@@ -540,6 +540,9 @@ static int body_refs(const struct entry_body *b, entry_ref_fn *fn, void *ctx)
 		break;
 	case ENTRY_ATTEST:
 		v[0] = &b->attest.subject;
+		break;
+	case ENTRY_IMPORT: /* the others are in another log */
+		v[0] = &b->import.version;
 		break;
 	case ENTRY_READS:
 		v[0] = &b->reads.previous;

@@ -483,6 +483,45 @@ struct entry_anchor {
 	struct entry_str location, ref; /* the repository, and what in it */
 };
 
+enum entry_import_trust {
+	ENTRY_IMPORT_VERIFIED = 1, /* by a key that who imported trusts */
+	ENTRY_IMPORT_CLAIMED = 2,  /* by the keys that came along */
+};
+/* Of items, and the bytes of each one's path. */
+enum { ENTRY_IMPORT_ITEMS_MAX = 64, ENTRY_IMPORT_TEXT_MAX = 512 };
+
+struct entry_imported { /* what the writer there had opened */
+	uint8_t strength;
+	struct digest version; /* leaf hash in the log there */
+	struct digest sha256;  /* 0: not known */
+	struct entry_str path;
+};
+
+/*
+ * The version of the same inode came from another volume, as a proof of its
+ * log says that was checked when the entry was made.
+ */
+struct entry_import {
+	uint8_t trust;
+	uint8_t attribution;   /* of the writer there */
+	struct digest version; /* leaf hash of the VERSION here */
+	uint8_t volume[16];    /* there, as are all that follow: */
+	uint8_t key[16];       /* of the mount that signed */
+	uint64_t seal;
+	struct digest source; /* leaf hash of the VERSION */
+	uint64_t source_version;
+	int64_t wall_ns;
+	struct digest sha256; /* of the bytes, here and there */
+	struct entry_str origin;
+	struct entry_str path;
+	struct entry_str exe; /* of the writer */
+	struct entry_str argv;
+	uint16_t n; /* ledger/entry_import.h */
+	const uint8_t *raw;
+	size_t raw_n;
+	uint32_t left_out; /* items that there was no room for */
+};
+
 /* --- bodies: 04xx storage --- */
 
 struct entry_scrub {
@@ -560,6 +599,7 @@ struct entry_body {
 		struct entry_run_end run_end;
 		struct entry_attest attest;
 		struct entry_anchor anchor;
+		struct entry_import import;
 		struct entry_scrub scrub;
 		struct entry_repair repair;
 		struct entry_alert alert;

@@ -12,6 +12,8 @@
  * Pure; any thread.
  */
 #include "ledger/entry.h"
+#include "ledger/entry_attest.h"
+#include "ledger/entry_import.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -400,17 +402,6 @@ static void x_run_end(struct xb *x, struct entry_run_end *b)
 	xb_u64(x, &b->processes);
 }
 
-static void x_attest(struct xb *x, struct entry_attest *b)
-{
-	xb_digest(x, &b->subject);
-	xb_u8(x, &b->what);
-	xb_rule(x, b->what == ENTRY_ATTEST_EXE || b->what == ENTRY_ATTEST_READ);
-	xb_u16(x, &b->item);
-	xb_rule(x, b->what == ENTRY_ATTEST_READ ? b->item < LIMIT_READS :
-						  b->item == 0);
-	xb_digest(x, &b->digest);
-}
-
 /* --- 04xx storage --- */
 
 static void x_scrub(struct xb *x, struct entry_scrub *b)
@@ -580,7 +571,10 @@ static void x_file(struct xb *x, struct entry_body *b)
 		x_run_end(x, &b->run_end);
 		return;
 	case ENTRY_ATTEST:
-		x_attest(x, &b->attest);
+		entry_attest_xb(x, &b->attest);
+		return;
+	case ENTRY_IMPORT:
+		entry_import_xb(x, &b->import);
 		return;
 	default:
 		x_fixed(x, b);

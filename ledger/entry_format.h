@@ -80,6 +80,11 @@
  *   RUN_END        16 run, 32 RUN_START, u8 how, u32 status, i64 started_ns,
  *                  u64 processes
  *   ATTEST         32 subject, u8 what, u16 item, 32 digest
+ *   IMPORT         u8 trust, u8 attribution, 32 VERSION here, 16 volume,
+ *                  16 mount key, u64 seal, 32 VERSION there, u64 version,
+ *                  i64 wall_ns, 32 sha256, str origin, str path, str exe,
+ *                  str argv, u16 n, n * (u8 strength, 32 VERSION,
+ *                  32 sha256, str path), u32 left out
  *   SCRUB          u16 replica, u64 objects, u64 bytes, u64 bad, u64 repaired
  *   REPAIR         u8 what, u16 source, u16 target, 32 id, u64 bytes,
  *                  str object

@@ -19,6 +19,7 @@
 #include "ledger/cert.h"
 #include "ledger/entry.h"
 #include "ledger/entry_denied.h"
+#include "ledger/entry_import.h"
 #include "ledger/entry_run.h"
 #include "ledger/key.h"
 
@@ -518,6 +519,39 @@ static void b_attest(struct buf *out, const struct entry_attest *b)
 	j_hex(out, "digest", b->digest.b, sizeof(b->digest.b));
 }
 
+static void b_import(struct buf *out, const struct entry_import *b)
+{
+	j_word(out, "trust", entry_import_trust_word(b->trust));
+	j_str(out, "origin", &b->origin);
+	j_hex(out, "volume", b->volume, sizeof(b->volume));
+	j_hex(out, "key", b->key, sizeof(b->key));
+	j_uint(out, "from_seal", b->seal);
+	j_digest(out, "from", &b->source);
+	j_uint(out, "from_version", b->source_version);
+	j_str(out, "from_path", &b->path);
+	j_time(out, "from_time", b->wall_ns);
+	j_word(out, "attribution", entry_strength_word(b->attribution));
+	j_digest(out, "sha256", &b->sha256);
+	j_digest(out, "version_entry", &b->version);
+	j_str_some(out, "exe", &b->exe);
+	j_argv(out, &b->argv);
+	j_key(out, "opened");
+	buf_addc(out, '[');
+	for (unsigned i = 0; i < b->n; i++) {
+		struct entry_imported e;
+
+		entry_import_at(&e, b, i);
+		buf_addf(out, "%s{\"strength\":\"%s\"", i ? "," : "",
+			 entry_strength_word(e.strength));
+		j_str(out, "path", &e.path);
+		if (!digest_is_zero(&e.sha256))
+			j_digest(out, "sha256", &e.sha256);
+		buf_addc(out, '}');
+	}
+	buf_addc(out, ']');
+	j_uint(out, "left_out", b->left_out);
+}
+
 /* --- 04xx storage --- */
 
 static void b_anchor(struct buf *out, const struct entry_anchor *b)
@@ -703,6 +737,9 @@ static void file_body(struct buf *out, const struct entry_body *b)
 		return;
 	case ENTRY_ATTEST:
 		b_attest(out, &b->attest);
+		return;
+	case ENTRY_IMPORT:
+		b_import(out, &b->import);
 		return;
 	default:
 		control_body(out, b);

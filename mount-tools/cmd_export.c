@@ -1,7 +1,8 @@
 /*
  * cmd_export.c - `vouch export STORE DIR`: the log as others read it (C2SP:
  * checkpoint, tiles, entry bundles, partial ones included) and the trust file
- * beside it; with --tree also the files, as they are or were.
+ * beside it; with --tree also the files, as they are or were, and where each
+ * comes from (bundle.h).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,6 +17,8 @@
 #include "base/vio.h"
 #include "index/idx_query.h"
 #include "ledger/ledger.h"
+#include "mount-tools/bundle.h"
+#include "mount-tools/dir_walk.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
 #include "mount-tools/reader.h"
@@ -65,6 +68,49 @@ static int write_tree(struct reader *r, const char *dir, const char *when,
 			tree_out_write(out, r->place.store, at, target, em);
 }
 
+/* From a directory in a mount: its files as anybody reads them. */
+static int copy_tree(const char *from, const char *dir,
+		     struct tree_out_report *out, struct errmsg *em)
+{
+	struct dir_walk_copied copied = { .files = 0 };
+	autofree char *target = NULL;
+	int rc;
+
+	if (asprintf(&target, "%s/tree", dir) < 0) {
+		target = NULL;
+		return -ENOMEM;
+	}
+	if (mkdir(target, 0777) < 0)
+		return errmsg_set(em, -errno, "%s: %s", target,
+				  err_text(-errno));
+	rc = dir_walk_copy(&copied, from, target, em);
+	out->files = copied.files;
+	out->dirs = copied.dirs;
+	out->others = copied.links;
+	return rc;
+}
+
+struct provenance {
+	uint64_t proved, unproved;
+};
+
+/* The volume is closed here: each question opens it, where no daemon runs. */
+static int write_provenance(const char *from, const char *dir,
+			    struct provenance *out, struct errmsg *em)
+{
+	struct ctl_place place;
+	int rc = ctl_find(&place, from, em);
+
+	if (rc == 0)
+		rc = bundle_write(&out->proved, &out->unproved, &place,
+				  place.path && strcmp(place.path, "/") != 0 ?
+					  place.path :
+					  "",
+				  dir, em);
+	ctl_place_release(&place);
+	return rc;
+}
+
 static void say(struct reader *r, const char *dir, bool tree,
 		const struct tree_out_report *t)
 {
@@ -89,37 +135,65 @@ static void say(struct reader *r, const char *dir, bool tree,
 	printf("\nCheck it: vouch-check --log %s --trust %s/trust\n", d, d);
 }
 
-int cmd_export(int argc, char **argv)
+static int export(char **argv, bool tree, const char *when, struct errmsg *em)
 {
 	struct tree_out_report t = { .files = 0 };
+	struct provenance p = { .proved = 0 };
+	struct ctl_place place;
+	struct reader r;
+	bool in_mount = ctl_find(&place, argv[0], NULL) == 0 && place.path;
+	int rc;
+
+	ctl_place_release(&place);
+	if (in_mount && when)
+		return errmsg_set(em, -ERR_USAGE,
+				  "--at goes with a STORE that is not mounted; "
+				  "audit/at has old states in a mount");
+	rc = reader_open(
+		&r, argv[0], NULL,
+		READER_CHECKPOINT |
+			(tree && !in_mount ? READER_OFFLINE | READER_INDEX : 0),
+		em);
+	if (rc < 0)
+		return rc;
+	rc = write_log(&r, argv[1], em);
+	if (rc == 0 && tree && in_mount)
+		rc = copy_tree(argv[0], argv[1], &t, em);
+	else if (rc == 0 && tree)
+		rc = write_tree(&r, argv[1], when, &t, em);
+	if (rc == 0)
+		say(&r, argv[1], tree, &t);
+	reader_close(&r);
+	if (rc == 0 && tree)
+		rc = write_provenance(argv[0], argv[1], &p, em);
+	if (rc == 0 && tree)
+		printf("%s/provenance.jsonl  proofs of %llu file%s%s\n",
+		       argv[1], (unsigned long long)p.proved, print_s(p.proved),
+		       p.unproved ? "; some have none: it says why" : "");
+	return rc;
+}
+
+int cmd_export(int argc, char **argv)
+{
 	bool tree = false;
 	const char *when = NULL;
 	const struct opt options[] = {
 		{ 0, "tree", OPT_FLAG, &tree, NULL,
-		  "also the files, in DIR/tree (STORE not mounted)" },
+		  "also the files, in DIR/tree, and where they come from" },
 		{ 0, "at", OPT_TEXT, &when, "WHEN",
-		  "--tree as it was: a snapshot, a time, SEAL, SEAL.POS" },
+		  "--tree as it was: a snapshot, a time, SEAL, SEAL.POS "
+		  "(STORE not mounted)" },
 		OPT_END,
 	};
 	struct errmsg em = ERRMSG_INIT;
-	struct reader r;
 	int status = opt_parse(options, &argc, &argv, 2, 2), rc;
 
 	if (status != OPT_GO)
 		return status;
 	if (when && !tree)
 		return opt_misuse("export", "--at goes with --tree");
-	rc = reader_open(&r, argv[0], NULL,
-			 READER_CHECKPOINT |
-				 (tree ? READER_OFFLINE | READER_INDEX : 0),
-			 &em);
-	if (rc < 0)
-		return opt_fail("export", rc, &em);
-	rc = write_log(&r, argv[1], &em);
-	if (rc == 0 && tree)
-		rc = write_tree(&r, argv[1], when, &t, &em);
-	if (rc == 0)
-		say(&r, argv[1], tree, &t);
-	reader_close(&r);
+	rc = export(argv, tree, when, &em);
+	if (rc == -ERR_USAGE)
+		return opt_misuse("export", "%s", errmsg_text(&em, rc));
 	return rc < 0 ? opt_fail("export", rc, &em) : 0;
 }

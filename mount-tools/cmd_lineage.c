@@ -69,6 +69,24 @@ static void add_actor(struct tree *t, const struct json *node)
 				 strlen(json_get_str(a, "exe")));
 }
 
+/* Where it was before it came into this volume. */
+static void add_import(struct tree *t, const struct json *from)
+{
+	const struct json *path = json_get(from, "from_path");
+	const char *origin = json_get_str(from, "origin");
+	const char *trust = json_get_str(from, "trust");
+
+	if (!path || !origin || !trust)
+		return;
+	buf_adds(&t->out, "  from ");
+	text_term_escape(&t->out, path->text, path->len);
+	buf_adds(&t->out, " of ");
+	text_term_escape(&t->out, origin, strlen(origin));
+	buf_adds(&t->out, strcmp(trust, "verified") == 0 ?
+				  " (verified)" :
+				  " (as its own keys claim)");
+}
+
 static void add_line(struct tree *t, const char *id, unsigned depth,
 		     const char *strength)
 {
@@ -91,6 +109,7 @@ static void add_line(struct tree *t, const char *id, unsigned depth,
 	}
 	if (node)
 		add_actor(t, node);
+	add_import(t, json_get(node, "imported"));
 }
 
 static bool is_in(const char *const *v, unsigned n, const char *id)

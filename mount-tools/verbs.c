@@ -185,6 +185,8 @@ void verbs_register(struct control *control, struct core *core)
 	control_register(control, "diff", verbs_diff, core);
 	control_register(control, "prove", verb_prove, core);
 	control_register(control, "lineage", verbs_lineage, core);
+	control_register(control, "provenance", verbs_provenance, core);
+	control_register(control, "import", verbs_import, core);
 	control_register(control, "past", verb_past, core);
 	control_register(control, "restore-plan", verbs_restore_plan, core);
 }
@@ -196,6 +198,10 @@ int verbs_ask(struct core *core, const struct json *request,
 
 	if (verb && strcmp(verb, "prove") == 0)
 		return verb_prove(core, request, peer, out, em);
+	if (verb && strcmp(verb, "provenance") == 0)
+		return verbs_provenance(core, request, peer, out, em);
+	if (verb && strcmp(verb, "import") == 0)
+		return verbs_import(core, request, peer, out, em);
 	if (verb && strcmp(verb, "lineage") == 0)
 		return verbs_lineage(core, request, peer, out, em);
 	if (verb && strcmp(verb, "blame") == 0)

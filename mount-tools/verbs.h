@@ -4,6 +4,9 @@
  *   prove    {path, version?} -> proof, version, seal, position
  *   lineage  {path, version? | run, as} -> base64.  as: json, dot, mermaid,
  *            prov, openlineage; in-toto and slsa, signed by this mount
+ *   provenance {files: [{path, sha256}]} -> proofs: [{proof} | {why}], which
+ *            may be fewer than were asked for
+ *   import   {path, proof, trust | claims} -> trust, version
  *   past     {inode, at} -> mode, uid, gid, rdev, atime, mtime, target (hex)
  */
 #ifndef MOUNT_TOOLS_VERBS_H

@@ -45,4 +45,12 @@ int must_use verbs_lineage(void *ctx, const struct json *request,
 			   const struct cred *peer, struct buf *out,
 			   struct errmsg *em);
 
+/* --- verbs_import.c --- */
+int must_use verbs_provenance(void *ctx, const struct json *request,
+			      const struct cred *peer, struct buf *out,
+			      struct errmsg *em);
+int must_use verbs_import(void *ctx, const struct json *request,
+			  const struct cred *peer, struct buf *out,
+			  struct errmsg *em);
+
 #endif

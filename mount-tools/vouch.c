@@ -40,7 +40,7 @@ static const struct vouch_verb verbs[] = {
 	  "[--stat|--name-status|--name-only] [--format=text|json]",
 	  "show what a run changed, or what differs between two states" },
 	{ "export", cmd_export, "export STORE|DIR DIR [--tree [--at=WHEN]]",
-	  "write the log out for others to verify" },
+	  "write the log, and the files, out for others" },
 	{ "fork", cmd_fork, "fork STORE [--suffix=NAME] [--admin=FILE]",
 	  "make a copy of a store a volume of its own" },
 	{ "fsck", cmd_fsck,
@@ -60,6 +60,8 @@ static const struct vouch_verb verbs[] = {
 	  "hold lift STORE|DIR PATTERN|ENTRY --reason=TEXT\n"
 	  "hold list STORE|DIR [-a] [--format=text|json]",
 	  "keep what a policy would let go; lift that again" },
+	{ "import", cmd_import, "import BUNDLE DIR [--trust=FILE]",
+	  "take in files that were exported, and where they come from" },
 	{ "init", cmd_init, "init STORE [--origin=NAME]",
 	  "make a new volume in the directory STORE" },
 	{ "key", cmd_key,

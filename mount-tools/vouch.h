@@ -31,6 +31,7 @@ int cmd_gc(int argc, char **argv);
 int cmd_git_fsmonitor(int argc, char **argv);
 int cmd_git_setup(int argc, char **argv);
 int cmd_hold(int argc, char **argv);
+int cmd_import(int argc, char **argv);
 int cmd_init(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_lineage(int argc, char **argv);

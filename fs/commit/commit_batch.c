@@ -57,6 +57,9 @@ static void fill_references(struct pend *p)
 	case ENTRY_ATTEST:
 		b->attest.subject = cell_leaf(p->subject);
 		break;
+	case ENTRY_IMPORT:
+		b->import.version = cell_leaf(p->subject);
+		break;
 	case ENTRY_RUN_END:
 		b->run_end.start = cell_leaf(p->subject);
 		break;

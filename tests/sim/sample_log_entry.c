@@ -272,6 +272,39 @@ static void content(struct entry *e)
 	}
 }
 
+static void import(struct entry *e)
+{
+	/* strength, VERSION, SHA-256, str path */
+	static const uint8_t item[1 + 32 + 32 + 2 + 1] = {
+		[0] = 3, [1] = 7, [33] = 9, [65] = 1, [67] = 'a',
+	};
+	struct entry_import *b = &e->body.import;
+
+	e->core.inode = ENTRY_INODE(1, 5);
+	e->core.version = 3;
+	e->core.prev = some(60);
+	*b = (struct entry_import){
+		.trust = ENTRY_IMPORT_CLAIMED,
+		.attribution = ENTRY_HANDLE,
+		.version = some(61),
+		.seal = 812,
+		.source = some(62),
+		.source_version = 4,
+		.wall_ns = SAMPLE_WALL_NS - 99,
+		.sha256 = some(63),
+		.origin = ENTRY_STR("elsewhere.example/vol"),
+		.path = ENTRY_STR("data/in.csv"),
+		.exe = ENTRY_STR("/usr/bin/cp"),
+		.argv = ENTRY_STR("cp\\0a\\0b\\0"),
+		.n = 1,
+		.raw = item,
+		.raw_n = sizeof(item),
+		.left_out = 2,
+	};
+	fill(b->volume, 16, 64);
+	fill(b->key, 16, 65);
+}
+
 static void lineage(struct entry *e)
 {
 	static const struct entry_read reads[] = {
@@ -339,6 +372,9 @@ static void lineage(struct entry *e)
 		b->attest.item = 1;
 		b->attest.digest = some(49);
 		break;
+	case ENTRY_IMPORT:
+		import(e);
+		break;
 	default:
 		break;
 	}
@@ -357,11 +393,11 @@ bool sample_log_entry(struct entry *out, uint16_t kind)
 		out->body.snapshot.comment = ENTRY_STR("as shipped");
 	} else if (kind >> 8 == 1 && kind <= ENTRY_FREE_ORPHAN) {
 		names(out);
-	} else if (kind == ENTRY_STREAM_COMMIT || kind == ENTRY_IMPORT) {
+	} else if (kind == ENTRY_STREAM_COMMIT) {
 		return false;
 	} else if (kind >> 8 == 2 && kind <= ENTRY_EXTENTS) {
 		content(out);
-	} else if (kind >> 8 == 3 && kind <= ENTRY_ATTEST) {
+	} else if (kind >> 8 == 3 && kind <= ENTRY_IMPORT) {
 		lineage(out);
 	} else if (kind == ENTRY_POLICY || kind == ENTRY_HOLD ||
 		   kind == ENTRY_GC) {

@@ -79,7 +79,7 @@ Test(entry, every_kind_round_trips_to_the_same_bytes)
 		buf_release(&a);
 		buf_release(&b);
 	}
-	cr_assert_eq(n, 36);
+	cr_assert_eq(n, 37);
 }
 
 Test(entry, kinds_without_a_body_yet_are_newer)
@@ -690,6 +690,7 @@ Test(entry, references_are_all_told)
 		{ ENTRY_ATTEST, 2 },  { ENTRY_SNAPSHOT, 1 },
 		{ ENTRY_GENESIS, 0 }, { ENTRY_POLICY, 0 },
 		{ ENTRY_HOLD, 0 },    { ENTRY_GC, 1 },
+		{ ENTRY_IMPORT, 3 },
 	};
 
 	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {

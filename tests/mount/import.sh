@@ -1,0 +1,103 @@
+#!/bin/bash
+# timeout: 300
+# A tree leaves a volume with where it comes from, and comes into another one:
+# what the log there says of it; bundles that were tampered with are refused.
+. "$TOP/tests/mount/lib.sh"
+
+second() { mkdir -p mnt2 && vouch init vol2 --origin b.example/two >/dev/null &&
+	vouch mount vol2 mnt2 || { fail "the second volume"; exit 1; }; }
+
+new_volume --origin a.example/one
+mount_volume
+mkdir -p mnt/data/deep
+echo 1,2,3 >mnt/data/in.csv
+cp mnt/data/in.csv mnt/data/deep/out
+cp mnt/data/in.csv mnt/data/owed
+printf X | dd of=mnt/data/owed bs=1 seek=1 conv=notrunc status=none
+ln -s deep/out mnt/data/link
+: >mnt/data/empty
+chmod 750 mnt/data/deep/out
+hostile=$'h"<\n\xff'
+echo odd >"mnt/data/$hostile"
+vouch key show vol >trust
+
+# from a directory in a mount, from all of it, and unmounted
+expect "of a directory" vouch export mnt/data part --tree
+same "a line for each file" "$(wc -l <part/provenance.jsonl)" 6
+jq -es '.[1:] | all(.proof)' part/provenance.jsonl >/dev/null || fail "not all are proved"
+expect "of a mount" vouch export mnt all --tree
+[ ! -e all/tree/audit ] || fail "the audit was exported"
+umount_volume
+expect "unmounted" vouch export vol off --tree
+same "the same trees" "$(diff -r all/tree off/tree 2>&1)" ""
+# without the volume: each proof holds by itself
+jq -j 'select(.path == "deep/out") | .proof' part/provenance.jsonl >out.tlog-proof
+expect "vouch-check" "$VOUCH_CHECK" part/tree/deep/out out.tlog-proof --trust trust
+
+second
+expect "claimed" vouch import part mnt2/claimed
+grep -q 'claim' out || fail "not said to be claims: $(cat out)"
+expect "verified" vouch import part mnt2/verified --trust=trust
+grep -q 'of 5 where they come from, verified' out || fail "verified: $(cat out)"
+same "the bytes" "$(diff -r part/tree mnt2/verified 2>&1)" ""
+same "the mode" "$(stat -c %a mnt2/verified/deep/out)" 750
+imported() { # PATH: what its lineage says
+	vouch lineage "$1" --as=json | jq -c '.nodes[0].imported |
+		[.trust, .origin, .from_path, .attribution, .opened[0].path]'
+}
+same "claimed" "$(imported mnt2/claimed/deep/out)" '["claimed","a.example/one","data/deep/out","exact","data/in.csv"]'
+same "verified" "$(imported mnt2/verified/deep/out)" '["verified","a.example/one","data/deep/out","exact","data/in.csv"]'
+same "a hostile name" "$(imported "mnt2/verified/$hostile" | jq -r '.[0]')" verified
+# it goes on: what is made from it, and so on to a third volume
+cp mnt2/verified/deep/out mnt2/made
+vouch lineage mnt2/made >out
+grep -q 'from data/deep/out of a.example/one (verified)' out || fail "in words: $(cat out)"
+vouch lineage mnt2/verified/deep/out --as=slsa | jq -r .payload | base64 -d |
+	jq -e '.predicate.buildDefinition.resolvedDependencies[] | select(.annotations.what == "imported") |
+		.annotations.origin == "a.example/one" and .annotations.trust == "verified"' >/dev/null ||
+	fail "the statement does not say where it was"
+expect "export again" vouch export mnt2/verified again --tree
+# a new version is not what was imported
+echo more >>mnt2/verified/deep/out
+same "a new version" "$(imported mnt2/verified/deep/out | jq -r '.[0]')" null
+expect "the log tells it" jq -e 'select(.kind == "import") | .from_path' mnt2/audit/history/claimed/deep/out.jsonl
+
+# --- what is refused: before anything is copied ---
+
+n=0
+# bad WHAT WORDS COMMAND...: COMMAND alters a copy of the bundle in ./bad
+bad() {
+	local what=$1 words=$2
+	shift 2
+	rm -rf bad && cp -a part bad
+	(cd bad && eval "$*") || fail "$what: cannot alter"
+	n=$((n + 1))
+	refuse "$what" 1 "$words" vouch import bad mnt2/bad$n --trust=trust
+	[ ! -e mnt2/bad$n ] || fail "$what: something was copied"
+}
+bad "another file's bytes" "not those that were exported" 'echo 9 >tree/in.csv'
+bad "bytes and digest" "not that file" 'echo 9,9,9 >tree/in.csv
+	s=$(sha256sum <tree/in.csv | cut -d" " -f1)
+	jq -c --arg s $s "if .path == \"in.csv\" then .sha256 = \$s else . end" provenance.jsonl >p && mv p provenance.jsonl'
+bad "a proof of another" "not that file" 'jq -cs "(.[] | select(.path == \"owed\") | .proof) as \$p |
+	.[] | if .path == \"deep/out\" then .proof = \$p else . end" provenance.jsonl >p && mv p provenance.jsonl'
+bad "a flipped proof" "" 'jq -c "if .proof then .proof |= sub(\"extra A\"; \"extra B\") else . end" provenance.jsonl >p && mv p provenance.jsonl'
+bad "a file more" "does not say where it comes" 'echo x >tree/more'
+bad "a file less" "missing from the bundle" 'rm tree/empty'
+bad "a line twice" "comes twice" 'tail -n 1 provenance.jsonl >>provenance.jsonl'
+bad "a path outside" "line 2" 'sed -i "2s|\"path\":\"[^\"]*\"|\"path\":\"../x\"|; 2s|\"path_hex\":\"[^\"]*\"|\"path_hex\":\"2e2e2f78\"|" provenance.jsonl'
+bad "no JSON" "line 3" 'sed -i "3s/.*/{/" provenance.jsonl'
+bad "a cut line" "line" 'truncate -s -40 provenance.jsonl'
+bad "another format" "line 1" 'sed -i "1s/-1/-2/" provenance.jsonl'
+bad "a directory as a link" "" 'mv tree/deep elsewhere && ln -s ../elsewhere tree/deep'
+refuse "no bundle" 1 "no bundle" vouch import mnt2 mnt2/x --trust=trust
+refuse "another's keys" 1 "" vouch import part mnt2/foreign --trust=<(vouch key show vol2)
+[ ! -e mnt2/foreign ] || fail "copied although the keys are another's"
+refuse "not in a mount" 1 "neither inside a vouchfs mount" vouch import part plain
+# nothing there is replaced
+echo mine >mnt2/in.csv
+refuse "an existing file" 1 "exists" vouch import part mnt2
+same "it stays" "$(cat mnt2/in.csv)" mine
+vouch umount mnt2 || fail umount
+expect "the log is right" vouch verify vol2
+expect "and the index" vouch fsck vol2
