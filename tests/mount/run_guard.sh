@@ -243,7 +243,7 @@ refuse "both" 2 "takes away" vouch run --in mnt --guard --no-default-protect -- 
 
 # --- races: nothing of it is ever seen, or made
 expect "races" vouch run -q --in mnt --guard --hide secret -- guardcall mnt race $((1500 * SLOWNESS)) SECRET
-cat out
+cat out err
 [ ! -e mnt/race/.git/hooks ] || fail "hooks came to be there"
 
 umount_volume
