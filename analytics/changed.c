@@ -336,8 +336,8 @@ static int touch(struct changes *w, uint64_t ino, bool names, bool moved)
 static bool is_silent(uint16_t kind)
 {
 	return kind == ENTRY_DIGEST || kind == ENTRY_IMPORT ||
-	       kind == ENTRY_ACTOR ||
-	       kind == ENTRY_READS || kind == ENTRY_HOLD || kind == ENTRY_GC ||
+	       kind == ENTRY_ACTOR || kind == ENTRY_READS ||
+	       kind == ENTRY_HOLD || kind == ENTRY_GC ||
 	       kind == ENTRY_FREE_ORPHAN;
 }
 
