@@ -30,6 +30,7 @@
 
 #include "base/buf.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/thread.h"
 #include "fs/core/actor_cmdline.h"
 #include "fs/core/actor_exe.h"
@@ -661,6 +662,9 @@ int actor_table_open(struct actor_table **out, const struct actor_options *o)
 	rc = actor_cmdline_open(&t->cmdline);
 	if (rc < 0)
 		goto fail;
+	if (!actor_proc_ours())
+		log_event(LOG_WARN, "programs_not_seen",
+			  "why=\"/proc is another pid namespace's\"");
 	rc = actor_exe_open(&t->exe, on_digest, t);
 	if (rc < 0)
 		goto fail;

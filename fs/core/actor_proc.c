@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -26,10 +27,43 @@
 
 enum { PROC_TEXT_MAX = 8192 };
 
+/*
+ * From the namespace of /proc down to our own, a number each: one, and it is
+ * ours.  A kernel without pid namespaces has no such line.
+ */
+static bool look_ours(void)
+{
+	char line[256];
+	FILE *f = fopen("/proc/self/status", "re");
+	bool yes = f != NULL;
+	int more = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (strncmp(line, "NSpid:", 6) == 0)
+			yes = sscanf(line + 6, "%*u %d", &more) < 1;
+	if (f)
+		fclose(f);
+	return yes;
+}
+
+bool actor_proc_ours(void)
+{
+	static atomic_int known; /* 1 yes, -1 no; who is first looks */
+	int k = atomic_load_explicit(&known, memory_order_relaxed);
+
+	if (k == 0) {
+		k = look_ours() ? 1 : -1;
+		atomic_store_explicit(&known, k, memory_order_relaxed);
+	}
+	return k > 0;
+}
+
 static int proc_open(uint32_t pid, const char *name, int flags)
 {
 	char path[64];
 
+	if (!actor_proc_ours())
+		return -ESRCH;
 	snprintf(path, sizeof(path), "/proc/%u/%s", pid, name);
 	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY);
 	return fd < 0 ? -errno : fd;
@@ -241,7 +275,7 @@ bool actor_proc_shares_memory(uint32_t a, uint32_t b)
 char *actor_proc_link(uint32_t pid, const char *name, size_t max)
 {
 	char path[64];
-	autofree char *out = malloc(max + 1);
+	autofree char *out = actor_proc_ours() ? malloc(max + 1) : NULL;
 
 	if (!out)
 		return NULL;

@@ -25,6 +25,13 @@ struct actor_proc {
 	uint64_t start_stack; /* random per execve; 0 if we may not see it */
 };
 
+/*
+ * Is /proc that of our own pid namespace?  The kernel tells processes by our
+ * numbers; in another namespace's /proc they are somebody else's, so where it
+ * is not ours everything here answers as of a process that is gone.
+ */
+bool actor_proc_ours(void);
+
 /* pid may be a thread's.  -ESRCH when it is gone. */
 int must_use actor_proc_read(struct actor_proc *out, uint32_t pid);
 /* Pure; the text of /proc/PID/status and of /proc/PID/stat. -ERR_FORMAT */

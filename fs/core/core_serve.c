@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/vio.h"
 #include "fs/commit/commit.h"
+#include "fs/core/actor_proc.h"
 #include "fs/core/core_internal.h"
 #include "fs/core/file.h"
 #include "fs/commit/leafcell.h"
@@ -131,7 +132,7 @@ bool core_in_group(const struct cred *cr, uint32_t gid)
 	bool yes = cr->gid == gid;
 	FILE *f;
 
-	if (yes || !cr->pid)
+	if (yes || !cr->pid || !actor_proc_ours())
 		return yes;
 	snprintf(path, sizeof(path), "/proc/%u/status", cr->pid);
 	f = fopen(path, "re");

@@ -203,6 +203,17 @@ static int check_id(const uint8_t *id, struct errmsg *em)
 	return 0;
 }
 
+/* None of the run's processes would be known as its: that must be said. */
+static int check_seen(const struct run_peer *who, struct errmsg *em)
+{
+	if (!who->unseen)
+		return 0;
+	return errmsg_set(em, -EPERM,
+			  "the volume's daemon does not see processes of this "
+			  "pid namespace: mount the volume where they are "
+			  "seen, with a /proc of its own");
+}
+
 /*
  * Who declares it.  The process is looked at only while it is the one that
  * connected, and believed only if it is still: its children will be the run's.
@@ -253,6 +264,8 @@ int run_start(struct core *c, const struct run_peer *who,
 	struct start_arg a = { .said = said, .r = r, .cr = &who->cr };
 	int rc = r ? check_id(said->id, em) : -ENOMEM;
 
+	if (rc == 0)
+		rc = check_seen(who, em);
 	/* It adds to the log: the space that deleting needs is not for it. */
 	if (rc == 0)
 		rc = core_may_change(c, SPACE_ADD);

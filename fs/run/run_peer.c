@@ -73,6 +73,7 @@ int run_peer_of(struct run_peer *out, int fd)
 			.umask = 022,
 		},
 	};
+	out->unseen = u.pid == 0 || !actor_proc_ours();
 	if (out->cr.pid != 0 && !look_up(out, fd))
 		out->cr.pid = 0;
 	return 0;

@@ -21,6 +21,7 @@
 struct run_peer {
 	struct cred cr; /* pid 0: not visible, gone, or not only this user's */
 	uint64_t start; /* of that process, as /proc has it */
+	bool unseen;	/* we see no process of its pid namespace */
 };
 
 /* fd: a connected socket. */
