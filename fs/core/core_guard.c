@@ -278,9 +278,13 @@ bool core_guard_list_shows(struct core_guard_list *l, const char *name,
 
 /* --- names --- */
 
-/* As ask(); from here on no other guarded process changes names. */
+/*
+ * As ask(); from here on no other guarded process changes names.  pass knows
+ * whether the lock is held, which the analysis cannot.
+ */
 static int ask_names(struct ask *q, struct core *c, const struct cred *cr,
-		     struct core_guard_pass *pass, enum entry_denied_call call)
+		     struct core_guard_pass *pass,
+		     enum entry_denied_call call) no_thread_safety_analysis
 {
 	int rc = ask(q, c, cr, call, 0);
 
@@ -291,7 +295,8 @@ static int ask_names(struct ask *q, struct core *c, const struct cred *cr,
 	return rc;
 }
 
-void core_guard_end(struct core *c, struct core_guard_pass *pass)
+void core_guard_end(struct core *c,
+		    struct core_guard_pass *pass) no_thread_safety_analysis
 {
 	if (pass->locked)
 		mutex_unlock(&c->guard_mu);

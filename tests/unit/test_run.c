@@ -30,9 +30,9 @@ static struct run_table *table(void)
 	memset(id_b, 0xbb, sizeof(id_b));
 	memset(id_c, 0xcc, sizeof(id_c));
 	const struct run_table_new runs[] = {
-		{ id_a, 1000, 100, 7, GROUP_A },
-		{ id_b, 1000, 200, 8, GROUP_B },
-		{ id_c, 1000, 300, 9, NULL },
+		{ id_a, 1000, 100, 7, GROUP_A, NULL },
+		{ id_b, 1000, 200, 8, GROUP_B, NULL },
+		{ id_c, 1000, 300, 9, NULL, NULL },
 	};
 
 	cr_assert_eq(run_table_open(&t), 0);
