@@ -143,7 +143,7 @@ static int run_of(struct idx_reader *r, const struct cred *cr,
 	return 0;
 }
 
-/* Before the run did anything; or after all that it did. */
+/* Before the run did anything; or all that it had done when it ended. */
 static int find_run(struct idx_reader *r, const struct cred *cr, uint64_t *out,
 		    const char *word, bool end, struct errmsg *em)
 {
@@ -157,10 +157,10 @@ static int find_run(struct idx_reader *r, const struct cred *cr, uint64_t *out,
 				  "run %s.%u goes on: it has no end yet",
 				  run.name, run.number);
 	*out = run.no; /* which changes nothing itself */
-	if (end) /* what it wrote at last may be saved after it had ended */
-		rc = idx_run_last(r, &run, out);
-	if (end && *out < run.end_no)
+	if (end && run.end_no)
 		*out = run.end_no;
+	else if (end)
+		rc = idx_run_last(r, &run, out);
 	return rc < 0 ? rc : 0;
 }
 

@@ -3,11 +3,10 @@
  *
  *   NAME                     a snapshot; goes before everything below
  *   SEAL, SEAL.POSITION      after that entry
- *   RUN:start, RUN:end       before the run did anything, after all it did;
+ *   RUN:start, RUN:end       before the run did anything, after it had ended;
  *                            RUN is NAME.NUMBER, or NAME when there is one.
- *                            What is left of it when it ended, and a process
- *                            group without `vouch run`, ends with what it did
- *                            last, up to now.
+ *                            A process group without `vouch run` ends with
+ *                            what it did last, up to now.
  *   now, 2026-11-21T10:00Z   a time (base/text.h has the forms)
  */
 #ifndef ANALYTICS_AUDIT_WHEN_H

@@ -122,7 +122,14 @@ void file_job_main(void *arg);
 /* Versions of everything dirty, of each that can; first error. */
 int must_use file_version_all(struct core *c, uint8_t reason);
 /*
- * The same for sync and unmount: where others took what was promised, half of
+ * How many files hold what that run (RUN_ID_SIZE bytes) wrote last and no
+ * version says yet; versions of those.
+ */
+size_t file_unsaved_of(struct core *c, const uint8_t *run);
+int must_use file_version_of(struct core *c, const uint8_t *run,
+			     uint8_t reason);
+/*
+ * The same as file_version_all for sync and unmount: where others took what was promised, half of
  * the reserve is there for it.
  */
 int must_use file_save_all(struct core *c, uint8_t reason);

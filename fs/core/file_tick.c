@@ -4,6 +4,7 @@
  * threads, which may wait for the disk.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -168,8 +169,18 @@ void file_job_main(void *arg)
 	mutex_unlock(&c->jobs_mu);
 }
 
-/* Up to n files that need something, with a user more each. */
-static unsigned collect(struct core *c, struct file **v, unsigned n, bool all)
+static bool is_of(const struct file *f, const uint8_t *run)
+{
+	return f->writer &&
+	       memcmp(f->writer->run, run, sizeof(f->writer->run)) == 0;
+}
+
+/*
+ * Up to n files that need something, with a user more each; all: those that
+ * are dirty; of that run, where one is given.
+ */
+static unsigned collect(struct core *c, struct file **v, unsigned n, bool all,
+			const uint8_t *run)
 {
 	int64_t now = vio_mono_ns(c->vio);
 	unsigned found = 0;
@@ -186,6 +197,8 @@ static unsigned collect(struct core *c, struct file **v, unsigned n, bool all)
 			  f->job_queued || what_is_due(f, now, b, &reason) ==
 						   DUE_NOTHING)
 			continue;
+		if (run && !is_of(f, run))
+			continue;
 		f->users++;
 		v[found++] = f;
 	}
@@ -196,7 +209,7 @@ static unsigned collect(struct core *c, struct file **v, unsigned n, bool all)
 void file_tick(struct core *c)
 {
 	struct file *v[256];
-	unsigned n = collect(c, v, 256, false);
+	unsigned n = collect(c, v, 256, false, NULL);
 
 	for (unsigned i = 0; i < n; i++) {
 		file_job(c, v[i]);
@@ -217,19 +230,16 @@ static void to_the_end(struct core *c, struct file *f)
 	mutex_unlock(&c->t.mu);
 }
 
-int file_version_all(struct core *c, uint8_t reason)
+/* Of budget files, once each: what is written to all the time never rests. */
+static int version_each(struct core *c, uint8_t reason, size_t budget,
+			const uint8_t *run)
 {
 	struct file *v[64];
 	unsigned n;
-	size_t budget;
 	int first = 0;
 
-	/* once each: files written to all the time never rest */
-	mutex_lock(&c->t.mu);
-	budget = c->n_dirty;
-	mutex_unlock(&c->t.mu);
-	while ((n = collect(c, v, budget < 64 ? (unsigned)budget : 64, true)) >
-	       0) {
+	while ((n = collect(c, v, budget < 64 ? (unsigned)budget : 64, true,
+			    run)) > 0) {
 		budget -= n;
 		for (unsigned i = 0; i < n; i++) {
 			int rc = file_version(c, v[i], reason);
@@ -242,6 +252,35 @@ int file_version_all(struct core *c, uint8_t reason)
 		}
 	}
 	return first;
+}
+
+int file_version_all(struct core *c, uint8_t reason)
+{
+	size_t n;
+
+	mutex_lock(&c->t.mu);
+	n = c->n_dirty;
+	mutex_unlock(&c->t.mu);
+	return version_each(c, reason, n, NULL);
+}
+
+size_t file_unsaved_of(struct core *c, const uint8_t *run)
+{
+	size_t n = 0;
+
+	mutex_lock(&c->t.mu);
+	for (struct link *l = c->dirty.next; l != &c->dirty; l = l->next) {
+		const struct file *f = (struct file *)l;
+
+		n += is_of(f, run) && !(f->inode->row.flags & INODE_ORPHAN);
+	}
+	mutex_unlock(&c->t.mu);
+	return n;
+}
+
+int file_version_of(struct core *c, const uint8_t *run, uint8_t reason)
+{
+	return version_each(c, reason, file_unsaved_of(c, run), run);
 }
 
 int file_save_all(struct core *c, uint8_t reason)

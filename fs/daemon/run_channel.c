@@ -2,8 +2,9 @@
  * run_channel.c - see run_channel.h.
  *
  * One thread and poll(2): a connection waits for hours while its run goes on,
- * and there may be many.  Only what waits for the index has another thread
- * (run_words.h): the answer is kept until then.
+ * and there may be many.  What waits for the index (run_words.h) or for what
+ * a run wrote to be saved (run_ends.h) has other threads: the answer is kept
+ * until then.
  *
  * Invariants: (1) What a client sends or leaves unread holds up nobody else:
  * nothing here blocks on a connection, or for what others wrote.  (2) A
@@ -31,6 +32,7 @@
 #include "base/thread.h"
 #include "fs/core/core.h"
 #include "fs/daemon/control.h"
+#include "fs/daemon/run_ends.h"
 #include "fs/daemon/run_place.h"
 #include "fs/daemon/run_words.h"
 #include "fs/daemon/serve_run.h"
@@ -84,6 +86,7 @@ struct run_channel {
 	struct run_place place[2]; /* STORE/runs; below RUN_CHANNEL_DIR */
 	int stop[2], wake[2];
 	struct run_words *words;
+	struct run_ends *ends;
 	struct connection v[CONNECTIONS_MAX];
 	unsigned n;
 	struct pollfd polled[FIXED + CONNECTIONS_MAX];
@@ -134,7 +137,7 @@ static void accept_one(struct run_channel *c, int listener)
 	if (rc == 0 && !has_place(c, k->peer.cr.uid))
 		rc = -EPERM;
 	if (rc == 0)
-		rc = serve_run_open(&k->run, c->core, &k->peer);
+		rc = serve_run_open(&k->run, c->core, c->ends, &k->peer);
 	if (rc < 0) {
 		close(fd);
 		return;
@@ -177,7 +180,7 @@ static bool may_ask(struct run_channel *c, uint32_t uid, size_t bytes)
 }
 
 static int ask(struct run_channel *c, struct connection *k, const char *line,
-	       size_t n, struct buf *members, struct errmsg *em)
+	       size_t n, struct errmsg *em)
 {
 	struct json_doc *doc = NULL;
 	int rc;
@@ -187,7 +190,7 @@ static int ask(struct run_channel *c, struct connection *k, const char *line,
 				  "too many runs in too short a time");
 	rc = json_parse(&doc, line, n, em);
 	if (rc == 0)
-		rc = serve_run_ask(k->run, json_root(doc), members, em);
+		rc = serve_run_ask(k->run, json_root(doc), em);
 	json_free(doc);
 	return rc;
 }
@@ -204,35 +207,52 @@ static bool reply(struct connection *k, int rc, const struct buf *members,
 	       send(k->fd, out.p, out.n, MSG_NOSIGNAL) == (ssize_t)out.n;
 }
 
-/* Answers one line, or keeps the answer; false as reply(). */
-static bool answer(struct run_channel *c, struct connection *k,
-		   const char *line, size_t n)
+/* Does its answer wait for something? */
+static bool waits(const struct connection *k)
 {
-	struct errmsg em = ERRMSG_INIT;
-	int rc = ask(c, k, line, n, &k->members, &em);
-	bool ok = true;
+	return k->word || serve_run_is_ending(k->run);
+}
 
+/* Answers, unless that waits for something; false as reply(). */
+static bool answer(struct run_channel *c, struct connection *k, int rc,
+		   struct errmsg *em)
+{
+	bool ok;
+
+	if (rc == 0 && serve_run_is_ending(k->run) &&
+	    !serve_run_ended(k->run, &rc, &k->members, em))
+		return true;
 	k->at_ns = now_ns();
 	if (rc == 0 && serve_run_wants_word(k->run)) {
 		k->word = run_words_ask(c->words);
 		return true;
 	}
-	ok = reply(k, rc, &k->members, &em);
+	ok = reply(k, rc, &k->members, em);
 	buf_release(&k->members);
 	return ok;
 }
 
-/* Answers the lines that are there, until one waits for its word. */
+static bool answer_line(struct run_channel *c, struct connection *k,
+			const char *line, size_t n)
+{
+	struct errmsg em = ERRMSG_INIT;
+	int rc = ask(c, k, line, n, &em);
+
+	k->at_ns = now_ns();
+	return answer(c, k, rc, &em);
+}
+
+/* Answers the lines that are there, until one waits for something. */
 static bool answer_lines(struct run_channel *c, struct connection *k)
 {
-	while (!k->in.bad && k->in.n > 0 && !k->word) {
+	while (!k->in.bad && k->in.n > 0 && !waits(k)) {
 		char *eol = memchr(k->in.p, '\n', k->in.n);
 		size_t len = eol ? (size_t)(eol - (char *)k->in.p) : 0;
 
 		if (!eol)
 			return serve_run_is_new(k->run) ||
 			       k->in.n <= SHORT_REQUEST_MAX;
-		if (!answer(c, k, (char *)k->in.p, len))
+		if (!answer_line(c, k, (char *)k->in.p, len))
 			return false;
 		k->in.n -= len + 1;
 		memmove(k->in.p, eol + 1, k->in.n);
@@ -247,7 +267,7 @@ static bool receive(struct run_channel *c, struct connection *k)
 	char piece[16384];
 	ssize_t n;
 
-	if (k->word)
+	if (waits(k))
 		return false; /* it hung up: nothing else is waited for */
 	n = recv(k->fd, piece, sizeof(piece), 0);
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -272,15 +292,28 @@ static bool answer_word(struct run_channel *c, struct connection *k)
 	return ok && answer_lines(c, k);
 }
 
+/* Its run may have ended by now. */
+static bool answer_end(struct run_channel *c, struct connection *k)
+{
+	struct errmsg em = ERRMSG_INIT;
+
+	return answer(c, k, 0, &em) && answer_lines(c, k);
+}
+
 /* Until when a connection may stay as it is; INT64_MAX: for ever. */
 static int64_t until_ns(const struct connection *k)
 {
+	if (serve_run_is_ending(k->run))
+		return INT64_MAX;
 	if (k->word)
 		return k->at_ns + WORD_NS;
 	return serve_run_goes(k->run) ? INT64_MAX : k->at_ns + SILENT_NS;
 }
 
-/* Words that are ready, and connections that are silent for too long. */
+/*
+ * Runs that have ended, words that are ready, and connections that are silent
+ * for too long.
+ */
 static void look_at_all(struct run_channel *c)
 {
 	int64_t now = now_ns();
@@ -290,7 +323,10 @@ static void look_at_all(struct run_channel *c)
 		bool late = now >= until_ns(k);
 		bool stays = !late;
 
-		if (k->word && (late || run_words_ready(c->words, k->word)))
+		if (serve_run_is_ending(k->run))
+			stays = answer_end(c, k);
+		else if (k->word &&
+			 (late || run_words_ready(c->words, k->word)))
 			stays = answer_word(c, k);
 		if (!stays)
 			drop(c, i);
@@ -316,7 +352,7 @@ static int prepare(struct run_channel *c)
 		if (until < first)
 			first = until;
 		p[FIXED + i] =
-			(struct pollfd){ k->fd, k->word ? 0 : POLLIN, 0 };
+			(struct pollfd){ k->fd, waits(k) ? 0 : POLLIN, 0 };
 	}
 	if (first == INT64_MAX)
 		return -1;
@@ -385,6 +421,8 @@ int run_channel_open(struct run_channel **out,
 	if (rc == 0)
 		rc = run_words_open(&c->words, settle, c->core, c->wake[1]);
 	if (rc == 0)
+		rc = run_ends_open(&c->ends, c->core, c->wake[1]);
+	if (rc == 0)
 		rc = thread_start(&c->thread, "runs", channel_main, c);
 	if (rc < 0) {
 		run_channel_close(c);
@@ -408,6 +446,7 @@ void run_channel_close(struct run_channel *c)
 		run_place_close(&c->place[i]);
 	while (c->n > 0)
 		drop(c, c->n - 1);
+	run_ends_close(c->ends);
 	for (int i = 0; i < 2; i++) {
 		if (c->stop[i] >= 0)
 			close(c->stop[i]);

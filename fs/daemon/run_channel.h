@@ -11,7 +11,8 @@
  * and the bytes that a user says in a second, so that nobody can fill the log
  * who may not write to the volume.
  *
- * Threads: one of its own answers everything; one waits for the index.
+ * Threads: one of its own answers everything; one waits for the index, and
+ * one for what runs that end wrote to be saved.
  */
 #ifndef FS_RUN_CHANNEL_H
 #define FS_RUN_CHANNEL_H

@@ -1,7 +1,7 @@
 /*
  * serve_run.c - see serve_run.h.
  *
- *   NEW -> run-start -> GOING -> run-end, or closed -> DONE
+ *   NEW -> run-start -> GOING -> run-end, or closed -> ENDING -> DONE
  */
 #include "fs/daemon/serve_run.h"
 
@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "fs/core/core.h"
 #include "fs/daemon/control.h"
+#include "fs/daemon/run_ends.h"
 #include "fs/run/run.h"
 #include "fs/run/run_of.h"
 #include "fs/run/run_peer.h"
@@ -26,21 +27,29 @@ enum { ENV_MAX = 1024 };
 
 struct serve_run {
 	struct core *core;
+	struct run_ends *ends;
 	struct run_peer peer;
-	struct run_going *going; /* GOING */
+	struct run_going *going;   /* GOING */
+	struct run_ending *ending; /* until it is begun: of the next run */
+	bool is_ending;		   /* its answer is still to come */
 	uint8_t id[RUN_ID_SIZE];
 	bool used;	 /* no longer NEW */
 	bool wants_word; /* by the last request */
 };
 
 int serve_run_open(struct serve_run **out, struct core *core,
-		   const struct run_peer *peer)
+		   struct run_ends *ends, const struct run_peer *peer)
 {
 	struct serve_run *s = calloc(1, sizeof(*s));
 
-	if (!s)
+	if (s)
+		s->ending = run_ending_new();
+	if (!s || !s->ending) {
+		free(s);
 		return -ENOMEM;
+	}
 	s->core = core;
+	s->ends = ends;
 	s->peer = *peer;
 	*out = s;
 	return 0;
@@ -53,12 +62,11 @@ void serve_run_close(struct serve_run *s)
 	if (!s)
 		return;
 	if (s->going) {
-		int rc = run_end(s->core, take(s->going), &lost, NULL);
-
-		log_event(rc < 0 ? LOG_ERROR : LOG_WARN, "run_lost",
-			  "wrapper=%u uid=%u error=\"%s\"", s->peer.cr.pid,
-			  s->peer.cr.uid, rc < 0 ? err_text(rc) : "");
+		log_event(LOG_WARN, "run_lost", "wrapper=%u uid=%u",
+			  s->peer.cr.pid, s->peer.cr.uid);
+		run_ending_begin(s->ends, s->ending, take(s->going), &lost);
 	}
+	run_ending_leave(s->ends, s->ending);
 	free(s);
 }
 
@@ -212,12 +220,11 @@ static int verb_start(struct serve_run *s, const struct json *request,
 }
 
 static int verb_end(struct serve_run *s, const struct json *request,
-		    struct buf *out, struct errmsg *em)
+		    struct errmsg *em)
 {
 	const char *how = json_get_str(request, "how");
 	struct run_ended e = { .how = RUN_END_EXIT };
-	uint64_t status = 0, processes = 0;
-	int rc;
+	uint64_t status = 0;
 
 	if (!s->going)
 		return errmsg_set(em, -ERR_USAGE, "no run is going on here");
@@ -230,17 +237,36 @@ static int verb_end(struct serve_run *s, const struct json *request,
 		return errmsg_set(em, -ERR_USAGE, "run-end: how is wrong");
 	e.status = (uint32_t)status;
 	e.left = json_get_bool(request, "left", false);
-	rc = run_end(s->core, take(s->going), &e, &processes);
-	if (rc < 0)
-		return errmsg_set(em, rc, "the end of the run: %s",
-				  err_text(rc));
-	control_add_u64(out, "processes", processes);
+	run_ending_begin(s->ends, s->ending, take(s->going), &e);
+	s->is_ending = true;
 	s->wants_word = json_get_bool(request, "word", false);
 	return 0;
 }
 
+bool serve_run_is_ending(const struct serve_run *s)
+{
+	return s->is_ending;
+}
+
+bool serve_run_ended(struct serve_run *s, int *out_rc, struct buf *out,
+		     struct errmsg *em)
+{
+	uint64_t processes = 0;
+	int rc = 0;
+
+	if (!run_ending_done(s->ends, s->ending, &rc, &processes))
+		return false;
+	s->is_ending = false;
+	*out_rc = rc < 0 ? errmsg_set(em, rc, "the end of the run: %s",
+				      err_text(rc)) :
+			   0;
+	if (rc >= 0)
+		control_add_u64(out, "processes", processes);
+	return true;
+}
+
 int serve_run_ask(struct serve_run *s, const struct json *request,
-		  struct buf *out, struct errmsg *em)
+		  struct errmsg *em)
 {
 	const char *verb = json_get_str(request, "verb");
 
@@ -248,7 +274,7 @@ int serve_run_ask(struct serve_run *s, const struct json *request,
 	if (verb && strcmp(verb, "run-start") == 0)
 		return verb_start(s, request, em);
 	if (verb && strcmp(verb, "run-end") == 0)
-		return verb_end(s, request, out, em);
+		return verb_end(s, request, em);
 	return errmsg_set(em, -ERR_USAGE, "unknown verb");
 }
 

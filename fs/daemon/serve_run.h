@@ -26,16 +26,25 @@ struct buf;
 struct core;
 struct errmsg;
 struct json;
+struct run_ends;
 struct run_peer;
 struct serve_run;
 
 int must_use serve_run_open(struct serve_run **out, struct core *core,
-			    const struct run_peer *peer);
+			    struct run_ends *ends, const struct run_peer *peer);
 /* Ends as lost what did not end; NULL is a no-op. */
 void serve_run_close(struct serve_run *s);
-/* Answers one request: members as for control.h. */
+/* Answers one request, but for what a run-end answers. */
 int must_use serve_run_ask(struct serve_run *s, const struct json *request,
-			   struct buf *out, struct errmsg *em);
+			   struct errmsg *em);
+/*
+ * Was the last request a run-end whose answer is still to come?  Then, once
+ * the run has ended: true, and the answer, with members as for
+ * control.h.
+ */
+bool serve_run_is_ending(const struct serve_run *s);
+bool must_use serve_run_ended(struct serve_run *s, int *out_rc, struct buf *out,
+			      struct errmsg *em);
 /*
  * Did the last request, a run-end, ask for the word?  The index tells it; once
  * that is there, it is added to the members of the answer.

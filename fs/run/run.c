@@ -3,7 +3,8 @@
  *
  * Invariants: (1) The run is in the table before RUN_START is queued, and its
  * processes start after both, so that no entry of theirs comes before it.
- * (2) RUN_END comes after the READS of what was opened until then.
+ * (2) RUN_END comes after the VERSIONs of what the run wrote, and the READS of
+ * what was opened until then.
  */
 #include "fs/run/run.h"
 
@@ -14,10 +15,12 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "fs/commit/leafcell.h"
 #include "fs/core/actor_proc.h"
 #include "fs/core/core_denied.h"
 #include "fs/core/core_internal.h"
+#include "fs/core/file.h"
 #include "fs/core/trail.h"
 #include "fs/run/run_guard.h"
 #include "fs/run/run_peer.h"
@@ -347,12 +350,20 @@ static int end_op(struct core *c, struct itable_tx *tx, void *arg)
 			   a->e->how == RUN_END_LOST ? NULL : a->r->wrapper);
 }
 
+bool run_unsaved(struct core *c, const struct run_going *r)
+{
+	return file_unsaved_of(c, r->id) > 0;
+}
+
 int run_end(struct core *c, struct run_going *r, const struct run_ended *e,
 	    uint64_t *out_processes)
 {
 	struct end_arg a = { .r = r, .e = e };
-	int rc;
+	int rc = file_version_of(c, r->id, ENTRY_REASON_CLOSE);
 
+	if (rc < 0)
+		log_event(LOG_WARN, "run_not_saved", "why=\"%s\"",
+			  err_text(rc));
 	a.processes = run_table_processes(c->runs, r->id);
 	core_denied_end(c, r->id);
 	rc = core_op(c, end_op, &a);

@@ -57,9 +57,14 @@ struct run_ended {
 	bool left;	 /* processes of it may go on */
 };
 
+/* Have its processes written what is not saved yet?  run_end() does it. */
+bool run_unsaved(struct core *c, const struct run_going *r);
+
 /*
- * Writes down what its processes opened and enters RUN_END; frees r in every
- * case.  How many processes of it used the volume in *out_processes (may be
+ * Saves what its processes wrote, writes down what they opened and enters
+ * RUN_END, so that all that they did lies before it but for what those do that
+ * are left; frees r in every case.  What cannot be saved now is saved when it
+ * can be, after the end.  How many processes of it used the volume in *out_processes (may be
  * NULL).
  */
 int must_use run_end(struct core *c, struct run_going *r,
