@@ -1,5 +1,4 @@
 /* exchange.c - exchange A B: two names change places, renameat2(2). */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
 
