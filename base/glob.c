@@ -193,6 +193,24 @@ bool glob_includes(const char *outer, const char *inner)
 	       (n > 0 && glob_covers(outer, strlen(outer), inner, n));
 }
 
+bool glob_is_open(const char *pattern)
+{
+	const char *p = pattern, *end = p + strlen(p), *stop;
+	bool in;
+
+	while (p < end) {
+		if (*p == '[') {
+			stop = memchr(p, '/', (size_t)(end - p));
+			p = set_match(p + 1, stop ? stop : end, 0, &in);
+			if (!p)
+				return true;
+		} else {
+			p += *p == '\\' && p + 1 < end ? 2 : 1;
+		}
+	}
+	return false;
+}
+
 const char *glob_wrong(const char *pattern, size_t n)
 {
 	const char *p = pattern, *end = pattern + n;

@@ -35,5 +35,10 @@ size_t glob_literal(const char *pattern);
  * slash, or hold components that no path has ("", ".", "..").
  */
 const char *glob_wrong(const char *pattern, size_t n);
+/*
+ * Does a set begin in it that has no end?  Such a pattern means what it says,
+ * but was probably meant otherwise.
+ */
+bool glob_is_open(const char *pattern);
 
 #endif

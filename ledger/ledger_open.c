@@ -116,9 +116,12 @@ static int load_key(struct ledger *l, struct key **out, bool *out_next,
 		return errmsg_set(em, -ERR_KEY, "%s is missing", path);
 	if (rc < 0)
 		return errmsg_set(em, rc, "%s", errmsg_text(&why, rc));
-	return errmsg_set(em, -ERR_KEY,
-			  "%s is not the active %s key of the log", path,
-			  key_role_name(role));
+	return errmsg_set(
+		em, -ERR_KEY,
+		"%s is not the active %s key of the log: put back the "
+		"one that is, or give the store new keys with "
+		"`vouch fork` (it needs the admin key)",
+		path, key_role_name(role));
 }
 
 struct loaded {

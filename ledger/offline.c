@@ -173,10 +173,11 @@ static void log_words(struct buf *out, const struct offline_options *o,
 		 (unsigned long long)r->seals, (unsigned long long)r->entries,
 		 r->mounts, r->mounts == 1 ? "" : "s");
 	buf_addf(out,
-		 "            signed by a trusted log key, %llu tiles agree,\n"
+		 "            signed by a trusted log key, %llu tile%s,\n"
 		 "            every mount's seals follow one another\n"
 		 "            last seal at %s by its mount's clock\n",
-		 (unsigned long long)r->tiles, when);
+		 (unsigned long long)r->tiles,
+		 r->tiles == 1 ? " agrees" : "s agree", when);
 }
 
 int offline_check_log(struct buf *out, const char *dir,

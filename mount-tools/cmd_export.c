@@ -135,10 +135,18 @@ static void say(struct reader *r, const char *dir, bool tree,
 	printf("\nCheck it: vouch-check --log %s --trust %s/trust\n", d, d);
 }
 
+/* A proof is signed: not in an older copy, nor without keys; files are there. */
+static bool cannot_prove(int rc)
+{
+	return rc == -ERR_ROLLBACK || rc == -ERR_COPY || rc == -ERR_KEY ||
+	       rc == -EROFS;
+}
+
 static int export(char **argv, bool tree, const char *when, struct errmsg *em)
 {
 	struct tree_out_report t = { .files = 0 };
 	struct provenance p = { .proved = 0 };
+	struct errmsg own = ERRMSG_INIT;
 	struct ctl_place place;
 	struct reader r;
 	bool in_mount = ctl_find(&place, argv[0], NULL) == 0 && place.path;
@@ -164,9 +172,17 @@ static int export(char **argv, bool tree, const char *when, struct errmsg *em)
 	if (rc == 0)
 		say(&r, argv[1], tree, &t);
 	reader_close(&r);
-	if (rc == 0 && tree)
-		rc = write_provenance(argv[0], argv[1], &p, em);
-	if (rc == 0 && tree)
+	if (rc < 0 || !tree)
+		return rc;
+	rc = write_provenance(argv[0], argv[1], &p, &own);
+	if (cannot_prove(rc)) {
+		(void)opt_fail("export", rc, &own);
+		printf("no provenance.jsonl: the tree comes without proofs\n");
+		return 0;
+	}
+	if (rc < 0)
+		(void)errmsg_set(em, rc, "%s", errmsg_text(&own, rc));
+	else
 		printf("%s/provenance.jsonl  proofs of %llu file%s%s\n",
 		       argv[1], (unsigned long long)p.proved, print_s(p.proved),
 		       p.unproved ? "; some have none: it says why" : "");

@@ -325,7 +325,7 @@ static int lift(const char *path, const char *what, const char *reason,
 
 static int misuse(void)
 {
-	return opt_misuse("hold", "hold: add, lift or list, and what they "
+	return opt_misuse("hold", "add, lift or list, and what they "
 				  "need; a hold has a --reason");
 }
 
@@ -364,7 +364,7 @@ int cmd_hold(int argc, char **argv)
 		return misuse();
 	if (ino)
 		return add(argv[1], NULL, ino, reason, format);
-	wrong = pattern_take(&pattern, argv[2]);
+	wrong = pattern_take_new(&pattern, argv[2]);
 	if (wrong)
 		return opt_misuse("hold", "the pattern: %s: %.200s", wrong,
 				  argv[2]);

@@ -346,6 +346,6 @@ int cmd_key(int argc, char **argv)
 	    (strcmp(argv[0], "add") == 0 || strcmp(argv[0], "rotate") == 0 ||
 	     strcmp(argv[0], "revoke") == 0))
 		return change(argv[0], argv[1], argv[2], &c);
-	return opt_misuse("key", "key: show, list, add, rotate or revoke, and "
+	return opt_misuse("key", "show, list, add, rotate or revoke, and "
 				 "what they need");
 }

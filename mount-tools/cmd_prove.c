@@ -108,7 +108,7 @@ int cmd_prove(int argc, char **argv)
 	if (number &&
 	    (text_u64_parse(&version, number) < 0 || version == NEWEST))
 		return opt_misuse("prove",
-				  "prove: --version=%s: versions are "
+				  "--version=%s: versions are "
 				  "numbered from 1",
 				  number);
 	rc = prove(argc, argv, to, version, &em);

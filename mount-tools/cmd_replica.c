@@ -27,14 +27,21 @@
 #include "mount-tools/progress.h"
 #include "mount-tools/vouch.h"
 
-/* An absolute path; for a replica to be added its directory is made. */
-static char *absolute(const char *dir, bool make, struct errmsg *em)
+/*
+ * An absolute path.  With made (what a replica is added to, or restored to) its
+ * directory is made, and *made tells whether it was not there.
+ */
+static char *absolute(const char *dir, bool *made, struct errmsg *em)
 {
+	bool make = made != NULL;
 	char *out;
 
-	if (make && mkdir(dir, 0700) < 0 && errno != EEXIST) {
-		errmsg_set(em, -errno, "%s: %s", dir, err_text(-errno));
-		return NULL;
+	if (make) {
+		*made = mkdir(dir, 0700) == 0;
+		if (!*made && errno != EEXIST) {
+			errmsg_set(em, -errno, "%s: %s", dir, err_text(-errno));
+			return NULL;
+		}
 	}
 	out = realpath(dir, NULL);
 	if (!out && !make && dir[0] == '/')
@@ -186,8 +193,8 @@ static int refuse_mounts(const char *dir, struct errmsg *em)
 static int change(const char *verb, const char *path, const char *dir)
 {
 	struct errmsg em = ERRMSG_INIT;
-	bool add = strcmp(verb, "add") == 0;
-	autofree char *abs = absolute(dir, add, &em);
+	bool add = strcmp(verb, "add") == 0, made = false;
+	autofree char *abs = absolute(dir, add ? &made : NULL, &em);
 	char shown[PATH_MAX];
 	int rc = abs ? 0 : -ENOENT;
 
@@ -195,6 +202,8 @@ static int change(const char *verb, const char *path, const char *dir)
 		rc = refuse_mounts(abs, &em);
 	if (rc == 0)
 		rc = ask(NULL, path, verb, abs, &em);
+	if (rc < 0 && made)
+		(void)rmdir(dir);
 	if (rc < 0)
 		return opt_fail("replica", rc, &em);
 	log_escape(shown, sizeof(shown), abs, strlen(abs));
@@ -224,8 +233,9 @@ static int restore(const char *dir, const char *store)
 	struct vio *vio = NULL;
 	struct progress bar;
 	uint8_t volume[16];
-	autofree char *from = absolute(dir, false, &em);
-	autofree char *to = from ? absolute(store, true, &em) : NULL;
+	bool made = false;
+	autofree char *from = absolute(dir, NULL, &em);
+	autofree char *to = from ? absolute(store, &made, &em) : NULL;
 	char shown[PATH_MAX];
 	int rc = to ? replica_dir_identify(from, volume, &own) : -ENOENT;
 
@@ -249,12 +259,16 @@ static int restore(const char *dir, const char *store)
 	progress_end(&bar);
 	replica_close(r);
 	vio_free(vio);
+	if (rc < 0 && made)
+		(void)rmdir(store); /* unless something came already */
 	if (rc < 0)
 		return opt_fail("replica", rc, &em);
 	log_escape(shown, sizeof(shown), to, strlen(to));
 	printf("The store is in %s again, as far as the replica had it.\n"
 	       "Secret keys are on no replica: put your copy of them into "
 	       "%s/keys (0600).\n"
+	       "Of those that were rotated after the replica stopped, the log "
+	       "here knows the old ones.\n"
 	       "Then `vouch verify --deep %s`, and `vouch fork %s`: it goes "
 	       "on under a new origin, since\n"
 	       "what the replica lacked may have been signed. (Where its guard "
@@ -282,6 +296,6 @@ int cmd_replica(int argc, char **argv)
 		return show(verb, argv[1], format);
 	if (strcmp(verb, "restore") == 0 && argc == 3)
 		return restore(argv[1], argv[2]);
-	return opt_misuse("replica", "replica: add, list, remove, sync or "
+	return opt_misuse("replica", "add, list, remove, sync or "
 				     "restore, and what they need");
 }

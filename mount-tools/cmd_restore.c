@@ -480,8 +480,7 @@ static int finish(struct restore *x, const char *path, int rc)
 
 	progress_wipe(&x->bar);
 	if (rc == -ERR_USAGE)
-		return opt_misuse("restore", "restore: %s",
-				  errmsg_text(&x->em, rc));
+		return opt_misuse("restore", "%s", errmsg_text(&x->em, rc));
 	if (rc < 0 && !any && !x->failed)
 		return opt_fail("restore", rc, &x->em);
 	if (rc < 0)
@@ -546,7 +545,7 @@ int cmd_restore(int argc, char **argv)
 	if (status != OPT_GO)
 		return status;
 	if (!x.when)
-		return opt_misuse("restore", "restore: --at=WHEN is missing");
+		return opt_misuse("restore", "--at=WHEN is missing");
 	x.declared = restore_is_declared();
 	for (int i = 0; i < argc; i++) {
 		status = each(&x, argv[i]);

@@ -379,7 +379,9 @@ int cmd_retain(int argc, char **argv)
 	if (status != OPT_GO)
 		return status;
 	if (argc == 3) {
-		wrong = pattern_take(&pattern, argv[2]);
+		wrong = strcmp(argv[0], "set") == 0 ?
+				pattern_take_new(&pattern, argv[2]) :
+				pattern_take(&pattern, argv[2]);
 		if (wrong)
 			return opt_misuse("retain", "the pattern: %s: %.200s",
 					  wrong, argv[2]);
@@ -390,6 +392,5 @@ int cmd_retain(int argc, char **argv)
 		return set(argv[1], pattern, &o);
 	if (strcmp(argv[0], "remove") == 0 && argc == 3 && bare)
 		return remove_rule(argv[1], pattern, o.format);
-	return opt_misuse("retain",
-			  "retain: list, set or remove, and what they need");
+	return opt_misuse("retain", "list, set or remove, and what they need");
 }

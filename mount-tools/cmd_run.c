@@ -131,14 +131,14 @@ static int add_found(struct cmd *x, const struct mounts *m, struct errmsg *em)
 				return rc;
 			if (rc < 0 && x->policy.n > 0)
 				return errmsg_set(em, rc,
-						  "run: it could not be "
+						  "it could not be "
 						  "guarded everywhere (--in "
 						  "says where it must be): %s",
 						  errmsg_text(&own, rc));
 		}
 	if (x->n == 0)
 		return errmsg_set(em, -ERR_USAGE,
-				  "run: no volume of yours is mounted here; "
+				  "no volume of yours is mounted here; "
 				  "--in=DIR says which one CMD works in");
 	return 0;
 }
@@ -613,13 +613,13 @@ int cmd_run(int argc, char **argv)
 	}
 	if (!idx_run_name_ok(x.name, strlen(x.name)))
 		return opt_misuse("run",
-				  "run: a name is 1 to %d of A-Z a-z 0-9 . _ "
+				  "a name is 1 to %d of A-Z a-z 0-9 . _ "
 				  "-, the first a letter or a digit",
 				  RUN_NAME_MAX);
 	status = run_guarded_policy(&x.policy, &x.guarded, &em);
 	if (status < 0) {
 		buf_release(&x.policy);
-		return opt_misuse("run", "run: %s", errmsg_text(&em, status));
+		return opt_misuse("run", "%s", errmsg_text(&em, status));
 	}
 	return run(&x, argv);
 }

@@ -55,7 +55,7 @@ int cmd_snapshot(int argc, char **argv)
 	if (!((argv[1][0] | 32) >= 'a' && (argv[1][0] | 32) <= 'z') ||
 	    strchr(argv[1], '/'))
 		return opt_misuse("snapshot",
-				  "snapshot %s: a name starts with a letter "
+				  "%s: a name starts with a letter "
 				  "and has no /",
 				  argv[1]);
 	rc = ctl_find(&place, argv[0], &em);

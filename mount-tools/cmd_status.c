@@ -70,6 +70,8 @@ static void print_log(const struct json *r)
 	line("", text);
 	if (words)
 		line("ROLLBACK", words);
+	else if (!guarded && json_get_bool(r, "read_only", false))
+		line("rollback", "not looked for by a read-only mount");
 	else
 		line("rollback", guarded ? "guarded: an old copy is noticed" :
 					   "protection: none");

@@ -190,6 +190,6 @@ int cmd_undo(int argc, char **argv)
 	inverse_close(u.plan);
 	undo_place_release(&u.place);
 	if (rc == -ERR_USAGE)
-		return opt_misuse("undo", "undo: %s", errmsg_text(&em, rc));
+		return opt_misuse("undo", "%s", errmsg_text(&em, rc));
 	return rc < 0 ? opt_fail("undo", rc, &em) : rc;
 }

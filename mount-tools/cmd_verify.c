@@ -16,7 +16,9 @@
 #include "base/text.h"
 #include "base/vio.h"
 #include "fs/upkeep/fsck.h"
+#include "ledger/checkpoint.h"
 #include "ledger/ledger.h"
+#include "ledger/note.h"
 #include "mount-tools/ask.h"
 #include "mount-tools/fsck_lost.h"
 #include "mount-tools/fsck_packs.h"
@@ -27,8 +29,6 @@
 #include "mount-tools/verify.h"
 #include "mount-tools/vouch.h"
 #include "mount-tools/watch.h"
-
-enum { NOTE_MAX = 64 << 10 };
 
 /* --- beside a mount ---------------------------------------------------------- */
 
@@ -157,12 +157,24 @@ static int read_note(struct verify *v, const char *path, struct errmsg *em)
 {
 	autofree char *real = realpath(path, NULL);
 	struct vio *root = NULL;
+	struct checkpoint c;
+	struct note note;
 	int rc = real ? vio_posix_open(&root, "/") : -errno;
 
 	if (rc == 0)
-		rc = vio_read_file(root, &v->note, real + 1, NOTE_MAX);
+		rc = vio_read_file(root, &v->note, real + 1, CHECKPOINT_MAX);
 	vio_free(root);
-	return rc < 0 ? errmsg_set(em, rc, "%s: %s", path, err_text(rc)) : 0;
+	if (rc < 0 && rc != -ERR_LIMIT)
+		return errmsg_set(em, rc, "%s: %s", path, err_text(rc));
+	if (rc == 0)
+		rc = note_parse(&note, v->note.p, v->note.n);
+	if (rc == 0)
+		rc = checkpoint_parse(&c, note.text, note.text_n);
+	return rc < 0 ? errmsg_set(em, rc,
+				   "%s is no checkpoint of a log "
+				   "(audit/checkpoint is one): %s",
+				   path, err_text(rc)) :
+			0;
 }
 
 static int run(struct verify *v, const char *verb, const char *path,

@@ -219,7 +219,9 @@ static int not_heard(const char *store, int rc, struct errmsg *em)
 
 	return errmsg_set(em, rc,
 			  "only root%s%s can ask the daemon of %s; for you "
-			  "there is audit/ in its mount",
+			  "there is audit/ in its mount: history/PATH.jsonl, "
+			  "lineage/PATH.json, proof/PATH.tlog-proof, at/WHEN/, "
+			  "runs/",
 			  st.st_uid && pw ? " and " : "",
 			  st.st_uid && pw ? pw->pw_name : "", store);
 }

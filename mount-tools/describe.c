@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
+#include "index/idx_runs.h"
 #include "ledger/entry.h"
 #include "mount-tools/print.h"
 
@@ -188,8 +189,28 @@ static void describe_run(struct buf *out, const struct entry_run_start *b)
 		buf_adds(out, " with changes");
 }
 
+/* "make.3  exit 2" */
+static void describe_run_end(struct buf *out, struct idx_reader *r,
+			     const struct entry_run_end *b)
+{
+	enum { EXIT = 1, SIGNAL, LOST }; /* how */
+	char word[RUN_WORD_MAX];
+	struct idx_run run;
+
+	if (idx_run_by_id(r, &run, b->run) > 0) {
+		idx_run_word(word, &run);
+		buf_addf(out, "%s  ", word);
+	}
+	if (b->how == EXIT || b->how == SIGNAL)
+		buf_addf(out, "%s %u", b->how == EXIT ? "exit" : "signal",
+			 b->status);
+	else
+		buf_adds(out, b->how == LOST ? "lost" : "?");
+}
+
 /* What is about the volume, not about a file. */
-static void describe_other(struct buf *out, const struct entry_body *b)
+static void describe_other(struct buf *out, struct idx_reader *r,
+			   const struct entry_body *b)
 {
 	const struct entry_str *s = NULL;
 
@@ -227,6 +248,9 @@ static void describe_other(struct buf *out, const struct entry_body *b)
 		break;
 	case ENTRY_RUN_START:
 		describe_run(out, &b->run_start);
+		return;
+	case ENTRY_RUN_END:
+		describe_run_end(out, r, &b->run_end);
 		return;
 	case ENTRY_SCRUB:
 		buf_addf(out, "%llu objects read, %llu bad, %llu repaired",
@@ -272,5 +296,5 @@ void describe_entry(struct buf *out, struct idx_reader *r,
 	else if (e->core.inode)
 		describe_path(out, r, e->core.inode, entry_no);
 	else
-		describe_other(out, &e->body);
+		describe_other(out, r, &e->body);
 }

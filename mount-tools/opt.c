@@ -69,13 +69,14 @@ static void say_escaped(FILE *f, const char *prefix, const char *text)
 
 int opt_misuse(const char *verb, const char *fmt, ...)
 {
-	char text[1024];
+	char text[1024], prefix[64];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	say_escaped(stderr, "vouch", text);
+	snprintf(prefix, sizeof(prefix), "vouch %s", verb);
+	say_escaped(stderr, prefix, text);
 	usage(stderr, verb);
 	return EXIT_MISUSE;
 }
@@ -258,13 +259,12 @@ static int count_misuse(const char *verb, int n, char **argv, int least,
 	const char *word = n < least ? missing(verb, n, argv, &len) : NULL;
 
 	if (word && (*word < 'a' || *word > 'z'))
-		return opt_misuse(verb, "%s: %.*s is missing", verb, (int)len,
-				  word);
+		return opt_misuse(verb, "%.*s is missing", (int)len, word);
 	if (n < least)
-		return opt_misuse(verb, "%s: say what it shall do", verb);
+		return opt_misuse(verb, "say what it shall do");
 	if (n > most)
-		return opt_misuse(verb, "%s: too many arguments, from %s on",
-				  verb, argv[most]);
+		return opt_misuse(verb, "too many arguments, from %s on",
+				  argv[most]);
 	return OPT_GO;
 }
 
@@ -285,15 +285,12 @@ static int parse(const struct opt *options, int *argc, char ***argv,
 		if (c == 'h' && !o)
 			return help(verb, options);
 		if (c == ':')
-			return opt_misuse(verb, "%s: %s needs a value", verb,
-					  shown);
+			return opt_misuse(verb, "%s needs a value", shown);
 		if (!o)
-			return opt_misuse(verb, "%s: unknown option %s", verb,
-					  shown);
+			return opt_misuse(verb, "unknown option %s", shown);
 		wrong = set(o, optarg);
 		if (wrong)
-			return opt_misuse(verb, "%s: %s: %s", verb, optarg,
-					  wrong);
+			return opt_misuse(verb, "%s: %s", optarg, wrong);
 	}
 	*argc -= optind;
 	*argv += optind;

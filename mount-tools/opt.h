@@ -71,7 +71,7 @@ int opt_parse(const struct opt *options, int *argc, char ***argv, int least,
  * argument that is no option, or what comes after --, ends ours.
  */
 int opt_parse_command(const struct opt *options, int *argc, char ***argv);
-/* Says what is wrong and the verb's usage line on stderr; returns 2. */
+/* "vouch VERB: words" and the verb's usage on stderr; returns 2. */
 int opt_misuse(const char *verb, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* "vouch VERB: words" on stderr, escaped; returns 1. */

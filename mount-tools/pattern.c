@@ -29,6 +29,15 @@ const char *pattern_take(char **out, const char *text)
 	return *out ? glob_wrong(text, n) : "no memory";
 }
 
+const char *pattern_take_new(char **out, const char *text)
+{
+	const char *wrong = pattern_take(out, text);
+
+	if (!wrong && glob_is_open(*out))
+		wrong = "a [ has no ]; \\[ stands for the bracket";
+	return wrong;
+}
+
 void pattern_entry(struct buf *out, const struct json *answer)
 {
 	uint64_t seal = 0, pos = 0;

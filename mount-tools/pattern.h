@@ -15,6 +15,8 @@ struct json;
  * what is wrong with it; *out is malloc'd, NULL without memory.
  */
 const char *pattern_take(char **out, const char *text);
+/* The same for a new rule or hold: what is probably a mistake is one. */
+const char *pattern_take_new(char **out, const char *text);
 /* "12.3" of an answer's seal and position. */
 void pattern_entry(struct buf *out, const struct json *answer);
 

@@ -13,6 +13,8 @@
 #include "mount-tools/inverse.h"
 #include "mount-tools/print.h"
 
+enum { WHOLE_SECONDS = 19 }; /* of 2026-11-21T10:00:00.123456789Z */
+
 bool undo_say_is_running(const struct inverse *x)
 {
 	const char *state = json_get_str(inverse_head(x), "state");
@@ -141,32 +143,49 @@ static void add_lines(struct buf *b, const struct json *lines)
 	buf_adds(b, ": ");
 }
 
-/* "  src/a: mode: changed since by vim (uid 1000, sh.3) at TIME" */
-static void add_conflict(struct buf *b, const char *path, const struct json *c)
+/* What it is about, up to the reason. */
+static void add_what(struct buf *b, const char *path, const struct json *c)
 {
 	const struct json *lines = json_get(c, "lines");
-	const char *name = json_get_str(c, "name"), *text;
-	uint64_t uid = 0;
+	const char *name = json_get_str(c, "name");
+	const char *what = json_get_str(c, "what");
+	const char *why = json_get_str(c, "why");
 
-	buf_adds(b, "  ");
-	add_path(b, path);
-	buf_adds(b, ": ");
-	text = json_get_str(c, "what");
 	if (lines && lines->type == JSON_ARRAY)
 		add_lines(b, lines);
-	else
-		buf_addf(b, "%s: ", text ? text : "");
-	if (name) {
+	else if (what && name && strcmp(what, "directory") == 0) {
+		buf_adds(b, "kept, it holds ");
+		if (strcmp(path, ".") != 0) {
+			add_path(b, path);
+			buf_addc(b, '/');
+		}
 		add_path(b, name);
-		buf_adds(b, ": ");
+		return;
+	} else if (what && name && strcmp(what, "name") == 0) {
+		buf_adds(b, "not called ");
+		add_path(b, name);
+		buf_adds(b, " again: ");
+	} else {
+		buf_addf(b, "%s: ", what ? what : "");
+		if (name) {
+			add_path(b, name);
+			buf_adds(b, ": ");
+		}
 	}
-	text = json_get_str(c, "why");
-	buf_adds(b, text ? text : "");
+	buf_adds(b, why ? why : "");
+}
+
+/* ", by vim of user 1000 in sh.3, 2026-11-21 10:00:00" */
+static void add_who(struct buf *b, const struct json *c)
+{
+	const char *text = json_get_str(c, "exe"), *slash;
+	uint64_t uid = 0;
+
 	if (json_get_u64(c, "uid", &uid)) {
-		text = json_get_str(c, "exe");
+		slash = text ? strrchr(text, '/') : NULL;
 		buf_adds(b, ", by ");
 		if (text)
-			add_path(b, text);
+			add_path(b, slash && slash[1] ? slash + 1 : text);
 		buf_addf(b, "%suser %llu", text ? " of " : "",
 			 (unsigned long long)uid);
 		text = json_get_str(c, "run");
@@ -174,8 +193,18 @@ static void add_conflict(struct buf *b, const char *path, const struct json *c)
 			buf_addf(b, " in %s", text);
 	}
 	text = json_get_str(c, "time");
-	if (text)
-		buf_addf(b, ", %s", text);
+	if (text && strlen(text) >= WHOLE_SECONDS)
+		buf_addf(b, ", %.10s %.8s", text, text + 11);
+}
+
+/* "  src/a: mode: changed since, by ..." */
+static void add_conflict(struct buf *b, const char *path, const struct json *c)
+{
+	buf_adds(b, "  ");
+	add_path(b, path);
+	buf_adds(b, ": ");
+	add_what(b, path, c);
+	add_who(b, c);
 	buf_addc(b, '\n');
 }
 
@@ -212,7 +241,7 @@ static void say_text(const struct inverse *x, const char *word, bool planned)
 	if (!b.n && !stays.n)
 		printf("%s: there is nothing left to undo\n", word);
 	else if (b.n && !b.bad)
-		printf("%s of %s:\n%s", planned ? "To undo" : "Undone", word,
+		printf("%s of %s:\n%s", planned ? "Would undo" : "Undone", word,
 		       (char *)b.p);
 	if (stays.n && !stays.bad)
 		printf("%s of %s:\n%s", planned ? "What stays" : "NOT undone",

@@ -80,6 +80,23 @@ static bool is_below(const char *path, const char *dir)
 	       (path[n] == '/' || path[n] == '\0');
 }
 
+/* Where there is none the daemon would have no log to say so. */
+static int check_volume(const struct mount *m, struct errmsg *em)
+{
+	autofree char *path = NULL;
+
+	if (asprintf(&path, "%s/volume.conf", m->store) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		return 0; /* what else is wrong is told by who reads it */
+	return errmsg_set(em, -ENOENT,
+			  "%s: no volume here (no volume.conf): make one with "
+			  "`vouch init %s`",
+			  m->store, m->store);
+}
+
 static int check_paths(struct mount *m, const struct mount_options *o,
 		       struct errmsg *em)
 {
@@ -100,7 +117,7 @@ static int check_paths(struct mount *m, const struct mount_options *o,
 	if (faccessat(AT_FDCWD, m->store, R_OK | X_OK, AT_EACCESS) < 0)
 		return errmsg_set(em, -errno, "store %s: %s", m->store,
 				  err_text(-errno));
-	return 0;
+	return check_volume(m, em);
 }
 
 /* --- the daemon's process ------------------------------------------------------- */

@@ -378,6 +378,15 @@ static void wait_for_round(struct serve *s)
 	}
 }
 
+/* By a read-only mount none is. */
+static const char *not_followed(const struct serve *s,
+				const struct serve_replica *v)
+{
+	return core_options_of(s->core)->read_only ?
+		       "the volume is mounted read-only" :
+		       v->words;
+}
+
 int serve_replica_list(void *ctx, const struct json *request,
 		       const struct cred *peer, struct buf *out,
 		       struct errmsg *em)
@@ -405,7 +414,7 @@ int serve_replica_list(void *ctx, const struct json *request,
 		if (v->following)
 			rc = replicate_each(s->follow, on_status, &l);
 		else
-			control_add_str(&one, "error", v->words);
+			control_add_str(&one, "error", not_followed(s, v));
 		buf_addf(out, "%s{%s}", i ? "," : "",
 			 one.n ? (const char *)one.p : "");
 		buf_release(&one);

@@ -87,6 +87,12 @@ done
 echo deep >deep
 expect 'a proof from deep below' vouch check deep deep.proof --trust trust
 
+refuse 'a set without an end' 2 'a \[ has no \]' vouch retain set mnt 'a[b' --for=1d
+refuse 'a hold of such' 2 'a \[ has no \]' vouch hold add mnt '[' --reason=x
+refuse 'a guard of such' 2 'a \[ has no \]' vouch run --in mnt --hide '**/[a' -- true
+refuse 'a replica in a volume' 1 'lies in a mounted volume' vouch replica add mnt mnt/replica
+[ ! -e mnt/replica ] || fail 'the refused replica left its directory'
+
 # --- who may not
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null && setpriv --reuid 65534 --clear-groups test -x "$PWD"; then
 	as() { setpriv --reuid 65534 --regid 65534 --clear-groups -- "$@"; }

@@ -14,4 +14,5 @@ cat log
 grep -q 'users  version 1' log || fail "lineage does not name users"
 grep -q 'is what was recorded' log || fail "check did not say yes"
 grep -q '1 file restored' log || fail "restore"
+grep -q '^Would undo of sort-all' log && grep -q '^Undone of sort-all' log || fail "undo"
 [ "$(grep -c '^good ' log)" = 2 ] || fail "verify and fsck"

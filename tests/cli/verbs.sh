@@ -59,7 +59,7 @@ while IFS=';' read -r words want; do
 	[ $? = 2 ] || fail "$words: not misuse"
 	grep -qF -- "$want" err || fail "$words: no \"$want\" in: $(cat err)"
 done <<-'END'
-	gc;STORE|DIR is missing
+	gc;vouch gc: STORE|DIR is missing
 	mount vol;DIR is missing
 	query vol;SQL is missing
 	hold;say what it shall do
@@ -67,6 +67,11 @@ done <<-'END'
 	prove --version=0 f;numbered from 1
 	gc a b;too many arguments, from b on
 END
+
+# Told once, by the one that was asked.
+mkdir empty2
+vouch mount empty empty2 2>err && fail "mount of no volume"
+[ "$(wc -l <err)" = 1 ] && grep -q '^vouch mount: .*no volume here' err || fail "mount of no volume: $(cat err)"
 
 # Completion: it loads, and knows what the program knows.
 . "$TOP/mount-tools/completion.bash"

@@ -117,6 +117,7 @@ mount_volume -o ro
 same "read-only" "$(cat mnt/four)" four
 (echo x >mnt/new) 2>/dev/null && fail "a read-only mount takes a file"
 same "told" "$(vouch status mnt --format=json | jq -r .read_only)" true
+vouch status mnt | grep -q 'rollback *not looked for by a read-only mount' || fail "status: $(vouch status mnt)"
 umount_volume
 
 # --- a long path to the store: longer than a socket's address

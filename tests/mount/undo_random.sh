@@ -27,7 +27,7 @@ for seed in $seeds; do
 	vouch undo $run --in=mnt >again 2>err
 	grep -q '^Undone' again && fail "more to undo the second time: $(cat again): seed $seed"
 	cat out again | sed -n '/^NOT undone\|^What stays/,$s/^  \([^:]*\): .*/\1/p' >conflicts
-	cat out again | sed -n 's/^  [^:]*: name: \([^:]*\): .*/\1/p' >>conflicts
+	cat out again | sed -n 's/^  [^:]*: not called \([^:]*\) again: .*/\1/p' >>conflicts
 	oracle check "$seed" <conflicts >why || fail "seed $seed: $(head -n 5 why; cat conflicts)"
 	[ $got = 1 ] || [ ! -s conflicts ] || fail "conflicts and 0: seed $seed"
 	grep -q 'changed while this went on\|Undone.*NOT' out && fail "nobody else was there: $(cat out): seed $seed"

@@ -109,6 +109,20 @@ Test(glob, patterns_that_match_no_path_are_told)
 	cr_assert_null(glob_wrong("...", 3));
 }
 
+Test(glob, a_set_without_an_end_is_known)
+{
+	static const char *const open[] = { "[", "a[b", "a/[x/b]", "[]",
+					    "[!]" };
+	static const char *const whole[] = { "[a]",	  "\\[",   "a]",
+					     "[]]",	  "[[]",   "[\\]]",
+					     "**/*.[ch]", "[!]]/x" };
+
+	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++)
+		cr_assert(glob_is_open(open[i]), "%s", open[i]);
+	for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++)
+		cr_assert(!glob_is_open(whole[i]), "%s", whole[i]);
+}
+
 /* --- against one that tries everything --- */
 
 static bool slow_name(const char *p, const char *e, const char *s,
