@@ -125,7 +125,6 @@ struct gather {
 	struct core *core;
 	struct run_touches *out;
 	struct buf stored;
-	bool saves; /* count, too */
 };
 
 int run_walk_touches_add(struct run_touches *t, const struct run_touch *one)
@@ -184,8 +183,7 @@ static int gather_one(void *ctx, const struct idx_entry *e)
 	int rc = 0;
 
 	if (e->rejected || !e->inode ||
-	    !(run_walk_is_change(e->kind) ||
-	      (g->saves && e->kind == ENTRY_EXTENTS)))
+	    !(run_walk_is_change(e->kind) || e->kind == ENTRY_EXTENTS))
 		return 0;
 	if (e->kind == ENTRY_RENAME)
 		rc = touch_replaced(g, e);
@@ -228,7 +226,7 @@ int run_walk_touches_span(struct core *c, struct run_view *v,
 			  struct idx_reader *r, const struct run_span *span,
 			  struct run_touches *out)
 {
-	struct gather g = { .core = c, .out = out, .saves = !span->run };
+	struct gather g = { .core = c, .out = out };
 	int rc;
 
 	*out = (struct run_touches){ .n = 0 };
@@ -239,14 +237,6 @@ int run_walk_touches_span(struct core *c, struct run_view *v,
 	else
 		run_walk_touches_merge(out);
 	return rc;
-}
-
-int run_walk_touches(struct core *c, struct run_view *v, struct idx_reader *r,
-		     const struct idx_run *run, struct run_touches *out)
-{
-	const struct run_span all = { .run = run, .until = IDX_NOW };
-
-	return run_walk_touches_span(c, v, r, &all, out);
 }
 
 void run_walk_touches_release(struct run_touches *t)

@@ -87,9 +87,6 @@ int must_use run_walk_touches_span(struct core *c, struct run_view *v,
 int must_use run_walk_touches_add(struct run_touches *t,
 				  const struct run_touch *one);
 void run_walk_touches_merge(struct run_touches *t);
-int must_use run_walk_touches(struct core *c, struct run_view *v,
-			      struct idx_reader *r, const struct idx_run *run,
-			      struct run_touches *out);
 void run_walk_touches_release(struct run_touches *t);
 
 #endif

@@ -2,9 +2,9 @@
  * undo_content.c - the bytes of an undo: which versions are the run's, what
  * they were made from, and what a text becomes without them.
  *
- * A version may take up what was saved since the one before (EXTENTS).  What
- * the run saved is its own, so "before" is the place in front of its first
- * save, not in front of the version.
+ * A version takes up what was saved since the one before (EXTENTS), by whomever.
+ * What the run saved is its own, also in somebody else's version, and what
+ * somebody else saved in between is not: it ends a part.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -37,16 +37,39 @@ static int add_version(void *ctx, const struct idx_version *v)
 	return 0;
 }
 
-/* The place in front of all that the run put into version v of after..v. */
-static int before_saves(struct undo *u, uint64_t *out, uint64_t after,
-			const struct idx_version *v)
+struct walk {
+	struct idx_version last;
+	bool in_part;
+};
+
+/* The run changed it by entry `no`: a part more, or more of the last one. */
+static int part_add(struct undo_track *t, struct walk *w, uint64_t no)
+{
+	struct undo_part *p = t->parts;
+
+	if (!w->in_part) {
+		p = reallocarray(t->parts, t->n_parts + 1, sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		t->parts = p;
+		p[t->n_parts++].before = (struct undo_ref){ t->ino, no - 1 };
+		w->in_part = true;
+	}
+	p[t->n_parts - 1].after = (struct undo_ref){ t->ino, no };
+	if (!t->first)
+		t->first = no;
+	return 0;
+}
+
+/* What was saved between the last version and v, whoever makes that. */
+static int walk_saves(struct undo *u, struct undo_track *t, struct walk *w,
+		      const struct idx_version *v)
 {
 	autofree struct entry_page *g = calloc(1, sizeof(*g));
-	uint64_t from = after + 1;
+	uint64_t from = w->last.no + 1;
 	int rc = g ? 0 : -ENOMEM;
 
-	*out = v->no - 1;
-	while (rc >= 0) {
+	while (rc >= 0 && from < v->no) {
 		g->n = 0;
 		rc = idx_history(u->r, v->ino, from, v->no - 1, ENTRY_PAGE,
 				 false, entry_page_add, g);
@@ -54,10 +77,10 @@ static int before_saves(struct undo *u, uint64_t *out, uint64_t after,
 			if (g->v[i].kind != ENTRY_EXTENTS || g->v[i].rejected)
 				continue;
 			rc = undo_is_mine(u, g->v[i].no, g->v[i].actor_no);
-			if (rc > 0) {
-				*out = g->v[i].no - 1;
-				return 0;
-			}
+			if (rc > 0)
+				rc = part_add(t, w, g->v[i].no);
+			else
+				w->in_part = false;
 		}
 		if (rc < 0 || g->n < ENTRY_PAGE)
 			break;
@@ -66,28 +89,10 @@ static int before_saves(struct undo *u, uint64_t *out, uint64_t after,
 	return rc < 0 ? rc : 0;
 }
 
-static int part_begin(struct undo *u, struct undo_track *t, uint64_t after,
-		      const struct idx_version *v)
-{
-	struct undo_part *p =
-		reallocarray(t->parts, t->n_parts + 1, sizeof(*p));
-	uint64_t before = 0;
-	int rc = p ? before_saves(u, &before, after, v) : -ENOMEM;
-
-	if (p)
-		t->parts = p;
-	if (rc < 0)
-		return rc;
-	p[t->n_parts++] = (struct undo_part){ .before = { t->ino, before },
-					      .after = { t->ino, v->no } };
-	return 0;
-}
-
-struct walk {
-	struct idx_version last;
-	bool in_part;
-};
-
+/*
+ * After a crash the next version has no actor: what it takes up was saved, so
+ * it is that of who saved it.
+ */
 static int on_version(struct undo *u, struct undo_track *t, struct walk *w,
 		      const struct idx_version *v)
 {
@@ -97,18 +102,14 @@ static int on_version(struct undo *u, struct undo_track *t, struct walk *w,
 
 	if (mine < 0)
 		return mine;
-	if (!same && !mine) {
+	if (!same)
+		rc = walk_saves(u, t, w, v);
+	if (rc == 0 && (mine || (!same && !v->actor_no && w->in_part))) {
+		t->content_foreign = 0;
+		rc = part_add(t, w, v->no);
+	} else if (!same) {
 		w->in_part = false;
 		t->content_foreign = t->first ? v->no : 0;
-	} else if (mine) {
-		t->content_foreign = 0;
-		if (!w->in_part)
-			rc = part_begin(u, t, w->last.no, v);
-		else
-			t->parts[t->n_parts - 1].after.at = v->no;
-		w->in_part = true;
-		if (!t->first)
-			t->first = v->no;
 	}
 	w->last = *v;
 	return rc;
@@ -145,6 +146,8 @@ int undo_content_track(struct undo *u, struct undo_track *t)
 
 /* --- opening --- */
 
+enum { DEPTH_MAX = 4096 };
+
 /* The version then, and whether more was saved on it. */
 static int look_up(struct idx_reader *r, struct idx_version *out,
 		   bool *out_more, struct undo_ref ref)
@@ -173,16 +176,50 @@ int undo_content_root(struct undo *u, struct digest *out, uint64_t *out_size,
 	return rc < 0 ? rc : !more;
 }
 
-static bool mode_allows(const struct past *p, const struct cred *cr)
+/* want: a bit of others'. */
+static bool mode_allows(const struct past *p, const struct cred *cr,
+			uint32_t want)
 {
 	if (cr->uid == p->uid)
-		return p->mode & S_IRUSR;
+		return p->mode & want << 6;
 	if (core_in_group(cr, p->gid))
-		return p->mode & S_IRGRP;
-	return p->mode & S_IROTH;
+		return p->mode & want << 3;
+	return p->mode & want;
 }
 
-/* By its mode then, and by all that counts now, if it is still there. */
+/* Was the way to it open to him then, and is what is left of it now? */
+static int may_reach(struct core *c, struct idx_reader *r,
+		     const struct cred *cr, struct undo_ref ref)
+{
+	char name[LIMIT_NAME + 1];
+	struct name_row row;
+	struct stat st;
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && ref.ino != STATE_ROOT_INO; i++) {
+		struct past *p = NULL;
+
+		rc = idx_name_of(r, &row, name, ref.ino, ref.at);
+		if (rc <= 0 || i == DEPTH_MAX)
+			return rc < 0 ? rc : -EACCES;
+		ref.ino = row.parent;
+		rc = ref.ino == STATE_ROOT_INO ?
+			     0 :
+			     past_load(&p, c, r, ref.ino, ref.at);
+		if (rc == 0 && p && !mode_allows(p, cr, S_IXOTH))
+			rc = -EACCES;
+		past_free(p);
+		if (rc == 0 && core_getattr(c, ref.ino, &st) >= 0 &&
+		    !core_allows(c, cr, ref.ino, 1))
+			rc = -EACCES;
+	}
+	return rc;
+}
+
+/*
+ * By its mode then, and by all that counts now; of what is gone, by the way to
+ * it: a file in a shut directory was nobody's to read, whatever its mode.
+ */
 static int may_read(struct core *c, struct idx_reader *r, const struct cred *cr,
 		    struct undo_ref ref)
 {
@@ -193,13 +230,14 @@ static int may_read(struct core *c, struct idx_reader *r, const struct cred *cr,
 
 	if (!cr || rc < 0)
 		return rc;
-	yes = mode_allows(p, cr);
+	yes = mode_allows(p, cr, S_IROTH);
 	past_free(p);
 	if (!yes)
 		return -EACCES;
-	if (core_getattr(c, ref.ino, &st) < 0)
-		return 0;
-	return core_may_read(c, cr, ref.ino);
+	rc = core_getattr(c, ref.ino, &st);
+	if (rc >= 0)
+		return core_may_read(c, cr, ref.ino);
+	return rc == -ENOENT ? may_reach(c, r, cr, ref) : rc;
 }
 
 /* With what was saved since its version: that becomes a tree of its own. */

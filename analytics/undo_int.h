@@ -91,7 +91,8 @@ struct undo_track {
 	struct digest root;
 	uint64_t size;
 	uint64_t content_foreign; /* as in undo_seen */
-	struct undo_item *item;	  /* undo_plan.c: the one that it is of */
+	int64_t written_ns;	  /* st_mtime, before we looked at it */
+	struct undo_item *item;	  /* undo_items.c: the one that it is of */
 };
 
 struct undo {
@@ -160,6 +161,14 @@ int must_use undo_merge(const struct undo_merge *m, struct buf *ours,
 /* The bytes of a version or a past: 1, or 0: too long. */
 int must_use undo_bytes(const struct undo_merge *m, struct buf *out,
 			struct undo_ref ref);
+
+/* --- which inodes, and what belongs together: undo_items.c --- */
+
+/* Did the run take that name away, or give it? */
+bool undo_comes_back(const struct undo_name *n);
+bool undo_goes(const struct undo_name *n);
+/* Loads the tracks and makes the items, whose verdicts are unknown. */
+int must_use undo_items_find(struct undo *u);
 
 /* --- what to do: undo_plan.c --- */
 

@@ -1,5 +1,5 @@
 /*
- * undo_plan.c - which inodes an undo is about, and what happens to each.
+ * undo_plan.c - what happens to each inode that an undo is about.
  *
  *   made by the run, still there           REMOVE, if nobody touched it since
  *   there before, removed by the run       MAKE again, where its names are free
@@ -21,7 +21,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "analytics/run_walk.h"
 #include "analytics/undo_int.h"
 #include "base/err.h"
 #include "fs/core/core.h"
@@ -61,155 +60,6 @@ struct undo_track *undo_find(struct undo *u, uint64_t ino)
 			hi = mid;
 	}
 	return NULL;
-}
-
-/* --- what the run touched --- */
-
-static int load_tracks(struct undo *u)
-{
-	struct run_touches t;
-	const struct run_span span = { .run = u->run,
-				       .from = u->run ? 0 : u->since + 1,
-				       .until = IDX_NOW };
-	int rc = run_walk_touches_span(u->core, u->view, u->r, &span, &t);
-
-	if (rc == 0 && t.n > UNDO_MAX)
-		rc = -ERR_LIMIT;
-	for (size_t i = 0; rc == 0 && i < t.n; i++)
-		rc = undo_version_now(u, t.v[i].ino);
-	if (rc == 0)
-		rc = core_settle_index(u->core);
-	u->tracks = rc == 0 ? calloc(t.n + 1, sizeof(*u->tracks)) : NULL;
-	u->items = rc == 0 ? calloc(t.n + 1, sizeof(*u->items)) : NULL;
-	if (rc == 0 && (!u->tracks || !u->items))
-		rc = -ENOMEM;
-	for (size_t i = 0; rc == 0 && i < t.n; i++) {
-		rc = run_walk_in_time(u->view);
-		if (rc == 0)
-			rc = undo_track_load(u, &u->tracks[i], t.v[i].ino,
-					     t.v[i].first);
-		u->n_tracks += rc == 0;
-	}
-	run_walk_touches_release(&t);
-	return rc;
-}
-
-static bool comes_back(const struct undo_name *n)
-{
-	return n->seen.touched && n->before && !n->after;
-}
-
-static bool goes(const struct undo_name *n)
-{
-	return n->seen.touched && !n->before && n->after;
-}
-
-/* --- an old file and the new one in its place --- */
-
-struct old_name {
-	struct undo_track *track;
-	struct undo_name *name;
-};
-
-static int by_name(const void *a, const void *b)
-{
-	const struct old_name *x = a, *y = b;
-
-	if (x->name->parent != y->name->parent)
-		return x->name->parent < y->name->parent ? -1 : 1;
-	return strcmp(x->name->name, y->name->name);
-}
-
-static bool was_removed(const struct undo_track *t)
-{
-	return !t->created && t->death && t->death_mine;
-}
-
-static int old_names(struct undo *u, struct old_name **out, size_t *out_n)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < u->n_tracks; i++)
-		if (was_removed(&u->tracks[i]))
-			n += u->tracks[i].n_names;
-	*out = calloc(n + 1, sizeof(**out));
-	*out_n = 0;
-	if (!*out)
-		return -ENOMEM;
-	for (size_t i = 0; i < u->n_tracks; i++) {
-		struct undo_track *t = &u->tracks[i];
-
-		for (size_t k = 0; was_removed(t) && k < t->n_names; k++)
-			if (comes_back(&t->names[k]))
-				(*out)[(*out_n)++] =
-					(struct old_name){ t, &t->names[k] };
-	}
-	qsort(*out, *out_n, sizeof(**out), by_name);
-	return 0;
-}
-
-static struct undo_item *item_of(struct undo *u, enum undo_what what,
-				 struct undo_track *src, struct undo_track *dst)
-{
-	struct undo_item *i = &u->items[u->n_items++];
-
-	i->what = what;
-	i->src = src;
-	i->dst = dst;
-	i->holder = dst;
-	src->item = src->item ? src->item : i;
-	dst->item = dst->item ? dst->item : i;
-	return i;
-}
-
-/* New files in the places of old ones, where neither is a directory. */
-static void join(struct undo *u, const struct old_name *old, size_t n)
-{
-	for (size_t i = 0; i < u->n_tracks; i++) {
-		struct undo_track *t = &u->tracks[i];
-
-		if (!t->created || S_ISDIR(t->type))
-			continue;
-		for (size_t k = 0; k < t->n_names && !t->item; k++) {
-			struct old_name key = { t, &t->names[k] };
-			const struct old_name *o =
-				goes(key.name) && n ?
-					bsearch(&key, old, n, sizeof(key),
-						by_name) :
-					NULL;
-
-			if (!o || o->track->item || S_ISDIR(o->track->type))
-				continue;
-			item_of(u, UNDO_CHANGE, o->track, t)->place = o->name;
-		}
-	}
-}
-
-static bool any_name(const struct undo_track *t,
-		     bool (*is)(const struct undo_name *n))
-{
-	for (size_t k = 0; k < t->n_names; k++)
-		if (is(&t->names[k]))
-			return true;
-	return false;
-}
-
-static void make_items(struct undo *u)
-{
-	for (size_t i = 0; i < u->n_tracks; i++) {
-		struct undo_track *t = &u->tracks[i];
-
-		if (t->item)
-			continue;
-		if (t->created && t->death)
-			continue; /* nothing is left of it */
-		if (t->created)
-			item_of(u, UNDO_REMOVE, t, t);
-		else if (!was_removed(t))
-			item_of(u, UNDO_CHANGE, t, t);
-		else if (any_name(t, comes_back))
-			item_of(u, UNDO_MAKE, t, t);
-	}
 }
 
 /* --- what is at a name now --- */
@@ -256,7 +106,7 @@ static bool leaves(const struct undo_item *i, uint64_t parent, const char *name)
 	const struct undo_track *t = i->dst;
 
 	for (size_t k = 0; i->verdict == UNDO_ASKED && k < t->n_names; k++)
-		if (goes(&t->names[k]) && t->names[k].now &&
+		if (undo_goes(&t->names[k]) && t->names[k].now &&
 		    t->names[k].parent == parent &&
 		    strcmp(t->names[k].name, name) == 0)
 			return true;
@@ -416,7 +266,7 @@ static int judge_remove(struct undo *u, struct undo_item *i)
 	if (rc > 0 && temporary && move_add(i, &i->dst->names[now], NULL) < 0)
 		rc = -ENOMEM;
 	for (size_t k = 0; rc > 0 && k < i->dst->n_names; k++)
-		if (goes(&i->dst->names[k]) && i->dst->names[k].now &&
+		if (undo_goes(&i->dst->names[k]) && i->dst->names[k].now &&
 		    move_add(i, &i->dst->names[k], NULL) < 0)
 			rc = -ENOMEM;
 	if (rc > 0 && S_ISDIR(i->dst->type))
@@ -462,7 +312,7 @@ static int all_there(struct undo *u, struct undo_item *i)
 	for (size_t k = 0; rc > 0 && k < i->src->n_names; k++) {
 		const struct undo_name *n = &i->src->names[k];
 
-		if (!comes_back(n))
+		if (!undo_comes_back(n))
 			continue;
 		rc = directory_for(u, &dir, n->parent);
 		if (rc == 0 && dir)
@@ -493,7 +343,7 @@ static int judge_make(struct undo *u, struct undo_item *i)
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	for (size_t k = 0; rc >= 0 && k < i->src->n_names; k++) {
-		if (!comes_back(&i->src->names[k]))
+		if (!undo_comes_back(&i->src->names[k]))
 			continue;
 		rc = judge_made(u, i, &i->src->names[k], &done);
 		all = all && done;
@@ -540,7 +390,7 @@ static bool wanted(const struct undo_item *i, const struct undo_name *n)
 	const struct undo_name *old =
 		i->src != i->dst ? same_name(i->src, n) : NULL;
 
-	return old && comes_back(old);
+	return old && undo_comes_back(old);
 }
 
 /* The next name that the run gave it and that it still has; NULL. */
@@ -553,7 +403,7 @@ static const struct undo_name *next_from(const struct undo_item *i, size_t *at)
 		bool place = i->place && n->parent == i->place->parent &&
 			     strcmp(n->name, i->place->name) == 0;
 
-		if (goes(n) && n->now && !place && !wanted(i, n))
+		if (undo_goes(n) && n->now && !place && !wanted(i, n))
 			return n;
 	}
 	return NULL;
@@ -572,7 +422,7 @@ static uint64_t moved_by(const struct undo_track *t)
 		const struct undo_name *n = &t->names[k];
 
 		others = others || (n->others && n->now);
-		if (goes(n) && !n->now)
+		if (undo_goes(n) && !n->now)
 			by = n->seen.foreign;
 	}
 	return others ? by : 0;
@@ -585,7 +435,7 @@ static size_t names_kept(const struct undo_item *i)
 	size_t n = 0;
 
 	for (size_t k = 0; k < t->n_names; k++)
-		n += t->names[k].now && !goes(&t->names[k]);
+		n += t->names[k].now && !undo_goes(&t->names[k]);
 	for (size_t k = 0; k < i->n_moves; k++)
 		n += i->moves[k].to != NULL;
 	return n + (i->place != NULL);
@@ -628,7 +478,7 @@ static int judge_moves(struct undo *u, struct undo_item *i)
 	for (size_t k = 0; rc >= 0 && k < t->n_names; k++) {
 		const struct undo_name *to = &t->names[k];
 
-		if (!comes_back(to) || to->now || to == i->place)
+		if (!undo_comes_back(to) || to->now || to == i->place)
 			continue;
 		if (!temporary) {
 			rc = judge_name(u, i, to, &next);
@@ -654,11 +504,11 @@ static int judge_holder_name(struct undo *u, struct undo_item *i)
 	int rc;
 
 	for (size_t k = 0; k < t->n_names; k++)
-		if (comes_back(&t->names[k])) {
+		if (undo_comes_back(&t->names[k])) {
 			to = &t->names[k];
 			n++;
 		}
-	if (n != 1 || i->src != i->dst || !goes(&t->names[t->last_name]))
+	if (n != 1 || i->src != i->dst || !undo_goes(&t->names[t->last_name]))
 		return 0;
 	rc = has_come(u, i, to);
 	if (rc == 0)
@@ -705,8 +555,8 @@ static int judge_change(struct undo *u, struct undo_item *i)
 		const struct undo_name *n = &i->src->names[k], *new;
 
 		new = same_name(i->dst, n);
-		if (!comes_back(n) || n == i->place || i->holder != i->dst ||
-		    (new &&new->now))
+		if (!undo_comes_back(n) || n == i->place ||
+		    i->holder != i->dst || (new &&new->now))
 			continue;
 		rc = has_come(u, i, &i->src->names[k]);
 		if (rc != 0)
@@ -755,17 +605,8 @@ static int judge(struct undo *u, struct undo_item *i)
 
 int undo_plan(struct undo *u)
 {
-	struct old_name *old = NULL;
-	size_t n = 0;
-	int rc = load_tracks(u);
+	int rc = undo_items_find(u);
 
-	if (rc == 0)
-		rc = old_names(u, &old, &n);
-	if (rc == 0) {
-		join(u, old, n);
-		make_items(u);
-	}
-	free(old);
 	for (size_t i = 0; rc == 0 && i < u->n_items; i++)
 		rc = judge(u, &u->items[i]);
 	return rc;

@@ -357,6 +357,16 @@ static int put_change(struct undo *u, struct buf *out,
 	return rc < 0 ? rc : put_moves(u, out, i);
 }
 
+/* Of a file also when it was written last: another time is not this plan's. */
+static int put_remove(struct undo *u, struct buf *out,
+		      const struct undo_item *i)
+{
+	if (S_ISREG(i->dst->type))
+		buf_addf(out, ",\"written\":%lld",
+			 (long long)i->dst->written_ns);
+	return put_names(u, out, "names", i, true);
+}
+
 /* --- conflicts --- */
 
 static int put_by(struct undo *u, struct buf *out, uint64_t no)
@@ -439,7 +449,7 @@ static int put_line(struct undo *u, struct buf *out, const struct printed *p)
 		buf_addf(out, ",\"was\":%llu", (unsigned long long)i->src->ino);
 	if (i->verdict != UNDO_NOT) {
 		if (i->what == UNDO_REMOVE)
-			rc = put_names(u, out, "names", i, true);
+			rc = put_remove(u, out, i);
 		else if (i->what == UNDO_MAKE)
 			rc = put_make(u, out, i);
 		else

@@ -252,7 +252,10 @@ static int on_xattr(struct change *c, const struct entry *e)
 	return set_xattr(c, b->name.p, b->name.n, &v);
 }
 
-/* Who has only read, and an undo that was broken off, changed nothing. */
+/*
+ * Who has only read, or took one of its names away, and an undo that was broken
+ * off, changed nothing.
+ */
 static bool is_nothing(const struct undo *u, const struct entry *e)
 {
 	const struct entry_str *to = &e->body.rename.new_name;
@@ -260,6 +263,8 @@ static bool is_nothing(const struct undo *u, const struct entry *e)
 
 	if (e->core.kind == ENTRY_RENAME)
 		return to->n > n && memcmp(to->p, u->temporary, n) == 0;
+	if (e->core.kind == ENTRY_UNLINK)
+		return true;
 	return e->core.kind == ENTRY_SETATTR &&
 	       !(e->body.setattr.mask & ~(ENTRY_ATTR_ATIME | ENTRY_ATTR_CTIME));
 }

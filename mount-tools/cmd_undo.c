@@ -127,6 +127,10 @@ static int carry_out(struct undo *u, struct errmsg *em)
 
 	if (rc == 0)
 		return 0;
+	if (rc == -EBUSY)
+		return errmsg_set(em, rc,
+				  "another undo or restore is at work here: "
+				  "say it again when that has ended");
 	return errmsg_set(em, rc,
 			  "%s: what is done is whole; say it again when that "
 			  "is mended, it goes on",

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -127,6 +129,7 @@ static int one_read(struct inverse_one *o)
 	o->item.line = line;
 	(void)!json_get_u64(line, "holder", &o->holder);
 	(void)!json_get_u64(line, "over", &o->over);
+	(void)!json_get_i64(line, "written", &o->written_ns);
 	rc = inverse_text(line, "path", &o->path);
 	if (rc == 0)
 		rc = inverse_text(line, "type", &o->type);
@@ -309,18 +312,31 @@ static bool is_directory(const struct inverse_one *o)
 	return strcmp(o->type, "directory") == 0;
 }
 
-/* 0: it went, or is gone already; -ESTALE: another one is there. */
-static int remove_name(struct inverse *x, struct inverse_name *n, uint64_t ino,
-		       int flags)
+/* -ESTALE: another one is there; -EBUSY: somebody has written it since. */
+static int is_still(int dir, const char *name, const struct inverse_one *o)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (st.st_ino != o->ino)
+		return -ESTALE;
+	return o->written_ns && st.st_mtim.tv_sec * 1000000000LL +
+						st.st_mtim.tv_nsec !=
+					o->written_ns ?
+		       -EBUSY :
+		       0;
+}
+
+/* 0: it went, or is gone already. */
+static int remove_name(struct inverse *x, const struct inverse_one *o,
+		       const struct inverse_name *n, int flags)
 {
 	int dir = inverse_dir(x, n), rc;
-	uint64_t there = 0;
 
 	if (dir < 0)
 		return dir == -ENOENT ? 0 : dir;
-	rc = inverse_ino_at(dir, n->name, &there);
-	if (rc == 0 && there != ino)
-		rc = -ESTALE;
+	rc = is_still(dir, n->name, o);
 	if (rc == 0 && unlinkat(dir, n->name, flags) < 0)
 		rc = -errno;
 	close(dir);
@@ -342,7 +358,7 @@ static void remove_files(struct inverse *x)
 
 			if (m->to.name)
 				continue;
-			rc = remove_name(x, &m->from, o->ino, 0);
+			rc = remove_name(x, o, &m->from, 0);
 			if (rc < 0)
 				inverse_fail(x, o, "removal", rc);
 			m->done = true;
@@ -366,7 +382,7 @@ static void remove_directories(struct inverse *x)
 			    o->item.what != INVERSE_REMOVE || !o->n_moves ||
 			    m->done)
 				continue;
-			rc = remove_name(x, &m->from, o->ino, AT_REMOVEDIR);
+			rc = remove_name(x, o, &m->from, AT_REMOVEDIR);
 			if (rc == -ENOTEMPTY || rc == -EEXIST)
 				continue;
 			if (rc < 0)
@@ -438,11 +454,11 @@ static int link_one(struct inverse *x, const struct inverse_one *o, int to,
 		    const char *name)
 {
 	const struct inverse_name *have = &o->at;
-	uint64_t there = 0, ino = o->holder;
+	uint64_t there = 0, ino = o->made_ino ? o->made_ino : o->holder;
 	int from, rc;
 
 	for (size_t k = 0; k < o->n_moves; k++)
-		if (o->moves[k].done && o->moves[k].to.name)
+		if (o->moves[k].came)
 			have = &o->moves[k].to;
 	if (!have->name)
 		return -ENOENT;
@@ -450,7 +466,7 @@ static int link_one(struct inverse *x, const struct inverse_one *o, int to,
 	if (from < 0)
 		return from;
 	rc = inverse_ino_at(from, have->name, &there);
-	if (rc == 0 && ino && there != ino)
+	if (rc == 0 && there != ino)
 		rc = -ESTALE;
 	if (rc == 0 && linkat(from, have->name, to, name, 0) < 0)
 		rc = -errno;
@@ -466,15 +482,16 @@ static int make_one(struct inverse *x, struct inverse_one *o,
 	char name[64];
 	int rc;
 
-	for (size_t k = 0; k < o->n_moves; k++)
-		if (o->moves[k].done && o->item.rc == 0)
-			return link_one(x, o, dir, m->to.name);
+	if (o->made_ino)
+		return link_one(x, o, dir, m->to.name);
 	if (o->over) {
 		rc = inverse_ino_at(dir, m->to.name, &there);
 		if (rc < 0 || there != o->over)
 			return rc < 0 ? rc : -ESTALE;
 	}
 	rc = inverse_make(x, o, dir, name);
+	if (rc == 0)
+		rc = inverse_ino_at(dir, name, &there);
 	if (rc < 0)
 		return rc;
 	if (renameat2(dir, name, dir, m->to.name,
@@ -483,6 +500,7 @@ static int make_one(struct inverse *x, struct inverse_one *o,
 		(void)!unlinkat(dir, name, is_directory(o) ? AT_REMOVEDIR : 0);
 		return rc;
 	}
+	o->made_ino = there;
 	if (!is_directory(o))
 		return 0;
 	a = inverse_dir_path(x, &m->to);
@@ -550,6 +568,7 @@ static bool come_all(struct inverse *x, bool *left)
 			}
 			if (rc < 0)
 				inverse_fail(x, o, "name", rc);
+			m->came = rc == 0;
 			m->done = any = true;
 		}
 	}
@@ -624,6 +643,8 @@ static void come_back(struct inverse *x)
 
 /* --- all of it --- */
 
+enum { WAIT_TRIES = 600 }; /* of 50 ms */
+
 static void change_all(struct inverse *x, bool late)
 {
 	for (size_t i = x->n; i-- > 0 && !x->fatal;) {
@@ -634,8 +655,29 @@ static void change_all(struct inverse *x, bool late)
 	}
 }
 
+/*
+ * One at a time: two that carry out the same plan have the same temporary
+ * names.  It ends with the process.
+ */
+static int wait_for_others(const struct inverse *x)
+{
+	const struct timespec pause = { .tv_nsec = 50000000 };
+
+	for (int i = 0; flock(x->root, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (i == WAIT_TRIES)
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 int inverse_do(struct inverse *x)
 {
+	x->fatal = wait_for_others(x);
+	if (x->fatal)
+		return x->fatal;
 	change_all(x, false);
 	remove_files(x);
 	come_back(x);

@@ -10,7 +10,8 @@
  * a plan made anew has the rest.
  *
  * Nothing is followed that leads out of the mount or through a symbolic link,
- * and each thing is changed only if it is the inode of the plan.
+ * each thing is changed only if it is the inode of the plan, and a file that
+ * somebody wrote after the plan was made is not removed.
  *
  * One thread.
  */
@@ -63,7 +64,8 @@ size_t inverse_choose(struct inverse *x, const char *path);
 void inverse_choose_all(struct inverse *x);
 /*
  * Does what is chosen.  0, or the error that ended it: a full disk, a mount
- * that takes no change; the others are their items'.
+ * that takes no change; -EBUSY: another plan is being carried out there, and
+ * nothing was done; the others are their items'.
  */
 int must_use inverse_do(struct inverse *x);
 size_t inverse_count(const struct inverse *x);

@@ -19,7 +19,7 @@ struct inverse_name {
 /* A name that comes back, from another one or as a new one. */
 struct inverse_move {
 	struct inverse_name from, to; /* .name NULL: none */
-	bool done;
+	bool done, came;	      /* tried; and it has that name */
 };
 
 struct inverse_one {
@@ -27,9 +27,11 @@ struct inverse_one {
 	struct json_doc *doc;
 	char *path, *type;
 	uint64_t ino, holder, over;
+	int64_t written_ns; /* of a file that goes: its st_mtime; 0: any */
 	struct inverse_name at;
 	struct inverse_move *moves; /* of REMOVE: from alone */
 	size_t n_moves;
+	uint64_t made_ino; /* of what was made again; 0: not yet */
 	/* a directory that was made again: where, and how many had moved */
 	char *made;
 	size_t made_renamed;

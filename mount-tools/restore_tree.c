@@ -371,7 +371,12 @@ int restore_tree(struct restore_tree *t, struct errmsg *em)
 		(void)inverse_choose(x, t->path);
 		if (!t->dry)
 			rc = inverse_do(x);
-		if (rc < 0)
+		if (rc == -EBUSY)
+			rc = errmsg_set(em, rc,
+					"another undo or restore is at work "
+					"here: say it again when that has "
+					"ended");
+		else if (rc < 0)
 			rc = errmsg_set(em, rc,
 					"%s: what is done is whole; say it "
 					"again when that is mended",
