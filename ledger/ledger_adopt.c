@@ -122,6 +122,7 @@ static int guard_new_origin(struct ledger *l, const char *origin,
 	memcpy(g.volume_id, l->volume.id, sizeof(g.volume_id));
 	snprintf(g.origin, sizeof(g.origin), "%s", origin);
 	memcpy(g.incarnation, l->incarnation, sizeof(g.incarnation));
+	g.wal = 0; /* what of it is lost is given up */
 	rc = ledger_root(l, &g.size, &g.root);
 	return rc < 0 ? rc : guard_write(&g, l->guard_vio, em);
 }

@@ -261,7 +261,8 @@ int wal_start(struct wal *w, uint64_t next)
 	for (size_t i = 0; rc == 0 && i < w->n_used; i++) {
 		struct wal_segment *s = w->used[i];
 
-		if (s->bad_header)
+		/* what was cut off once is not missed again */
+		if (s->bad_header || s->bytes < s->told_bytes)
 			rc = wal_segment_write_headers(w, s);
 		if (rc == 0)
 			rc = vio_fdatasync(s->file);

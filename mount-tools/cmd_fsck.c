@@ -188,7 +188,7 @@ int cmd_fsck(int argc, char **argv)
 	rc = reader_open(&r, argv[0], NULL,
 			 READER_OFFLINE | (v.deep ? READER_STORE : 0), &em);
 	if (rc == 0) {
-		rc = fsck_lost_look(r.place.store, r.ledger, &em);
+		rc = fsck_lost_look(r.place.store, r.vio, r.ledger, &em);
 		if (rc == 0)
 			rc = check(&v, &r, &em);
 		reader_close(&r);
@@ -214,7 +214,7 @@ int cmd_reindex(int argc, char **argv)
 		return status;
 	rc = reader_open(&r, argv[0], NULL, READER_OFFLINE, &em);
 	if (rc == 0) {
-		rc = fsck_lost_look(r.place.store, r.ledger, &em);
+		rc = fsck_lost_look(r.place.store, r.vio, r.ledger, &em);
 		if (rc == 0)
 			rc = rebuild(&r, &em);
 		if (rc == 0)

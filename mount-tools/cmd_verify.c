@@ -99,7 +99,7 @@ static int verify_store(struct verify *v, const char *path, struct errmsg *em)
 
 	if (rc < 0)
 		return rc;
-	rc = fsck_lost_look(r.place.store, r.ledger, em);
+	rc = fsck_lost_look(r.place.store, r.vio, r.ledger, em);
 	if (rc == 0)
 		rc = verify_offline(v, r.ledger, r.store, em);
 	if (rc == 0)

@@ -29,7 +29,20 @@ static bool find_guard(struct guard *out, struct vio **out_vio,
 	       guard_read(out, *out_vio, volume_id, origin, NULL) == 0;
 }
 
-int fsck_lost_look(const char *store, struct ledger *l, struct errmsg *em)
+/* Is it the guard of this store?  Of a copy it is not. */
+static bool is_of(const struct guard *g, struct vio *place, struct vio *vio)
+{
+	struct guard now = *g;
+	struct vio_stat st;
+
+	if (vio_stat(vio, "lock", &st) < 0)
+		return false;
+	guard_identify(&now, place, &st);
+	return guard_check_identity(g, &now, NULL) == 0;
+}
+
+int fsck_lost_look(const char *store, struct vio *vio, struct ledger *l,
+		   struct errmsg *em)
 {
 	struct idx_reader *r = NULL;
 	struct vio *place = NULL;
@@ -40,7 +53,7 @@ int fsck_lost_look(const char *store, struct ledger *l, struct errmsg *em)
 	int rc = 0;
 
 	if (find_guard(&g, &place, ledger_volume_id(l), ledger_origin(l)) &&
-	    g.wal != 0) {
+	    g.wal != 0 && g.size <= ledger_size(l) && is_of(&g, place, vio)) {
 		in_use = true;
 		rc = ledger_check_marked(l, g.wal, em);
 	}
@@ -62,7 +75,7 @@ static int look(struct fsck_repair *x, struct errmsg *em)
 	int rc = ledger_open(&l, &o, &own);
 
 	if (rc == 0)
-		rc = fsck_lost_look(x->store, l, &own);
+		rc = fsck_lost_look(x->store, x->vio, l, &own);
 	ledger_close(l);
 	if (rc == -ERR_LOST)
 		return errmsg_set(em, rc, "%s", errmsg_text(&own, rc));
@@ -72,17 +85,13 @@ static int look(struct fsck_repair *x, struct errmsg *em)
 static int forget(struct fsck_repair *x, struct errmsg *em)
 {
 	struct vio *place = NULL;
-	struct guard g, now;
-	struct vio_stat st;
-	int rc = vio_stat(x->vio, "lock", &st);
+	struct guard g;
+	int rc = 0;
 
-	if (rc == 0 && find_guard(&g, &place, x->volume.id, x->volume.origin)) {
-		now = g;
-		guard_identify(&now, place, &st);
-		if (g.wal != 0 && guard_check_identity(&g, &now, NULL) == 0) {
-			g.wal = 0;
-			rc = guard_write(&g, place, em);
-		}
+	if (find_guard(&g, &place, x->volume.id, x->volume.origin) &&
+	    g.wal != 0 && is_of(&g, place, x->vio)) {
+		g.wal = 0;
+		rc = guard_write(&g, place, em);
 	}
 	vio_free(place);
 	if (rc == 0)

@@ -12,13 +12,14 @@
 struct errmsg;
 struct fsck_repair;
 struct ledger;
+struct vio;
 
 /*
  * 0, or -ERR_LOST in words.  `l` is open read-only; what it cannot see of
- * itself is asked here: guard and index.
+ * itself is asked here: guard and index.  `vio` is rooted at the store.
  */
-int must_use fsck_lost_look(const char *store, struct ledger *l,
-			    struct errmsg *em);
+int must_use fsck_lost_look(const char *store, struct vio *vio,
+			    struct ledger *l, struct errmsg *em);
 
 /*
  * A step of --repair: -ERR_LOST in words when something is; with `accept`

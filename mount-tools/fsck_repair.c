@@ -401,6 +401,8 @@ static int mend_files(struct fsck_repair *x, const struct opt_texts *from,
 	int rc = take_lock(x, &lock, em);
 
 	if (rc == 0)
+		rc = make_wal(x); /* or the log cannot tell what it lacks */
+	if (rc == 0)
 		rc = fsck_lost_step(x, x->accept_loss, em);
 	if (rc == 0)
 		rc = check_identity(x, em);
@@ -408,8 +410,6 @@ static int mend_files(struct fsck_repair *x, const struct opt_texts *from,
 		rc = list_replicas(x, from, em);
 	if (rc == 0)
 		rc = remove_temps(x);
-	if (rc == 0)
-		rc = make_wal(x);
 	if (rc == 0)
 		rc = fsck_journal(x, em);
 	if (rc == 0)

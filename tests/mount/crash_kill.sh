@@ -73,7 +73,7 @@ for round in $(seq "$rounds"); do
 		wait "$w" || [ $((round % 3)) = 1 ] || fail "a worker: $(cat run.*)"
 	done
 	umount -l mnt 2>/dev/null || fusermount3 -uz mnt 2>/dev/null
-	while [ -e /proc/"$victim" ]; do sleep 0.05; done
+	wait_ended "$victim"
 	# the recovery itself is killed, too
 	for i in 1 2 3; do
 		kill_early 120 vouch mount -f vol mnt

@@ -56,12 +56,19 @@ daemon_pid() {
 	vouch status mnt --format=json | jq -r .pid
 }
 
-# Its lock goes last: a mount before that is refused.
+# Its lock goes last: a mount before that is refused.  A zombie has none; who
+# is to reap it may take seconds.
+wait_ended() { # PID
+	while grep -hs '^State:' /proc/"$1"/task/*/status | grep -qv '[ZX] ('; do
+		sleep 0.02
+	done
+}
+
 kill_daemon() {
 	local victim
 	victim=$(daemon_pid)
 	kill -9 "$victim"
-	while [ -e /proc/"$victim" ]; do sleep 0.05; done
+	wait_ended "$victim"
 }
 
 # flip FILE OFFSET: inverts one byte

@@ -73,7 +73,7 @@ for round in $(seq "${ROUNDS:-8}"); do
 	esac
 	pause 1 150
 	kill -9 "$victim" || fail "round $round: the daemon was gone"
-	while [ -e /proc/"$victim" ]; do sleep 0.05; done
+	wait_ended "$victim"
 	umount -l mnt 2>/dev/null || fusermount3 -uz mnt 2>/dev/null
 	wait
 	if [ $((round % 2)) = 0 ]; then lose_doubt short; else lose_doubt zeros; fi

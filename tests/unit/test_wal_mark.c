@@ -286,6 +286,79 @@ Test(wal_mark, what_a_fork_gives_up_is_not_missed)
 	log_box_close(&box);
 }
 
+/* Has the log the new origin? */
+static bool is_forked(const struct ledger_options *o)
+{
+	struct ledger_options reading = { .vio = o->vio, .read_only = true };
+	struct ledger *l = NULL;
+	bool is = ledger_open(&l, &reading, NULL) == 0 &&
+		  strstr(ledger_origin(l), "/two") != NULL;
+
+	ledger_close(l);
+	return is;
+}
+
+/* The guard is of a log with many segments; a fork begins at the first. */
+Test(wal_mark, a_fork_that_is_cut_short_opens)
+{
+	struct ledger_options o = { .guard_vio = NULL };
+	struct ledger_fork_report r;
+	unsigned forked = 0;
+	int rc = -1;
+
+	cr_assert_eq(log_box_open(&box), 0, "%s", box.em.text);
+	for (unsigned i = 0; i < 40; i++)
+		cr_assert_eq(log_box_commit(&box, 2, 1), 0);
+	cr_assert_eq(log_box_settle(&box), 0);
+	cr_assert_eq(log_box_checkpoint(&box), 0);
+	vio_sim_kill(sim);
+	log_box_close(&box);
+	for (unsigned i = 1; i < 9; i++) {
+		char path[32];
+		int ignored;
+
+		snprintf(path, sizeof(path), "wal/%08u.wal", i);
+		ignored = vio_unlink(v, path);
+		(void)ignored;
+	}
+	refused(" is gone");
+	for (uint64_t at = 1; rc < 0; at++) {
+		struct vio_sim *disk = vio_sim_clone(sim);
+		struct ledger *l = NULL;
+
+		o = (struct ledger_options){ .vio = vio_sim_vio(disk),
+					     .guard_vio = vio_sim_vio(disk),
+					     .wal_segment_bytes = SEGMENT };
+		vio_sim_stop_at(disk, at);
+		rc = ledger_fork(&r, &o, "two", NULL, NULL);
+		vio_sim_kill(disk);
+		vio_sim_stop_at(disk, 0);
+		if (is_forked(&o)) {
+			forked++;
+			box.em = (struct errmsg)ERRMSG_INIT;
+			cr_assert_eq(ledger_open(&l, &o, &box.em), 0,
+				     "cut at %llu: %s", (unsigned long long)at,
+				     box.em.text);
+		}
+		ledger_close(l);
+		vio_sim_free(disk);
+	}
+	cr_assert_gt(forked, 5);
+}
+
+Test(wal_mark, a_segment_that_was_cut_at_rest_is_no_loss_later)
+{
+	cr_assert_eq(log_box_open(&box), 0);
+	cr_assert_eq(log_box_commit(&box, 2, 1), 0);
+	cr_assert_eq(log_box_settle(&box), 0);
+	cr_assert_eq(log_box_checkpoint(&box), 0);
+	cr_assert_eq(ledger_rest(box.l, NULL), 0);
+	log_box_close(&box);
+	cut(ONE, SEGMENT / 2);
+	killed(3);
+	opens();
+}
+
 Test(wal_mark, costs_no_flush_of_a_commit)
 {
 	uint64_t syncs;
