@@ -230,6 +230,12 @@ int must_use undo_is_same(struct undo *u, const struct undo_track *t,
 			  uint64_t ino);
 /* The same of what i makes; of a directory it is enough that it is one. */
 int must_use undo_made_again(struct undo *u, struct undo_item *i, uint64_t ino);
+/*
+ * What i makes is there and does not go (`made` was to remove it): of a
+ * directory what is other than it was is put back.  1 or an error.
+ */
+int must_use undo_stays(struct undo *u, struct undo_item *i,
+			struct undo_item *made);
 
 /* --- what is the same and what is not: undo_compare.c --- */
 

@@ -324,10 +324,8 @@ static int all_there(struct undo *u, struct undo_item *i)
 	t = ino ? undo_find(u, ino) : NULL;
 	if (rc > 0)
 		rc = t && t->created ? undo_made_again(u, i, ino) : 0;
-	if (rc > 0 && t->item && t->item->what == UNDO_REMOVE) {
-		t->item->what = UNDO_NOTHING;
-		t->item->verdict = UNDO_DONE;
-	}
+	if (rc > 0 && t->item && t->item->what == UNDO_REMOVE)
+		rc = undo_stays(u, i, t->item);
 	return rc == -ENOENT ? 0 : rc;
 }
 

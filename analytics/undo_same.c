@@ -29,6 +29,20 @@ int undo_version_now(struct undo *u, uint64_t ino)
 	}
 }
 
+/* An attribute that it has and had not: with a run, that is somebody's own. */
+static bool has_more(const struct undo_track *now, const struct undo_track *t)
+{
+	bool more = false;
+
+	for (size_t k = 0; k < now->n_xattrs && !more; k++) {
+		more = now->xattrs[k].now.no != 0;
+		for (size_t j = 0; j < t->n_xattrs && more; j++)
+			more = strcmp(now->xattrs[k].name, t->xattrs[j].name) !=
+			       0;
+	}
+	return more;
+}
+
 /* Is what is there what was to be made, all but its times? */
 int undo_is_same(struct undo *u, const struct undo_track *t, uint64_t ino)
 {
@@ -65,6 +79,7 @@ int undo_is_same(struct undo *u, const struct undo_track *t, uint64_t ino)
 		same = !y->now.no == !was->no &&
 		       digest_eq(&y->now.digest, &was->digest);
 	}
+	same = same && (u->run || !has_more(&now, t));
 	if (same && S_ISREG(t->type)) {
 		rc = undo_content_root(u, &root, &size, undo_before_death(t));
 		same = rc > 0 && size == now.size &&
@@ -88,4 +103,27 @@ int undo_made_again(struct undo *u, struct undo_item *i, uint64_t ino)
 		return S_ISDIR(row.mode);
 	}
 	return undo_is_same(u, i->src, ino);
+}
+
+int undo_stays(struct undo *u, struct undo_item *i, struct undo_item *made)
+{
+	bool any;
+	int rc;
+
+	for (size_t k = 0; k < made->n_conflicts; k++)
+		free(made->conflicts[k].detail);
+	made->n_conflicts = 0;
+	made->n_moves = 0;
+	made->what = UNDO_NOTHING;
+	made->verdict = UNDO_DONE;
+	if (!S_ISDIR(i->src->type))
+		return 1;
+	made->what = UNDO_CHANGE;
+	made->src = i->src;
+	rc = undo_compare(u, made);
+	any = made->n_xattrs > 0;
+	for (int k = 0; k < UNDO_NUMBERS; k++)
+		any = any || made->set[k];
+	made->verdict = any ? UNDO_OK : UNDO_DONE;
+	return rc < 0 ? rc : 1;
 }

@@ -56,7 +56,7 @@ until_there holds
 kill -9 $!
 wait $! 2>/dev/null
 for ((i = 0; i < 200 * SLOWNESS; i++)); do
-	[ "$(jq -r .state mnt/audit/runs/lost.1/summary.json)" = going ] || break
+	[ "$(jq -r .state mnt/audit/runs/lost.1/summary.json)" = running ] || break
 	sleep 0.05
 done
 same "lost: told" "$(told lost.1)" "1 11 1"

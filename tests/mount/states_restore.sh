@@ -60,7 +60,7 @@ for _ in $(seq "$ROUNDS"); do
 	is_as $to "restored to s$to"
 	vouch restore mnt/t --at s$to --exact -n >dry
 	expect "once more" vouch restore mnt/t --at s$to --exact
-	grep -qE 'restored|made again|removed' out && fail "not the same twice, s$to SEED=$SEED: $(cat out dry)"
+	grep -qE 'restored|made again|removed|put back' out && fail "not the same twice, s$to SEED=$SEED: $(cat out dry)"
 	(cd mnt/t && for _ in $(seq 10); do step; done) >/dev/null 2>&1
 done
 
@@ -87,11 +87,12 @@ same "that run" "$(vouch diff restore:end now --in=mnt 2>&1 | grep -c 'several r
 # killed and said again
 for _ in 1 2 3; do
 	(cd mnt/t && for _ in $(seq 15); do step; done) >/dev/null 2>&1
-	vouch restore mnt/t --at s2 --exact >/dev/null 2>&1 &
+	setsid vouch restore mnt/t --at s2 --exact >/dev/null 2>&1 &
 	pid=$!
 	sleep 0.0$((RANDOM % 9))
-	kill -9 $pid 2>/dev/null
+	kill -9 -- -$pid 2>/dev/null # the run's program, too
 	wait $pid 2>/dev/null
+	while kill -0 -- -$pid 2>/dev/null; do sleep 0.02; done
 done
 expect "said again" vouch restore mnt/t --at s2 --exact
 is_as 2 "after it was killed"
@@ -103,3 +104,24 @@ echo x >mnt/a && rm mnt/b
 expect "both" vouch restore mnt/a mnt/b --at two
 same "both of them" "$(cat mnt/a mnt/b | tr '\n' ' ')" "one two "
 refuse "not there then" 1 'was not there at two' vouch restore mnt/t/none --at two
+
+# a directory that was made again, and a file that got more since: both get
+# back what they were, and then there is nothing to do
+mkdir -m 2750 mnt/again && setfattr -n user.was -v it mnt/again && echo in >mnt/again/in
+touch mnt/more
+[ "$(id -u)" != 0 ] || chown 12:34 mnt/again
+owner=$(stat -c '%a %u %g' mnt/again)
+expect "as they are" vouch snapshot mnt made
+rm -r mnt/again mnt/more
+mkdir -m 700 mnt/again && setfattr -n user.new -v it mnt/again
+expect "made again" vouch restore mnt --at made --exact
+same "mode and owner" "$(stat -c '%a %u %g' mnt/again)" "$owner"
+same "attributes" "$(getfattr --absolute-names -d mnt/again | grep user)" 'user.was="it"'
+same "what it held" "$(cat mnt/again/in)" in
+chmod 700 mnt/again && setfattr -n user.new -v it mnt/again && setfattr -n user.new -v it mnt/more
+expect "again" vouch restore mnt --at made --exact
+same "mode and owner again" "$(stat -c '%a %u %g' mnt/again)" "$owner"
+same "attributes again" "$(getfattr --absolute-names -d mnt/again | grep user)" 'user.was="it"'
+same "the file's" "$(getfattr --absolute-names -d mnt/more)" ""
+expect "nothing more" vouch restore mnt --at made --exact
+grep -q 'nothing to restore' out || fail "a third time: $(cat out)"
