@@ -407,22 +407,6 @@ static struct actor *image_before(struct actor_table *t,
 	return a;
 }
 
-/*
- * Its run's, and its ancestor's: who gets a process into another run's cgroup
- * does not get it out of its guard.
- */
-static int capture_guard(struct actor_table *t, struct capture *c)
-{
-	struct run_guard *own = run_of_explicit(c->run_how) ?
-					run_table_guard(t->o.runs, c->run) :
-					NULL;
-	int rc = run_guard_join(&c->guard, own,
-				c->parent ? c->parent->guard : NULL);
-
-	run_guard_drop(own);
-	return rc;
-}
-
 static int capture_rest(struct actor_table *t, struct capture *c, int depth)
 {
 	const struct actor_run_source runs = {
@@ -444,7 +428,7 @@ static int capture_rest(struct actor_table *t, struct capture *c, int depth)
 	if (!c->parent && c->proc.ppid != 0 && depth < DEPTH_MAX)
 		c->parent = find_actor(t, c->proc.ppid, NULL, NULL, depth + 1);
 	c->run_how = actor_run_of(&runs, c->run, &c->proc, c->parent);
-	return capture_guard(t, c);
+	return actor_run_guard(&runs, &c->guard, c->run, &c->proc, c->parent);
 }
 
 static int capture(struct actor_table *t, struct capture *c, uint32_t pid,

@@ -3,13 +3,15 @@
  */
 #include "fs/core/actor_run.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "fs/core/actor.h"
 #include "fs/core/actor_cmdline.h"
 #include "fs/run/run_group.h"
+#include "fs/run/run_guard.h"
 
-enum { CGROUP_TEXT_MAX = 8192 };
+enum { CGROUP_TEXT_MAX = 8192, ABOVE_MAX = 1024 };
 
 /* The environment is looked at only while there are runs that it may name. */
 static enum entry_run_how by_marker(const struct actor_run_source *s,
@@ -45,6 +47,82 @@ static enum entry_run_how by_group(const struct actor_run_source *s,
 		       ENTRY_RUN_GROUP;
 }
 
+/*
+ * The parent is not known: it went just now, or lies above more ancestors than
+ * are kept.  Is there a wrapper above?  Then it is as its parent.  -ESRCH: they
+ * go faster than they are looked at, or are too many.
+ */
+static int see_above(const struct actor_run_source *s, struct run_of_seen *seen,
+		     const struct actor_proc *proc)
+{
+	struct actor_proc at = *proc, up, again;
+	uint8_t id[RUN_ID_SIZE];
+
+	for (unsigned n = 0; n < ABOVE_MAX; n++) {
+		int rc = at.ppid == 0 ? 0 : actor_proc_read(&up, at.ppid);
+
+		if (at.ppid == 0)
+			return 0;
+		if (rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE)
+			break;
+		if (rc == 0) {
+			if (run_table_of_wrapper(s->runs, id, up.tgid,
+						 up.start_time)) {
+				seen->parent = up.tgid;
+				seen->parent_start = up.start_time;
+				return 0;
+			}
+			at = up;
+			continue;
+		}
+		/* one that others may not see is nobody's wrapper here */
+		if (actor_proc_read(&again, at.tgid) == 0 &&
+		    again.ppid == at.ppid)
+			return 0;
+		if (actor_proc_read(&at, proc->tgid) < 0)
+			return -ESRCH;
+	}
+	return -ESRCH;
+}
+
+static int see(const struct actor_run_source *s, struct run_of_seen *seen,
+	       const struct actor_proc *proc, const struct actor *parent,
+	       char *text)
+{
+	seen->cgroup = actor_proc_cgroup(proc->tgid, text, CGROUP_TEXT_MAX);
+	if (parent) {
+		seen->parent = parent->tgid;
+		seen->parent_start = parent->start_time;
+		seen->parent_run = parent->run;
+		seen->parent_how = parent->run_how;
+		return 0;
+	}
+	return run_table_marks(s->runs) ? see_above(s, seen, proc) : 0;
+}
+
+int actor_run_guard(const struct actor_run_source *s, struct run_guard **out,
+		    const uint8_t *run, const struct actor_proc *proc,
+		    const struct actor *parent)
+{
+	struct run_of_seen seen = { .cgroup = NULL };
+	char text[CGROUP_TEXT_MAX];
+	int rc;
+
+	*out = run_guard_hold(parent ? parent->guard : NULL);
+	if (!s->runs || !run_table_guarded(s->runs))
+		return 0;
+	rc = see(s, &seen, proc, parent, text);
+	if (rc == 0)
+		rc = run_of_add_guard(s->runs, out, run);
+	if (rc == 0)
+		rc = run_of_guards(s->runs, out, &seen);
+	if (rc < 0) {
+		run_guard_drop(*out);
+		*out = NULL;
+	}
+	return rc;
+}
+
 enum entry_run_how actor_run_of(const struct actor_run_source *s,
 				uint8_t out[RUN_ID_SIZE],
 				const struct actor_proc *proc,
@@ -59,13 +137,8 @@ enum entry_run_how actor_run_of(const struct actor_run_source *s,
 		return how;
 	/* No run was declared since the mount: nothing can be found. */
 	if (run_table_any(s->runs)) {
-		seen.cgroup = actor_proc_cgroup(proc->tgid, text, sizeof(text));
-		if (parent) {
-			seen.parent = parent->tgid;
-			seen.parent_start = parent->start_time;
-			seen.parent_run = parent->run;
-			seen.parent_how = parent->run_how;
-		}
+		/* what cannot be told is asked for again by the guard */
+		(void)!see(s, &seen, proc, parent, text);
 		how = run_of_seen(s->runs, out, &seen);
 		if (how == ENTRY_RUN_UNKNOWN)
 			how = by_marker(s, out, proc);

@@ -11,6 +11,7 @@
 struct actor;
 struct actor_cmdline;
 struct run_group;
+struct run_guard;
 
 struct actor_run_source {
 	struct run_table *runs;	  /* NULL: no run is known, ever */
@@ -23,5 +24,13 @@ enum entry_run_how actor_run_of(const struct actor_run_source *s,
 				uint8_t out[RUN_ID_SIZE],
 				const struct actor_proc *proc,
 				const struct actor *parent);
+/*
+ * What it may not do: of that run, of those around it and of the parent.  A
+ * reference, NULL: nothing.  -ENOMEM; -ESRCH: it went, or nobody can tell.
+ */
+int must_use actor_run_guard(const struct actor_run_source *s,
+			     struct run_guard **out, const uint8_t *run,
+			     const struct actor_proc *proc,
+			     const struct actor *parent);
 
 #endif

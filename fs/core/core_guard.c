@@ -6,7 +6,9 @@
  * for a guarded run, from his question to his answer.
  *
  * An inode without any name is hidden from runs that have something hidden: a
- * file may be opened just when somebody puts a new one in its place.
+ * file may be opened just when somebody puts a new one in its place.  But for
+ * its attributes and size: who removed a file he works on may change those, and
+ * they show nothing.
  */
 #include "fs/core/core_guard.h"
 
@@ -121,7 +123,8 @@ static int look_inode(struct ask *q, uint64_t ino)
 	}
 	if (rc != -ENOENT)
 		return rc;
-	if (run_guard_hides(q->guard))
+	if (run_guard_hides(q->guard) && q->call != ENTRY_DENIED_SETATTR &&
+	    q->call != ENTRY_DENIED_TRUNCATE)
 		q->bits |= RUN_POLICY_HIDDEN;
 	return 0;
 }

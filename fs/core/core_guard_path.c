@@ -5,7 +5,9 @@
  * by which name it was looked up, and that still leads to it, nothing else is
  * asked; else its names are collected: first those in memory that the index
  * may not have, then the index's, each looked up again.  A name that is
- * applied between the two is in both.
+ * applied between the two is in both.  One that is changed between the two may
+ * be in neither: then there are fewer than the inode says, and they are
+ * collected again.
  */
 #include "fs/core/core_guard_path.h"
 
@@ -230,9 +232,12 @@ int core_guard_path_name(struct core *c, struct buf *out, uint64_t parent,
 
 /* --- all of them --- */
 
+enum { TRIES = 16 };
+
 struct look {
 	uint64_t ino;
-	bool one;
+	uint32_t n; /* how many names it has */
+	bool one;   /* that is known here: */
 	struct one_name name;
 };
 
@@ -247,7 +252,8 @@ static int look_op(struct core *c, struct itable_tx *tx, void *arg)
 		return rc;
 	if (!i->row.nlink)
 		return -ENOENT;
-	if (!core_is_dir(i) && i->row.nlink > 1)
+	a->n = core_is_dir(i) ? 1 : i->row.nlink;
+	if (a->n > 1)
 		return 0;
 	rc = own_name(tx, i);
 	if (rc <= 0)
@@ -280,15 +286,21 @@ int core_guard_path_each(struct core *c, uint64_t ino, core_guard_path_fn *fn,
 {
 	struct look a = { .ino = ino };
 	struct names s = { .ino = ino };
-	int rc;
+	int rc = 0;
 
 	if (ino == STATE_ROOT_INO)
 		return fn(ctx, "", 0);
-	rc = core_op(c, look_op, &a);
-	if (rc >= 0 && a.one)
-		return each_name(c, &a.name, 1, fn, ctx);
-	if (rc >= 0)
-		rc = names_of(c, &s);
+	for (unsigned tries = 0; tries < TRIES; tries++) {
+		rc = core_op(c, look_op, &a);
+		if (rc >= 0 && a.one)
+			return each_name(c, &a.name, 1, fn, ctx);
+		s.n = 0;
+		if (rc >= 0)
+			rc = names_of(c, &s);
+		if (rc < 0 || s.n >= a.n)
+			break;
+		rc = -EAGAIN;
+	}
 	if (rc >= 0)
 		rc = each_name(c, s.v, s.n, fn, ctx);
 	free(s.v);

@@ -31,7 +31,8 @@ int must_use core_guard_path_name(struct core *c, struct buf *out,
 				  uint64_t parent, const char *name);
 /*
  * Calls fn with each path of an inode; fn nonzero stops and is returned.
- * -ENOENT: it has no name; -EMLINK: it has too many.
+ * -ENOENT: it has no name; -EMLINK: it has too many; -EAGAIN: they change too
+ * fast.
  */
 typedef int core_guard_path_fn(void *ctx, const char *path, size_t n);
 int must_use core_guard_path_each(struct core *c, uint64_t ino,

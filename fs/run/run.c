@@ -249,6 +249,10 @@ static int make_guard(struct start_arg *a, struct errmsg *em)
 		a->guard = run_guard_hold(outer);
 		return 0;
 	}
+	if (!a->r->wrapper || a->r->wrapper->tgid == 0)
+		return errmsg_set(em, -EPERM,
+				  "the daemon cannot tell this process: nobody "
+				  "would be guarded");
 	rc = run_policy_parse(&p, text->p, text->n, em);
 	if (rc < 0)
 		return rc == -ERR_FORMAT ? -ERR_USAGE : rc;

@@ -42,9 +42,9 @@ struct run_going;
 /*
  * Enters RUN_START; from here on the wrapper's (who's) children belong to it,
  * if it is there yet.  -EEXIST: the id is known; -EPERM: we see no process of
- * that pid namespace; -ENFILE; -ENOSPC; -ERR_USAGE, -ERR_LIMIT: what is said.
- * Its guard is that policy and, if it starts within
- * a guarded run, that one's.
+ * that pid namespace, or who declares it cannot be told and it has a policy;
+ * -ENFILE; -ENOSPC; -ERR_USAGE, -ERR_LIMIT: what is said.  Its guard is that
+ * policy and, if it starts within a guarded run, that one's.
  */
 int must_use run_start(struct core *c, const struct run_peer *who,
 		       struct run_going **out, const struct run_said *said,

@@ -5,8 +5,9 @@
  *       ├───► outer: the guard of the run around it
  *       └───► other: the guard of a process that it comes from
  *
- * Bounded: a chain is as long as runs are nested; what would be longer than
- * DEPTH_MAX refuses everything, so that nobody grows a stack.
+ * Bounded: each question visits what lies above a guard, what is reached twice
+ * twice.  One that would visit more than VISITS_MAX refuses everything, so that
+ * nobody grows a stack, nor the time of a question.
  */
 #include "fs/run/run_guard.h"
 
@@ -14,13 +15,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { DEPTH_MAX = 64 };
+enum { VISITS_MAX = 64 };
 
 struct run_guard {
 	struct run_policy *policy; /* NULL, and not joined: refuse all */
 	struct run_guard *outer, *other;
-	unsigned depth;
-	bool joined; /* has no policy of its own */
+	unsigned visits; /* of one question; VISITS_MAX + 1: too many */
+	bool joined;	 /* has no policy of its own */
 	_Atomic unsigned refs;
 };
 
@@ -44,31 +45,31 @@ void run_guard_drop(struct run_guard *g)
 	free(g);
 }
 
-static unsigned depth_of(const struct run_guard *g)
+static unsigned visits_of(const struct run_guard *g)
 {
-	return g ? g->depth : 0;
+	return g ? g->visits : 0;
 }
 
 static struct run_guard *make(struct run_guard *outer, struct run_guard *other)
 {
 	struct run_guard *g = calloc(1, sizeof(*g));
-	unsigned a = depth_of(outer), b = depth_of(other);
+	unsigned visits = 1 + visits_of(outer) + visits_of(other);
 
 	if (!g)
 		return NULL;
 	atomic_store(&g->refs, 1);
-	g->depth = 1 + (a > b ? a : b);
-	if (g->depth <= DEPTH_MAX) {
+	g->visits = visits <= VISITS_MAX ? visits : VISITS_MAX + 1;
+	if (visits <= VISITS_MAX) {
 		g->outer = run_guard_hold(outer);
 		g->other = run_guard_hold(other);
 	}
 	return g;
 }
 
-/* Too deep: no policy is asked any more, all is refused. */
+/* Too many: no policy is asked any more, all is refused. */
 static bool refuses_all(const struct run_guard *g)
 {
-	return g->depth > DEPTH_MAX || (!g->policy && !g->joined);
+	return g->visits > VISITS_MAX || (!g->policy && !g->joined);
 }
 
 struct run_guard *run_guard_new(struct run_policy *policy,

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "fs/run/run_guard.h"
+
 bool run_of_hex(uint8_t out[RUN_ID_SIZE], const char *p)
 {
 	for (int i = 0; i < RUN_ID_HEX; i++) {
@@ -31,24 +33,62 @@ static bool component(uint8_t out[RUN_ID_SIZE], const char *p, size_t n)
 }
 
 /*
- * Rule 1.  The whole path must be the one that the run was declared with:
- * whoever may make cgroups elsewhere may call them as he likes.
+ * The innermost run whose cgroup path[0..*end-1] is in; *end is then where the
+ * next one outside may end.  The whole path must be the one that the run was
+ * declared with: whoever may make cgroups elsewhere may call them as he likes.
  */
+static bool next_cgroup(struct run_table *t, uint8_t out[RUN_ID_SIZE],
+			const char *path, size_t *end)
+{
+	bool found = false;
+
+	while (*end > 0 && !found) {
+		const char *slash = memrchr(path, '/', *end);
+		size_t start = slash ? (size_t)(slash - path) + 1 : 0;
+
+		found = component(out, path + start, *end - start) &&
+			run_table_in_cgroup(t, out, path, *end);
+		*end = slash ? (size_t)(slash - path) : 0;
+	}
+	return found;
+}
+
+/* Rule 1. */
 static bool by_cgroup(struct run_table *t, uint8_t out[RUN_ID_SIZE],
 		      const char *path)
 {
 	size_t end = strlen(path);
 
-	while (end > 0) {
-		const char *slash = memrchr(path, '/', end);
-		size_t start = slash ? (size_t)(slash - path) + 1 : 0;
+	return next_cgroup(t, out, path, &end);
+}
 
-		if (component(out, path + start, end - start) &&
-		    run_table_in_cgroup(t, out, path, end))
-			return true;
-		end = slash ? (size_t)(slash - path) : 0;
-	}
-	return false;
+int run_of_add_guard(struct run_table *t, struct run_guard **all,
+		     const uint8_t id[RUN_ID_SIZE])
+{
+	struct run_guard *one = run_table_guard(t, id), *both = NULL;
+	int rc = run_guard_join(&both, *all, one);
+
+	run_guard_drop(one);
+	if (rc < 0)
+		return rc;
+	run_guard_drop(*all);
+	*all = both;
+	return 0;
+}
+
+int run_of_guards(struct run_table *t, struct run_guard **all,
+		  const struct run_of_seen *seen)
+{
+	size_t end = seen->cgroup ? strlen(seen->cgroup) : 0;
+	uint8_t id[RUN_ID_SIZE];
+	int rc = 0;
+
+	while (rc == 0 && next_cgroup(t, id, seen->cgroup, &end))
+		rc = run_of_add_guard(t, all, id);
+	if (rc == 0 &&
+	    run_table_of_wrapper(t, id, seen->parent, seen->parent_start))
+		rc = run_of_add_guard(t, all, id);
+	return rc;
 }
 
 enum entry_run_how run_of_seen(struct run_table *t, uint8_t out[RUN_ID_SIZE],

@@ -29,6 +29,16 @@ struct run_of_seen {
 /* Rules 1 and 2: fills out, or answers ENTRY_RUN_UNKNOWN. */
 enum entry_run_how run_of_seen(struct run_table *t, uint8_t out[RUN_ID_SIZE],
 			       const struct run_of_seen *seen);
+/*
+ * Whose guards hold for it, whichever of them it belongs to: all runs whose
+ * cgroups it is in, and the one whose wrapper its parent is.  *all has a
+ * reference or is NULL, and is replaced.  -ENOMEM.
+ */
+int must_use run_of_guards(struct run_table *t, struct run_guard **all,
+			   const struct run_of_seen *seen);
+/* The same of one run. */
+int must_use run_of_add_guard(struct run_table *t, struct run_guard **all,
+			      const uint8_t id[RUN_ID_SIZE]);
 /* Rule 3: the marker's value, n bytes as they are in the environment. */
 enum entry_run_how run_of_marker(struct run_table *t, uint8_t out[RUN_ID_SIZE],
 				 const char *value, size_t n, uint32_t uid);

@@ -131,6 +131,22 @@ static int tmpfile_link(const char *a, const char *b)
 	return rc;
 }
 
+/* A file that was removed while it is open: its size and mode are changed. */
+static int change_removed(const char *a)
+{
+	int fd = open(a, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), rc;
+
+	if (fd < 0 || unlink(a) < 0)
+		return -1;
+	rc = ftruncate(fd, 4096);
+	if (rc == 0)
+		rc = fchmod(fd, 0640);
+	if (rc == 0)
+		rc = futimens(fd, NULL);
+	close(fd);
+	return rc;
+}
+
 /* Is the name in the listing of the directory? */
 static int listed(const char *a, const char *b)
 {
@@ -212,6 +228,8 @@ static int call(const char *c, const char *a, const char *b)
 		return link(a, b);
 	if (IS("tmpfile"))
 		return tmpfile_link(a, b);
+	if (IS("change-removed"))
+		return change_removed(a);
 	if (IS("unlink"))
 		return unlink(a);
 	if (IS("rmdir"))
@@ -296,6 +314,12 @@ static bool is_hook(int fd)
 
 	if (fd < 0)
 		return false;
+	/*
+	 * Where it lies is the kernel's word, which is late while a move that
+	 * was answered goes on: this waits for those in the directory.
+	 */
+	mkdir("race/wait", 0700);
+	rmdir("race/wait");
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	n = readlink(self, path, sizeof(path) - 1);
 	path[n > 0 ? n : 0] = '\0';

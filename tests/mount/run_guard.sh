@@ -94,6 +94,7 @@ state >before
 	each 'read' 'audit/status.json audit/log.jsonl audit/history/secret/k.jsonl' EACCES
 	each 'list' 'audit audit/at audit/runs' EACCES x
 	# all else is as ever
+	each 'change-removed' 'open/temporary' ok
 	each 'read append create chmod touch setxattr getxattr rmxattr' 'open/f' ok
 } | guarded hide --hide secret --hide '*.key' --no-default-protect
 chmod 644 mnt/open/f
@@ -199,8 +200,8 @@ if [ "$1" ]; then # its parent is to be gone first
 fi
 setsid sh twice.sh $$ &
 END
-inside() { # WHAT SCRIPT: the guarded script must not see the secret
-	vouch run -q --in mnt --hide secret --no-default-protect -- bash -c "$2" >inside.out 2>inside.err
+inside() { # WHAT SCRIPT [OPTION]: the guarded script must not see the secret
+	vouch run -q --in mnt $3 --hide secret --no-default-protect -- bash -c "$2" >inside.out 2>inside.err
 	grep -q SECRET inside.out && fail "$1: it saw it"
 	grep -q "Permission denied" inside.err || fail "$1: $(cat inside.out inside.err)"
 }
@@ -212,6 +213,33 @@ inside "in a session of its own" 'setsid cat mnt/secret/k'
 inside "twice removed" 'sh twice.sh; until [ -e removed ]; do sleep 0.05; done'
 inside "as the shell itself" 'exec 3<mnt/secret/k; cat <&3'
 echo SECRET | inside "standard input is its own" 'cat mnt/secret/k; cat >/dev/null'
+cat >deep.sh <<'END'
+[ "$1" = 0 ] || sh deep.sh $(($1 - 1))
+[ "$1" != 0 ] || env -u VOUCH_RUN cat mnt/secret/k
+:
+END
+inside "deep below, with nothing but its parents" 'env -u VOUCH_RUN sh deep.sh 60' --no-cgroup
+# its parents are gone, and it is where a run inside was
+cat >placed.sh <<'END'
+if [ "$2" ]; then
+	while kill -0 "$2" 2>/dev/null; do sleep 0.05; done
+	echo $$ >"$1/cgroup.procs"
+	cat /proc/self/cgroup
+	env -u VOUCH_RUN cat mnt/secret/k
+	: >removed
+	exit
+fi
+setsid sh placed.sh "$1" $$ &
+END
+if own_cgroup; then
+	rm -f removed
+	top=$(awk '/ - cgroup2 / { print $5; exit }' /proc/self/mountinfo)
+	inside "in the place of a run that ended" "
+		vouch run -q --in mnt -- sed -n s/^0:://p /proc/self/cgroup >place
+		mkdir $top\$(cat place) && sh placed.sh $top\$(cat place) || exit
+		until [ -e removed ]; do sleep 0.05; done"
+	grep -q "$(cat place)$" inside.out || fail "it is not there: $(cat inside.out)"
+fi
 # a descriptor that somebody gave it is good
 vouch run -q --in mnt --hide secret --read-only -- cat <mnt/secret/k >mnt/given
 same "given" "$(cat mnt/given)" SECRET
@@ -239,6 +267,8 @@ same "questions" "$(asked)" "$asked"
 refuse "a pattern" 2 "slash" vouch run --in mnt --hide /a -- true
 refuse "a pattern" 2 "control" vouch run --in mnt --protect $'a\nread-only' -- true
 refuse "nothing to take away" 2 "goes with" vouch run --in mnt --no-default-protect -- true
+[ "$(id -u)" != 0 ] || refuse "whom the daemon does not see" 125 "would be guarded" \
+	setpriv --ruid 65534 vouch run --in mnt --guard -- true
 refuse "both" 2 "takes away" vouch run --in mnt --guard --no-default-protect -- true
 
 # --- races: nothing of it is ever seen, or made

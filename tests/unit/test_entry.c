@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "ledger/entry.h"
+#include "ledger/entry_denied.h"
 #include "ledger/entry_run.h"
 #include "tests/sim/prng.h"
 #include "tests/sim/sample_log.h"
@@ -750,6 +751,34 @@ Test(entry, golden_files_decode_and_encode_to_themselves)
 		golden(path, &b);
 		buf_release(&b);
 	}
+}
+
+Test(entry, golden_denial_is_made_and_read_again)
+{
+	const struct entry_denied in = {
+		.call = ENTRY_DENIED_RENAME,
+		.why = ENTRY_DENIED_PROTECTED,
+		.inode = 77,
+		.count = 3,
+		.path = ENTRY_STR("p/.git/hooks"),
+	};
+	struct entry_denied got;
+	struct entry e;
+	struct buf b = BUF_INIT, tlv = BUF_INIT;
+
+	cr_assert(sample_log_entry(&e, ENTRY_ALERT));
+	entry_denied_put(&tlv, &in);
+	e.body.alert.what = ENTRY_ALERT_DENIED;
+	memset(e.body.alert.id.b, 0, sizeof(e.body.alert.id.b));
+	memset(e.body.alert.id.b, 0x5a, 16); /* the run */
+	e.body.alert.text = ENTRY_STR("rename: protected: p/.git/hooks");
+	e.body.extra = (struct entry_tlvs){ tlv.p, tlv.n };
+	store(&b, &e);
+	golden("tests/golden/entry-v1-alert-denied.bin", &b);
+	cr_assert(entry_denied_get(&got, &e.body));
+	cr_assert_eq(got.count, 3);
+	buf_release(&tlv);
+	buf_release(&b);
 }
 
 Test(entry, golden_seal_and_proof_are_made_again)

@@ -10,6 +10,7 @@
 #include "base/vio.h"
 #include "fs/core/actor_proc.h"
 #include "fs/run/run_group.h"
+#include "fs/run/run_guard.h"
 #include "fs/run/run_of.h"
 #include "fs/run/run_table.h"
 
@@ -118,6 +119,49 @@ Test(run_of, the_first_rule_that_holds)
 	run_table_close(shared);
 }
 
+/* A guarded run, its wrapper 100, and one in it that ends at once. */
+static struct run_table *guarded_table(void)
+{
+	struct run_guard *g = run_guard_new(NULL, NULL);
+	const struct run_table_new outer = { id_a, 1000, 100, 7, GROUP_A, g };
+	const struct run_table_new inner = { id_b, 1000, 200, 8, GROUP_B, g };
+	struct run_table *t = NULL;
+
+	memset(id_a, 0xaa, sizeof(id_a));
+	memset(id_b, 0xbb, sizeof(id_b));
+	cr_assert_eq(run_table_open(&t), 0);
+	cr_assert_eq(run_table_add(t, &outer), 0);
+	cr_assert_eq(run_table_add(t, &inner), 0);
+	run_table_end(t, id_b, false);
+	run_guard_drop(g);
+	return t;
+}
+
+static bool is_guarded(struct run_table *t, const struct run_of_seen *seen)
+{
+	struct run_guard *g = NULL;
+
+	cr_assert_eq(run_of_guards(t, &g, seen), 0);
+	run_guard_drop(g);
+	return g != NULL;
+}
+
+Test(run_of, a_guard_holds_in_whatever_it_is_inside_of)
+{
+	struct run_table *t = guarded_table();
+
+	cr_assert(is_guarded(t, &(struct run_of_seen){ .cgroup = GROUP_A }));
+	cr_assert(is_guarded(t, &(struct run_of_seen){ .cgroup = GROUP_B }),
+		  "the inner one's end frees nobody");
+	cr_assert(is_guarded(t, &(struct run_of_seen){ .cgroup = "/other",
+						       .parent = 100,
+						       .parent_start = 7 }),
+		  "a wrapper's child, wherever it was put");
+	cr_assert_not(is_guarded(t, &(struct run_of_seen){ .cgroup = "/" }));
+	cr_assert_not(is_guarded(
+		t, &(struct run_of_seen){ .parent = 100, .parent_start = 8 }));
+	run_table_close(t);
+}
 static enum entry_run_how marked(struct run_table *t, const char *text,
 				 uint32_t uid)
 {

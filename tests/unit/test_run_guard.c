@@ -107,6 +107,26 @@ Test(run_guard, one_that_is_too_deep_refuses_everything)
 	run_guard_drop(g);
 }
 
+/* Two that share what is outside, joined, and so on: 2^30 ways up. */
+Test(run_guard, one_that_would_take_for_ever_refuses_everything)
+{
+	struct run_guard *g = NULL;
+
+	for (unsigned i = 0; i < 30; i++) {
+		struct run_guard *a = guard_of("protect x/a\n", g);
+		struct run_guard *b = guard_of("protect x/b\n", g);
+
+		run_guard_drop(g);
+		cr_assert_eq(run_guard_join(&g, a, b), 0);
+		run_guard_drop(a);
+		run_guard_drop(b);
+		if (i == 1)
+			cr_assert_eq(look(g, "a"), 0, "few are asked");
+	}
+	cr_assert_eq(look(g, "a"), RUN_POLICY_HIDDEN | RUN_POLICY_PROTECTED);
+	run_guard_drop(g);
+}
+
 /* --- the table --- */
 
 static void number(uint8_t id[RUN_ID_SIZE], unsigned i)
