@@ -4,7 +4,9 @@
  *
  * What must hold for each:
  *  (1) the deep verification reports it, or opening refuses with words; only
- *      a WAL that has settled, and rules.state, a cache, change unnoticed;
+ *      a WAL that has settled, its mark, of which each page stands for the
+ *      other and fsck tells (cli/fsck_files.sh), and rules.state, a cache,
+ *      change unnoticed;
  *  (2) no read returns other bytes than were written: they or an error.  This
  *      is tried at every READ_EVERY-th flip, with an index made from the
  *      damaged log.
@@ -266,8 +268,8 @@ static void flip(struct sweep *s, const char *path, uint64_t at)
 {
 	struct vio_sim *disk = vio_sim_clone(s->v.sim);
 	struct errmsg em = ERRMSG_INIT;
-	/* a WAL that has settled; a cache that is made again */
 	bool unused = !strncmp(path, "wal/", 4) ||
+		      !strcmp(path, "ledger/wal.mark") ||
 		      !strcmp(path, "ledger/rules.state");
 	int rc;
 
