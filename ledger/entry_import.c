@@ -77,7 +77,7 @@ void entry_import_xb(struct xb *x, struct entry_import *b)
 	xb_digest(x, &b->sha256);
 	xb_str(x, &b->origin, 1, LIMIT_NAME);
 	xb_str(x, &b->path, 0, LIMIT_PATH);
-	xb_str(x, &b->exe, 0, LIMIT_PATH);
+	xb_str(x, &b->exe, 0, LIMIT_EXE);
 	xb_str(x, &b->argv, 0, LIMIT_ARGV);
 	x_items(x, b);
 	xb_u32(x, &b->left_out);

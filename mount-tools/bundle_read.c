@@ -111,14 +111,18 @@ int bundle_open(struct bundle *out, const char *dir, struct errmsg *em)
 {
 	struct buf path = BUF_INIT;
 	FILE *f = NULL;
+	struct stat st;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
 	buf_addf(&path, "%s/provenance.jsonl", dir);
-	out->fd = path.bad ? -1 :
-			     open((char *)path.p,
-				  O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	rc = out->fd < 0 ? -errno : 0;
+	out->fd = path.bad ?
+			  -1 :
+			  open((char *)path.p,
+			       O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	rc = out->fd < 0 || fstat(out->fd, &st) < 0 ? -errno : 0;
+	if (rc == 0 && !S_ISREG(st.st_mode)) /* a pipe would never end */
+		rc = -EINVAL;
 	buf_release(&path);
 	if (rc == -ENOENT)
 		return errmsg_set(em, rc,

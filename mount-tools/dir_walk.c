@@ -269,6 +269,17 @@ static int copy_one(void *ctx, const struct dir_walk_entry *e,
 	return rc < 0 ? errmsg_set(em, rc, "%s: %s", e->path, err_text(rc)) : 0;
 }
 
+/* Is `to` the directory `from`, or does it lie in it? */
+static bool is_inside(const char *from, const char *to)
+{
+	autofree char *top = realpath(from, NULL);
+	autofree char *real = realpath(to, NULL);
+	size_t n = top ? strlen(top) : 0;
+
+	return top && real && strncmp(real, top, n) == 0 &&
+	       (n == 1 || real[n] == '/' || !real[n]);
+}
+
 int dir_walk_copy(struct dir_walk_copied *out, const char *from, const char *to,
 		  struct errmsg *em)
 {
@@ -281,6 +292,11 @@ int dir_walk_copy(struct dir_walk_copied *out, const char *from, const char *to,
 		rc = -errno;
 	if (rc < 0)
 		return errmsg_set(em, rc, "%s: %s", to, err_text(rc));
+	if (is_inside(from, to)) { /* it would find its own copies, for ever */
+		close(c.to);
+		return errmsg_set(em, -EINVAL, "%s lies in %s: not into itself",
+				  to, from);
+	}
 	rc = walk(from, true, copy_one, &c, em);
 	close(c.to);
 	return rc;

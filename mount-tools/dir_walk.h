@@ -41,7 +41,7 @@ struct dir_walk_copied {
 };
 /*
  * Copies what is below `from` into the directory `to` (which is there, or is
- * made): files, directories, symbolic links, with modes and times; of a mount
+ * made, and not in it): files, directories, symbolic links, with modes and times; of a mount
  * of ours not what is virtual.
  */
 int must_use dir_walk_copy(struct dir_walk_copied *out, const char *from,

@@ -90,6 +90,11 @@ bad "no JSON" "line 3" 'sed -i "3s/.*/{/" provenance.jsonl'
 bad "a cut line" "line" 'truncate -s -40 provenance.jsonl'
 bad "another format" "line 1" 'sed -i "1s/-1/-2/" provenance.jsonl'
 bad "a directory as a link" "" 'mv tree/deep elsewhere && ln -s ../elsewhere tree/deep'
+bad "a pipe for lines" "" 'rm provenance.jsonl && mkfifo provenance.jsonl'
+mkdir -p mnt2/own && echo x >mnt2/own/file
+refuse "an export into itself" 1 "into itself" vouch export mnt2/own mnt2/own/out --tree
+same "nothing was copied there" "$(ls mnt2/own/out/tree)" ""
+rm -r mnt2/own
 refuse "no bundle" 1 "no bundle" vouch import mnt2 mnt2/x --trust=trust
 refuse "another's keys" 1 "" vouch import part mnt2/foreign --trust=<(vouch key show vol2)
 [ ! -e mnt2/foreign ] || fail "copied although the keys are another's"
