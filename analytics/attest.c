@@ -53,8 +53,10 @@ static void pairs_sort(struct attest_pairs *p)
 
 static int pairs_add(struct attest_pairs *p, const struct attest_pair *v)
 {
-	if (p->n == PAIRS_MAX)
+	if (p->n == PAIRS_MAX && !p->full) {
 		pairs_sort(p);
+		p->full = p->n > PAIRS_MAX / 2;
+	}
 	if (p->n == PAIRS_MAX) {
 		p->left_out++;
 		return 0;

@@ -17,6 +17,7 @@ struct attest_pairs {
 	struct attest_pair *v;
 	size_t n, cap;
 	uint64_t left_out;
+	bool full; /* sorted, which left little room: not once more */
 };
 
 /* --- attest_print.c --- */

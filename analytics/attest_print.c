@@ -93,28 +93,41 @@ static bool put_exe(const struct attest *a, struct buf *out, const char *before)
 	return true;
 }
 
+/*
+ * A claim of who started the program (run_git.h).  Whether the work tree was
+ * changed is said only where that was known.
+ */
 static void put_git(const struct attest *a, struct buf *out, const char *before)
 {
 	static const uint8_t none[20];
 	const uint8_t *git = none;
+	const char *of = NULL, *note = NULL;
 	bool dirty = false;
 
 	if (a->has_start) {
+		struct entry_run_git asked = entry_run_git(&a->start->body);
+
 		git = a->start->body.run_start.git;
 		dirty = a->start->body.run_start.dirty;
+		of = entry_run_git_of_word(asked.of);
+		note = entry_run_git_state_word(asked.state);
 	} else if (a->has_actor) {
 		git = a->actor.git;
 		dirty = a->actor.dirty;
 	}
 	if (memcmp(git, none, sizeof(none)) == 0)
 		return;
-	buf_addf(out,
-		 "%s{\"name\":\"git work tree of the program\","
-		 "\"digest\":{\"gitCommit\":\"",
-		 before);
+	buf_addf(out, "%s{\"name\":\"git work tree\",", before);
+	buf_adds(out, "\"digest\":{\"gitCommit\":\"");
 	text_hex(out, git, 20);
-	buf_addf(out, "\"},\"annotations\":{\"what\":\"code\",\"dirty\":%s}}",
-		 dirty ? "true" : "false");
+	buf_adds(out, "\"},\"annotations\":{\"what\":\"code\"");
+	if (of)
+		buf_addf(out, ",\"of\":\"%s\"", of);
+	if (note)
+		buf_addf(out, ",\"note\":\"%s\"", note);
+	else
+		buf_addf(out, ",\"dirty\":%s", dirty ? "true" : "false");
+	buf_adds(out, "}}");
 }
 
 /* What it was in the volume that it came from. */

@@ -82,6 +82,20 @@ PATH=$PWD/bin:$PATH runs "not in time" \
 	'{"commit":null,"dirty":null,"of":"executable","note":"not known in time"}' \
 	beside/tool.sh mnt/out
 
+# a statement is signed: what was not known is not claimed in it
+code() {
+	vouch lineage "g.$n" --in=mnt --as=json |
+		jq -c '.materials[] | select(.annotations.what == "code") | .annotations'
+}
+printf '#!/bin/sh\nprintf "\\001%%020d\\002" 7\n' >bin/vouch-git
+PATH=$PWD/bin:$PATH runs "changes not in time" \
+	"{\"commit\":\"$(printf %020d 7 | od -An -v -tx1 | tr -d " \n")\",\"dirty\":null,\"of\":\"executable\",\"note\":\"changes not known in time\"}" \
+	beside/tool.sh mnt/out
+same "not claimed" "$(code)" \
+	'{"what":"code","of":"executable","note":"changes not known in time"}'
+runs "a program in a work tree" "$(git_is false executable)" mnt/repo/tool.sh mnt/out
+same "claimed" "$(code)" '{"what":"code","of":"executable","dirty":false}'
+
 # --- it is in the log, and views tell it ---
 log_read
 same "in the log" "$(jq -rs 'map(select(.kind == "run-start")) | .[1] |
