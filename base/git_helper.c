@@ -24,6 +24,8 @@
 #include "base/err.h"
 
 enum { PATH_SIZE = 4096 };
+/* Of all that a repository has us read: 200,000 checkpoints. */
+enum { CALL_MAX = 64 << 20 };
 
 struct git_helper {
 	pid_t pid;
@@ -311,21 +313,30 @@ static int receive_until(int fd, uint8_t *p, size_t n, int64_t until)
 	return 0;
 }
 
-/* All that it says until it ends. */
+/* All that it says until it ends; -ERR_LIMIT: that is too much. */
 static int receive_rest(int fd, struct buf *out)
 {
+	out->max = CALL_MAX;
 	for (;;) {
 		uint8_t *room = buf_grow(out, 4096);
 		ssize_t got = room ? recv(fd, room, 4096, 0) : -1;
 
 		if (!room)
-			return -ENOMEM;
+			return out->n + 4096 > CALL_MAX ? -ERR_LIMIT : -ENOMEM;
 		out->n -= 4096 - (got > 0 ? (size_t)got : 0);
 		if (got == 0)
 			return 0;
 		if (got < 0 && errno != EINTR)
 			return -errno;
 	}
+}
+
+/* Why it failed: what it said after the last NUL; before it others' bytes. */
+static const char *its_words(const struct buf *out)
+{
+	const char *nul = out->n ? memrchr(out->p, 0, out->n) : NULL;
+
+	return nul && nul[1] ? nul + 1 : "vouch-git failed";
 }
 
 int git_helper_call(struct buf *out, char *const *argv, const void *p, size_t n,
@@ -352,8 +363,7 @@ int git_helper_call(struct buf *out, char *const *argv, const void *p, size_t n,
 	if (rc < 0)
 		return errmsg_set(em, rc, "vouch-git: %s", err_text(rc));
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return errmsg_set(em, -EIO, "%.*s", out->n ? (int)out->n : 16,
-				  out->n ? (char *)out->p : "vouch-git failed");
+		return errmsg_set(em, -EIO, "%s", its_words(out));
 	return 0;
 }
 

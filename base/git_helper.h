@@ -81,7 +81,8 @@ int must_use git_helper_merge(struct git_helper *g, struct buf *out,
 
 /*
  * Runs it once with these arguments (argv[0] is "vouch-git") and p on its
- * stdin; what it says is appended to out.  -EIO: it failed, with its words.
+ * stdin; what it says is appended to out.  -EIO: it failed, with its words,
+ * which it says after a NUL.  -ERR_LIMIT: it says more than 64 MiB.
  */
 int must_use git_helper_call(struct buf *out, char *const *argv, const void *p,
 			     size_t n, struct errmsg *em);

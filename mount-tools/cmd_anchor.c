@@ -121,8 +121,20 @@ static int commit(struct anchor *a, struct errmsg *em)
 	return rc;
 }
 
+/* Also where nothing is due: a log of the same length may be another one. */
+static int check_before(const struct anchor *a, struct ledger *l,
+			struct errmsg *em)
+{
+	int rc = git_anchors_check(&a->before, l, on_fork, em);
+
+	if (rc < 0)
+		return errmsg_set(em, rc, "the log: %s", err_text(rc));
+	return rc ? -ERR_ROLLBACK : 0;
+}
+
 static int make(struct anchor *a, const char *path, struct errmsg *em)
 {
+	int wrong;
 	struct reader r;
 	int rc = reader_open(&r, path, NULL, READER_INDEX | READER_CHECKPOINT,
 			     em);
@@ -134,8 +146,9 @@ static int make(struct anchor *a, const char *path, struct errmsg *em)
 		rc = git_anchors_read(&a->before, a->repo, a->ref, em);
 	if (rc >= 0)
 		rc = is_due(a, &r, em);
-	if (rc > 0 && git_anchors_check(&a->before, r.ledger, on_fork, em) != 0)
-		rc = -ERR_ROLLBACK;
+	wrong = rc >= 0 ? check_before(a, r.ledger, em) : 0;
+	if (wrong < 0)
+		rc = wrong;
 	if (rc > 0) {
 		rc = commit(a, em);
 		rc = rc < 0 ? rc : 1;

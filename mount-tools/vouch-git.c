@@ -421,12 +421,12 @@ static int tell_tree(const char *path)
 #define ANCHOR_FILE "checkpoint"
 enum { ANCHOR_MAX = 64 << 10 };
 
-/* In words on stdout, where git_helper_call() takes them from. */
+/* In words on stdout, after a NUL: git_helper_call() takes them from there. */
 static int git_failed(const char *what)
 {
 	const git_error *e = git_error_last();
 
-	printf("%s: %s", what, e ? e->message : "failed");
+	printf("%c%s: %s", 0, what, e ? e->message : "failed");
 	fflush(stdout);
 	return -EIO;
 }
@@ -452,7 +452,11 @@ static int put_anchor(git_commit *c)
 		printf("%s %llu\n", hex, (unsigned long long)n);
 		if (n)
 			fwrite(git_blob_rawcontent(blob), 1, (size_t)n, stdout);
+		rc = ferror(stdout) ? -1 : 0; /* nobody reads it any more */
 	} else if (!rc) {
+		(void)git_error_set_str(
+			GIT_ERROR_INVALID,
+			"it holds what is too long for a checkpoint");
 		rc = -1;
 	}
 	git_blob_free(blob);

@@ -18,6 +18,7 @@ echo 1 >tree/file && git -C tree add file && git -C tree commit -q -m one
 new_volume
 mount_volume
 echo one >mnt/one
+vouch sync mnt # else its version is news later
 
 # --- committed, beside what is there; the log says so ---
 expect "into a bare one" vouch anchor mnt --git bare.git
@@ -75,14 +76,42 @@ vouch verify vol --git bare.git >out 2>err && fail "verify of a volume that was 
 grep -q "FORK: .* what was signed is missing" out || fail "set back: $(cat out err)"
 refuse "set back" 1 "set back\|FORK" vouch anchor vol --git bare.git
 mount_volume
-for i in $(seq 9); do echo "other $i" >mnt/other && vouch sync mnt; done
+# at no length of the log is it taken for the one that was anchored
+for i in $(seq 9); do
+	echo "other $i" >mnt/other && vouch sync mnt
+	refuse "no anchor on a fork, $i" 1 "set back\|FORK" vouch anchor mnt --git bare.git
+done
 vouch verify mnt --git bare.git >out 2>err
 same "a fork" $? 1
 grep -q "FORK: .* the log was another one" out || fail "a fork: $(cat out err)"
-refuse "no anchor on a fork" 1 "FORK" vouch anchor mnt --git bare.git
 same "nothing was added" "$(commits bare.git)" 3
 # what somebody put on the ref himself is told, too
 git -C bare.git update-ref $ref "$(git -C bare.git commit-tree -m x "$(git -C bare.git mktree </dev/null)")"
 vouch verify mnt --git bare.git >out 2>err && fail "an empty commit is no anchor"
 grep -q "not a checkpoint" out || fail "an empty commit: $(cat out err)"
 umount_volume
+
+# --- what a repository holds is anybody's ---
+# anchors REF N FILE...: N commits of each file, the last one on top
+anchors() {
+	local ref=$1 n=$2 mark=0 file i
+	shift 2
+	for file in "$@"; do
+		mark=$((mark + 1))
+		printf 'blob\nmark :%d\ndata %d\n' $mark "$(stat -c %s "$file")"
+		cat "$file"
+		echo
+		for i in $(seq "$n"); do
+			printf 'commit %s\ncommitter a <a> %d +0000\ndata 1\nx\n' "$ref" "$i"
+			printf 'M 100644 :%d checkpoint\n' $mark
+		done
+	done | git -C bare.git fast-import --quiet --force
+}
+head -c 65536 /dev/zero | tr '\0' x >long
+{ cat long; echo; } >longer
+printf '\033[31mHOSTILE\n' >hostile
+anchors refs/heads/many 1100 long
+refuse "more than anybody anchors" 1 "fixed limit" vouch verify vol --git bare.git --ref refs/heads/many
+anchors refs/heads/odd 1 longer hostile
+refuse "what is no checkpoint" 1 "too long for a checkpoint" vouch verify vol --git bare.git --ref refs/heads/odd
+! grep -q HOSTILE err || fail "its bytes are told as our words: $(cat err)"
