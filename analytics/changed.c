@@ -432,7 +432,10 @@ static int tell_since(struct changes *w, uint64_t end, const struct unsaved *u)
 	return w->all ? 0 : rc;
 }
 
-/* The entry that the token says, if this mount gave it; false: it did not. */
+/*
+ * The entry that the token says, if this mount gave it; false: it did not.
+ * Mounts for reading have no number, so they know no tokens.
+ */
 static bool token_parse(struct changes *w, const char *token, uint64_t end)
 {
 	struct buf hex = BUF_INIT;
@@ -441,7 +444,8 @@ static bool token_parse(struct changes *w, const char *token, uint64_t end)
 	text_hex(&hex, ledger_incarnation(core_ledger(w->p->core)),
 		 CHANGED_INSTANCE);
 	buf_addc(&hex, '.');
-	ours = token && !hex.bad && strncmp(token, (char *)hex.p, hex.n) == 0 &&
+	ours = token && !hex.bad && !core_options_of(w->p->core)->read_only &&
+	       strncmp(token, (char *)hex.p, hex.n) == 0 &&
 	       text_u64_parse(&w->from, token + hex.n) >= 0 && w->from <= end;
 	buf_release(&hex);
 	return ours;

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "index/reader_internal.h"
+#include "ledger/entry.h"
 
 enum {
 	PATH_PAGE = 4096,
@@ -67,14 +68,14 @@ struct past_item {
 	char name[LIMIT_NAME];
 };
 
-/* Reads a name column: 1..255 bytes. */
+/* Reads a name column; what is no name would lead an export elsewhere. */
 static int name_read(sqlite3_stmt *s, int i, struct past_item *out)
 {
 	bool bad = false;
 	size_t n;
 	const void *p = db_blob(s, i, LIMIT_NAME, &n, &bad);
 
-	if (!p || !n || bad)
+	if (!p || bad || !entry_name_ok(p, n))
 		return -ERR_CORRUPT;
 	memcpy(out->name, p, n);
 	out->len = (uint16_t)n;

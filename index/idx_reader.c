@@ -16,6 +16,7 @@
 #include "base/limits.h"
 #include "index/idx_internal.h"
 #include "index/reader_internal.h"
+#include "ledger/entry.h"
 
 enum { READER_CACHE_KIB = 8192, READER_PATH = 4096, READER_CANDIDATES = 64 };
 
@@ -157,7 +158,9 @@ int idx_reader_listed(sqlite3_stmt *s, struct name_row *out,
 
 	*out_name = db_blob(s, 4, LIMIT_NAME, &n, &bad);
 	*out_len = (uint16_t)n;
-	return rc || bad || !*out_name || !n ? -ERR_CORRUPT : 0;
+	return rc || bad || !*out_name || !entry_name_ok(*out_name, n) ?
+		       -ERR_CORRUPT :
+		       0;
 }
 
 int idx_name(struct idx_reader *r, struct name_row *out, uint64_t parent,

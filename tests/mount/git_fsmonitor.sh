@@ -18,6 +18,12 @@ told() {
 	(cd "$repo" && vouch git-fsmonitor 2 "$1") | tr '\0' '\n'
 }
 
+# a token of now: nothing that was written before is entered after it
+token_now() {
+	vouch sync "$top/mnt" || fail "sync"
+	told '' | head -n 1
+}
+
 compare() { # WHAT: git with the hook and git without it say the same
 	local with without
 	with=$(git -C "$repo" status --porcelain 2>err) ||
@@ -43,7 +49,7 @@ expect "setup" vouch git-setup "$repo"
 compare "at first"
 
 # --- what is told, and what is not ---
-token=$(told '' | head -n 1)
+token=$(token_now)
 same "nothing" "$(told "$token" | sed 1d)" ""
 echo more >>"$repo/d1/e1/f1"
 same "a file" "$(told "$token" | sed 1d)" "d1/e1/f1"
@@ -51,16 +57,16 @@ mv "$repo/d1" "$repo/gone"
 same "a directory" "$(told "$token" | sed 1d | sort | tr '\n' ' ')" \
 	"d1 d1/ gone gone/ gone/* gone/e0/* gone/e1/* gone/e1/f1 gone/e2/* "
 mv "$repo/gone" "$repo/d1"
-token=$(told '' | head -n 1)
+token=$(token_now)
 git -C "$repo" status >/dev/null
 date >"$top/mnt/outside"
 same "git's own files and others'" "$(told "$token" | sed 1d)" ""
 ln "$repo/d1/e1/f1" mnt/alias
-token=$(told '' | head -n 1)
+token=$(token_now)
 echo through >>mnt/alias
 same "through another name" "$(told "$token" | sed 1d)" "d1/e1/f1"
 compare "through another name"
-token=$(told '' | head -n 1)
+token=$(token_now)
 exec 9>>"$repo/d2/e2/f2"
 echo unsaved >&9
 same "what is not saved" "$(told "$token" | sed 1d)" "d2/e2/f2"
@@ -79,7 +85,7 @@ for foreign in none 1790000000000000000 "${token%.*}.99999999999" \
 done
 refuse "version 1" 2 "fsmonitorHookVersion" vouch git-fsmonitor 1 170000000
 # 5,000 new files take several answers
-token=$(told '' | head -n 1)
+token=$(token_now)
 mkdir "$repo/many" && (cd "$repo/many" && seq 5000 | xargs touch)
 same "of 5,000" "$(told "$token" | sort -u | grep -c '^many/[0-9]')" 5000
 compare "of 5,000"
@@ -143,7 +149,7 @@ for at in repo tree repo/module repo/nested; do
 	compare "$at"
 	mkdir -p "$repo/z" && date >"$repo/z/z$RANDOM"
 	compare "$at, changed"
-	same "hook in $at" "$(told "$(told '' | head -n 1)" | sed 1d)" ""
+	same "hook in $at" "$(told "$(token_now)" | sed 1d)" ""
 done
 repo=$top/mnt/repo
 date >"$repo/module/other"
@@ -162,6 +168,13 @@ kill_daemon
 umount -l mnt 2>/dev/null || fusermount3 -uz mnt
 mount_volume
 compare "after the crash"
+
+# --- a mount for reading has no number: its tokens are nobody's ---
+umount_volume
+mount_volume -o ro
+same "read-only" "$(told "$(told '' | head -n 1)" | sed 1d)" "/"
+umount_volume
+mount_volume
 
 # --- where the ledger does not know ---
 git init -q plain && repo=$top/plain

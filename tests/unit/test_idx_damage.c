@@ -610,6 +610,46 @@ Test(idx_damage, a_state_that_cannot_be_held_is_let_go)
 	target_release(&t);
 }
 
+static int no_name_is_told(void *ctx, const struct name_row *row,
+			   const char *name, uint16_t len)
+{
+	(void)ctx, (void)row;
+	cr_assert(entry_name_ok(name, len), "%.*s", len, name);
+	return 0;
+}
+
+/* An export opens what it is told relative to a directory. */
+Test(idx_damage, a_name_that_leads_elsewhere_is_damage)
+{
+	static const char *const names[] = { "'..'", "'../../x'", "'a/b'",
+					     "x'6100'" };
+	struct idx_reader *r = NULL;
+	struct target t;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char sql[256];
+
+		snprintf(sql, sizeof(sql),
+			 "UPDATE name SET name=CAST(%s AS BLOB) WHERE name="
+			 "(SELECT min(name) FROM name WHERE parent=1)"
+			 " AND parent=1",
+			 names[i]);
+		target_init(&t, "idx names");
+		r = idx_world_reader(&t.w);
+		cr_assert_gt(idx_names_at(r, 1, "", 0, 1000, IDX_NOW,
+					  no_name_is_told, NULL),
+			     0);
+		edit(&t, sql);
+		cr_assert_eq(idx_names_at(r, 1, "", 0, 1000, IDX_NOW,
+					  no_name_is_told, NULL),
+			     -ERR_CORRUPT, "%s", names[i]);
+		cr_assert_eq(idx_names(r, 1, 0, 1000, no_name_is_told, NULL),
+			     -ERR_CORRUPT, "%s", names[i]);
+		idx_reader_close(r);
+		target_release(&t);
+	}
+}
+
 Test(idx_damage, each_kind_of_wrong_file_has_its_words)
 {
 	struct errmsg em = ERRMSG_INIT;
