@@ -65,6 +65,7 @@ struct file {
 	atomic_int deferred;
 	int64_t retry_ns;     /* after a failure: not before (monotonic) */
 	unsigned tries;	      /* failures in a row, but for full disks */
+	bool no_room;	      /* the disk was full when it was last due */
 	struct mutex save_mu; /* before itable.mu */
 	bool twin; /* a clone of a version with this tree and plain digest */
 	struct digest twin_root, twin_sha256;

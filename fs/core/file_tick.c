@@ -83,6 +83,20 @@ static enum due what_is_due(const struct file *f, int64_t now, struct bound b,
 	return DUE_NOTHING;
 }
 
+/*
+ * Nobody waited for this save: who writes next or asks for fsync is told.  A
+ * full disk only when it still is at the next try: mostly room comes back.
+ */
+static void note_unsaved(struct core *c, struct file *f, int rc)
+{
+	mutex_lock(&c->t.mu);
+	if (rc < 0 && (rc != -ENOSPC || f->no_room) &&
+	    !atomic_load(&f->deferred))
+		atomic_store(&f->deferred, rc);
+	f->no_room = rc == -ENOSPC;
+	mutex_unlock(&c->t.mu);
+}
+
 static void do_due(struct core *c, struct file *f)
 {
 	uint8_t reason = 0;
@@ -94,9 +108,10 @@ static void do_due(struct core *c, struct file *f)
 	f->job_queued = false;
 	due = what_is_due(f, vio_mono_ns(c->vio), bound_of(c), &reason);
 	mutex_unlock(&c->t.mu);
-	if (due == DUE_SAVE)
+	if (due == DUE_SAVE) {
 		rc = file_save(c, f, &seq);
-	else if (due == DUE_VERSION)
+		note_unsaved(c, f, rc);
+	} else if (due == DUE_VERSION)
 		rc = file_version(c, f, reason);
 	if (rc < 0 && rc != -ENOSPC)
 		log_event(LOG_ERROR, "not_saved", "inode=%llu why=\"%s\"",

@@ -501,6 +501,47 @@ Test(core_life, full_disk_is_waited_for_and_loses_nothing, .timeout = 60)
 	end(&v);
 }
 
+/* What the tick could not save is told, once it was tried again in vain. */
+Test(core_life, a_background_save_that_fails_is_told, .timeout = 60)
+{
+	enum { BYTES = 3 << 20 };
+	static uint8_t p[BYTES], q[BYTES];
+	struct prng r;
+	struct vol v;
+	struct stat st;
+	struct handle *h;
+
+	start(&v, 17);
+	prng_init(&r, 17);
+	prng_bytes(&r, p, sizeof(p));
+	h = make(v.core, "a", O_RDWR, &st);
+	put(v.core, h, p, sizeof(p), 0);
+	while (space_relieve(store_space(v.core->store), SPACE_SETTLE))
+		;
+	vio_sim_set_space(v.sim, 0);
+	vio_sim_advance(v.sim, 700000000);
+	file_tick(v.core);
+	cr_assert_eq(core_flush(v.core, h), 0, "room may come back");
+	for (int i = 0; i < 2; i++) { /* as long as it stays */
+		vio_sim_advance(v.sim, 2000000000);
+		file_tick(v.core);
+		cr_assert_eq(core_flush(v.core, h), -ENOSPC);
+		cr_assert_eq(core_flush(v.core, h), 0, "it was told");
+	}
+	vio_sim_set_space(v.sim, UINT64_MAX);
+	vio_sim_advance(v.sim, 2000000000);
+	file_tick(v.core);
+	cr_assert_eq(core_flush(v.core, h), 0);
+	cr_assert_eq(core_sync(v.core), 0);
+	vol_kill(&v);
+	cr_assert_eq(vol_mount(&v), 0);
+	h = open_named(v.core, "a", O_RDONLY);
+	cr_assert_eq(core_read(v.core, h, q, sizeof(q), 0), sizeof(q));
+	cr_assert_eq(memcmp(p, q, sizeof(q)), 0);
+	core_release(v.core, h);
+	end(&v);
+}
+
 /* An unmount waits for who answers a request: he gives a long one up. */
 Test(core_life, a_plain_digest_is_given_up_when_the_mount_ends, .timeout = 60)
 {
