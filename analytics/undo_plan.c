@@ -529,6 +529,29 @@ static int judge_over(struct undo *u, struct undo_item *i)
 	return move_add(i, NULL, i->place);
 }
 
+/* The other names of the old file: links to what is in its place. */
+static int judge_links(struct undo *u, struct undo_item *i)
+{
+	int rc = 0;
+
+	for (size_t k = 0; rc >= 0 && k < i->src->n_names; k++) {
+		const struct undo_name *n = &i->src->names[k], *new;
+		uint64_t there;
+
+		new = same_name(i->dst, n);
+		if (!undo_comes_back(n) || n == i->place ||
+		    i->holder != i->dst || (new &&new->now && !i->over))
+			continue;
+		rc = i->over ? 0 : has_come(u, i, n);
+		if (rc != 0)
+			continue;
+		rc = may_come_back(u, i, n, &there);
+		if (rc > 0)
+			rc = move_add(i, NULL, n);
+	}
+	return rc;
+}
+
 static int judge_change(struct undo *u, struct undo_item *i)
 {
 	bool joined = i->src != i->dst;
@@ -537,7 +560,8 @@ static int judge_change(struct undo *u, struct undo_item *i)
 	if (joined && (!S_ISREG(i->src->type) || !S_ISREG(i->dst->type))) {
 		if (i->dst->death)
 			i->what = UNDO_NOTHING;
-		return i->dst->death ? 0 : judge_over(u, i);
+		rc = i->dst->death ? 0 : judge_over(u, i);
+		return rc == 0 && i->over ? judge_links(u, i) : rc;
 	}
 	if (i->dst->death)
 		rc = find_holder(u, i);
@@ -547,22 +571,8 @@ static int judge_change(struct undo *u, struct undo_item *i)
 		rc = judge_moves(u, i);
 	else if (rc >= 0 && i->what == UNDO_CHANGE)
 		rc = judge_holder_name(u, i);
-	for (size_t k = 0; joined && rc >= 0 && k < i->src->n_names; k++) {
-		uint64_t there;
-
-		const struct undo_name *n = &i->src->names[k], *new;
-
-		new = same_name(i->dst, n);
-		if (!undo_comes_back(n) || n == i->place ||
-		    i->holder != i->dst || (new &&new->now))
-			continue;
-		rc = has_come(u, i, &i->src->names[k]);
-		if (rc != 0)
-			continue;
-		rc = may_come_back(u, i, &i->src->names[k], &there);
-		if (rc > 0)
-			rc = move_add(i, NULL, &i->src->names[k]);
-	}
+	if (joined && rc >= 0)
+		rc = judge_links(u, i);
 	return rc < 0 ? rc : 0;
 }
 

@@ -524,7 +524,7 @@ static int come(struct inverse *x, struct inverse_one *o,
 	if (dir < 0)
 		return dir;
 	rc = inverse_ino_at(dir, m->to.name, &there);
-	if (rc == 0 && !o->over) {
+	if (rc == 0 && (!o->over || o->made_ino)) {
 		close(dir);
 		return there == o->ino	    ? 0 :
 		       will_leave(x, there) ? LATER :

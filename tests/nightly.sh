@@ -3,7 +3,7 @@
 # whole, the random tests with new seeds for as long as there is time, and
 # cosign, which takes ten minutes to build; only the parts whose name contains WORD.
 #
-# MINUTES=n is the time of each of the twelve parts (60): a sweep that would take
+# MINUTES=n is the time of each of the fourteen parts (60): a sweep that would take
 # longer says so, and goes on there the next time, until it was whole.  A random
 # test that has begun ends.  SEED=n is the first seed (by date if not given, so
 # that each night has its own).  What failed is kept, with its seed, in
@@ -94,6 +94,8 @@ seeds unit/test_core 1
 seeds unit/test_content_model 1
 seeds mount/model_kernel.sh 1000 OPS=4000
 seeds mount/fsx.sh 1 OPS=20000 REMOUNT=4000 PROCESSES=3 ROUNDS=50
+seeds mount/undo_random.sh 50 N=50
+seeds mount/undo_kill.sh 1 ROUNDS=20
 if chosen mount/crash_kill.sh; then
 	echo mount/crash_kill.sh
 	one crash_kill tests/mount/crash_kill.sh MINUTES="$minutes" \

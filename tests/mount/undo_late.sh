@@ -79,6 +79,14 @@ rm mnt/l/a
 expect "its undo" vouch undo names --in=mnt
 [ ! -e mnt/l/b ] || fail "the other name is left: $(cat out)"
 
+# --- each of two names taken by something else --------------------------------------
+
+echo two >mnt/l/one && ln mnt/l/one mnt/l/two
+expect "the run" vouch run -q --name over --in=mnt -- \
+	sh -c 'cd mnt/l; ln -s x t; mv t two; echo n >t; mv t one'
+expect "its undo" vouch undo over --in=mnt
+same "both are back" "$(cat mnt/l/one) $(stat -c %h mnt/l/one mnt/l/two | tr '\n' ' ')" "two 2 2 "
+
 # --- gone, and it was behind a shut directory ---------------------------------------
 
 if [ "$(id -u)" = 0 ]; then
