@@ -6,7 +6,7 @@
  * changed it since, and when.  `vouch undo` shows it or does it by ordinary
  * system calls; contents come back by the attribute UNDO_ATTRIBUTE, which
  * shares the old chunks and takes effect only on the version that the plan
- * saw.  vouchfs(5) has the form.
+ * saw.  vouchfs-audit(5) has the form.
  *
  * What is as it was before the run is in no line, so a plan that was carried
  * out in part leaves the rest, and one of a run that is undone is empty.

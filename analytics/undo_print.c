@@ -1,6 +1,6 @@
 /*
  * undo_print.c - an undo's plan as lines of JSON, by path; undo_report(), which
- * makes it.  The form is in vouchfs(5).
+ * makes it, in the form of vouchfs-audit(5).
  */
 #include <errno.h>
 #include <stdlib.h>
