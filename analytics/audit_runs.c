@@ -54,6 +54,15 @@ static const struct {
 };
 enum { DOCUMENTS = sizeof(documents) / sizeof(documents[0]) };
 
+/*
+ * A process group that only looked is no run to a person: it is found by its
+ * name, and not in the list.
+ */
+static bool is_listed(const struct idx_run *run)
+{
+	return run->changed || !run->implicit;
+}
+
 /* whole: he may see the whole ledger. */
 static bool may_see(bool whole, const struct cred *cr,
 		    const struct idx_run *run)
@@ -151,7 +160,8 @@ static int runs_readdir(struct provider *p, struct vdir_list *l, uint64_t off,
 
 			before = g->v[i].no;
 			idx_run_word(word, &g->v[i]);
-			if (may_see(whole, &l->cr, &g->v[i]) &&
+			if (is_listed(&g->v[i]) &&
+			    may_see(whole, &l->cr, &g->v[i]) &&
 			    provider_fill(fill, ctx, word, S_IFDIR, &k,
 					  before + COOKIES))
 				return 0;

@@ -290,7 +290,7 @@ int idx_apply(struct idx *x, const struct entry *e, const struct digest *leaf,
 	if (!rc)
 		rc = leaves_put(x->leaves, leaf, entry_no);
 	if (!rc && run)
-		rc = idx_run_touch(x, run);
+		rc = idx_run_did(x, run, e->core.kind);
 	if (!rc && answer)
 		rc = idx_record(x, e, entry_no, actor);
 	if (rc)

@@ -68,6 +68,7 @@
 	X(RUN_END, "UPDATE run SET end_no=?3, ended=?4, how=?5, status=?6,"  \
 		   " processes=?7 WHERE no=?1 AND id=?2"                     \
 		   " AND end_no IS NULL")                                    \
+	X(RUN_CHANGED, "UPDATE run SET changed=1 WHERE no=?")                \
 	X(RUN_SEAL_ADD, "INSERT OR IGNORE INTO run_seal VALUES(?,?)")        \
 	X(READS_ADD, "INSERT INTO reads VALUES(?,?,?,?)")                    \
 	X(READ_ITEM_ADD, "INSERT INTO read_item VALUES(?,?,?,?,?,?,?)")      \
@@ -159,9 +160,10 @@ struct idx {
 		uint64_t no;
 		uint64_t run; /* 0: none */
 	} actors[IDX_ACTORS];
-	/* Runs that have their row of run_seal for this seal. */
+	/* Runs that have their row of run_seal for this seal, or are changed. */
 	struct {
 		uint64_t run, seal;
+		bool changed;
 	} runs[IDX_RUNS];
 };
 
@@ -200,6 +202,8 @@ int must_use idx_record(struct idx *x, const struct entry *e, uint64_t entry_no,
 int must_use idx_run_of_actor(struct idx *x, uint64_t actor_no, uint64_t *out);
 /* The run does something in the seal that is being applied. */
 int must_use idx_run_touch(struct idx *x, uint64_t run);
+/* It entered something of this kind. */
+int must_use idx_run_did(struct idx *x, uint64_t run, uint16_t kind);
 /* RUN_START, RUN_END, and an ACTOR, whose row is there. */
 int must_use idx_run_start(struct idx *x, const struct entry *e, uint64_t no,
 			   uint64_t actor_no);

@@ -11,10 +11,14 @@
  */
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "index/idx_internal.h"
 #include "index/idx_runs.h"
+#include "ledger/argv.h"
 #include "ledger/entry.h"
+
+enum { VERB_MAX = 16 };
 
 static bool is_fit(char c)
 {
@@ -86,9 +90,31 @@ int idx_run_touch(struct idx *x, uint64_t run)
 	db_bind_u64(s, 2, x->seal);
 	rc = db_run(s);
 	if (!rc) {
+		if (x->runs[i].run != run)
+			x->runs[i].changed = false;
 		x->runs[i].run = run;
 		x->runs[i].seal = x->seal;
 	}
+	return rc;
+}
+
+/* What is entered of a process that only looks. */
+static bool is_aside(uint16_t kind)
+{
+	return kind == ENTRY_ACTOR || kind == ENTRY_READS ||
+	       kind == ENTRY_ATTEST || kind == ENTRY_DIGEST;
+}
+
+int idx_run_did(struct idx *x, uint64_t run, uint16_t kind)
+{
+	size_t i = (run ^ run >> 12) % IDX_RUNS;
+	int rc = idx_run_touch(x, run);
+
+	if (rc || is_aside(kind) || x->runs[i].changed)
+		return rc;
+	db_bind_u64(x->s[IDX_S_RUN_CHANGED], 1, run);
+	rc = db_run(x->s[IDX_S_RUN_CHANGED]);
+	x->runs[i].changed = !rc;
 	return rc;
 }
 
@@ -188,6 +214,31 @@ static void base_name(struct new_run *v, const struct entry_str *exe)
 	v->n_name = slash ? (size_t)(exe->p + n - v->name) : n;
 }
 
+/* Of ours it is the verb that people know: "vouch-mount". */
+static void verb_name(struct new_run *v, struct buf *out,
+		      const struct entry_str *argv)
+{
+	static const char ours[] = "vouch";
+	const char *p = argv->p;
+	size_t left = argv->n;
+	struct buf word = BUF_INIT;
+
+	if (v->n_name != strlen(ours) || memcmp(v->name, ours, v->n_name) != 0)
+		return;
+	if (argv_next(&word, &p, &left)) {
+		buf_clear(&word);
+		if (argv_next(&word, &p, &left) && word.n > 0 &&
+		    word.p[0] >= 'a' && word.p[0] <= 'z')
+			buf_addf(out, "%s-%.*s", ours, VERB_MAX,
+				 (const char *)word.p);
+	}
+	buf_release(&word);
+	if (out->n > 0 && !out->bad) {
+		v->name = (const char *)out->p;
+		v->n_name = out->n;
+	}
+}
+
 int idx_run_actor(struct idx *x, const struct entry *e, uint64_t no,
 		  uint64_t parent_no)
 {
@@ -198,6 +249,7 @@ int idx_run_actor(struct idx *x, const struct entry *e, uint64_t no,
 			     .uid = b->uid,
 			     .gid = b->gid,
 			     .started_ns = e->core.wall_ns };
+	struct buf name = BUF_INIT;
 	uint64_t run;
 	int rc;
 
@@ -206,7 +258,9 @@ int idx_run_actor(struct idx *x, const struct entry *e, uint64_t no,
 	rc = find_run(x, b->run, &run);
 	if (!rc && !run) {
 		base_name(&v, &b->exe);
+		verb_name(&v, &name, &b->argv);
 		rc = add_run(x, &v, parent_no);
+		buf_release(&name);
 		run = no;
 	}
 	return rc ? rc : idx_run_touch(x, run);

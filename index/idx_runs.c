@@ -45,6 +45,7 @@ static int run_read(sqlite3_stmt *s, struct idx_run *out)
 	out->parent_no = db_u64_or_zero(s, 7, &bad);
 	out->started_ns = db_i64(s, 8, &bad);
 	out->end_no = db_u64_or_zero(s, 9, &bad);
+	out->changed = db_u32(s, 14, &bad) != 0;
 	if (out->end_no) {
 		out->ended_ns = db_i64(s, 10, &bad);
 		out->how = (uint8_t)db_u32(s, 11, &bad);

@@ -29,6 +29,7 @@ struct idx_run {
 	char name[RUN_NAME_MAX + 1];
 	uint32_t number; /* among the runs of that name, from 1 */
 	bool implicit;
+	bool changed; /* something, or set something about the volume */
 	uint32_t uid, gid;
 	uint64_t parent_no; /* 0: none */
 	int64_t started_ns;

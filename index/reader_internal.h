@@ -185,7 +185,7 @@
 /* index/idx_runs.c */
 #define READER_RUN                                                  \
 	"SELECT no,id,name,number,implicit,uid,gid,parent,started," \
-	"end_no,ended,how,status,processes FROM run"
+	"end_no,ended,how,status,processes,changed FROM run"
 #define READER_STATEMENTS_RUNS(X)                                           \
 	X(RUN, READER_RUN " WHERE no=?")                                    \
 	X(RUN_BY_ID, READER_RUN " WHERE id=?")                              \

@@ -18,7 +18,7 @@
 #ifndef INDEX_SCHEMA_H
 #define INDEX_SCHEMA_H
 
-enum { SCHEMA_VERSION = 6, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
+enum { SCHEMA_VERSION = 7, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 
 /* One row: how far the index is, and totals. */
 #define SCHEMA_META                                                         \
@@ -136,7 +136,8 @@ enum { SCHEMA_VERSION = 6, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
  * What programs ran, by the entry that begins it: a RUN_START, or of a run
  * without one (implicit) its first ACTOR.  name is fit for a path, number
  * counts the runs of that name: NAME.NUMBER is what people call it.  parent:
- * the run that its first process came from.  end_no: its RUN_END.
+ * the run that its first process came from.  end_no: its RUN_END.  changed: it
+ * entered something that is not about entries or reads alone.
  */
 #define SCHEMA_RUN                                             \
 	"CREATE TABLE run(no INTEGER PRIMARY KEY,"             \
@@ -145,7 +146,8 @@ enum { SCHEMA_VERSION = 6, SCHEMA_APPLICATION = 0x56464958 /* "VFIX" */ };
 	" uid INTEGER NOT NULL, gid INTEGER NOT NULL,"         \
 	" parent INTEGER, started INTEGER NOT NULL,"           \
 	" end_no INTEGER, ended INTEGER, how INTEGER,"         \
-	" status INTEGER, processes INTEGER)"
+	" status INTEGER, processes INTEGER,"                  \
+	" changed INTEGER NOT NULL DEFAULT 0)"
 #define SCHEMA_RUN_ID "CREATE UNIQUE INDEX run_id ON run(id)"
 #define SCHEMA_RUN_NAME "CREATE UNIQUE INDEX run_name ON run(name, number)"
 #define SCHEMA_RUN_OPEN_WHERE "end_no IS NULL AND NOT implicit"

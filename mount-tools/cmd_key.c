@@ -242,7 +242,11 @@ static int rotate(struct ledger *l, const char *role,
 	if (rc == 0)
 		printf("A new %s key takes the place of the old one, which "
 		       "stays good for what it signed.\n%s",
-		       role, log ? "Hand out `vouch key show` again.\n" : "");
+		       role,
+		       log ? "Hand out `vouch key show` again.\n" :
+			     "Keep a copy of it where you keep the "
+			     "others; replicas learn of it when the "
+			     "volume is mounted next.\n");
 	return rc;
 }
 

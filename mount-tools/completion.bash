@@ -16,11 +16,31 @@ _vouch_mounts() {
 		/proc/self/mountinfo 2>/dev/null
 }
 
-_vouch_runs() {
-	local dir
+# Of the mount where we are, else of all.
+_vouch_audit() {	# runs | at
+	local dir here
+	here=$(_vouch_mounts | while read -r dir; do
+		case $PWD/ in "$dir"/*) echo "$dir" ;; esac
+	done)
 	while read -r dir; do
-		case $PWD/ in "$dir"/*) ls "$dir/audit/runs" 2>/dev/null ;; esac
-	done < <(_vouch_mounts)
+		[[ -n $dir ]] && ls "$dir/audit/$1" 2>/dev/null
+	done <<<"${here:-$(_vouch_mounts)}"
+}
+
+_vouch_runs() {
+	_vouch_audit runs
+}
+
+_vouch_whens() {
+	_vouch_audit at
+	_vouch_runs | sed 's/$/:start/; p; s/start$/end/'
+	echo now yesterday
+}
+
+# The words that FUNCTION prints, and files.
+_vouch_words_and_files() {	# FUNCTION
+	compopt -o filenames 2>/dev/null
+	mapfile -t COMPREPLY < <(compgen -W "$("$1")" -- "$cur"; compgen -f -- "$cur")
 }
 
 _vouch() {
@@ -51,7 +71,26 @@ _vouch() {
 		return
 		;;
 	undo:undo)
-		mapfile -t COMPREPLY < <(compgen -W "$(_vouch_runs)" -- "$cur")
+		if [[ $cur != -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$(_vouch_runs)" -- "$cur")
+			return
+		fi
+		;;
+	diff:diff | lineage:lineage)
+		[[ $cur == -* ]] || { _vouch_words_and_files _vouch_runs; return; }
+		;;
+	restore:--at | blame:--at | diff:--at | diff:--to)
+		mapfile -t COMPREPLY < <(compgen -W "$(_vouch_whens)" -- "$cur")
+		# bash breaks words at ":", too
+		type __ltrim_colon_completions &>/dev/null && __ltrim_colon_completions "$cur"
+		return
+		;;
+	key:--role)
+		mapfile -t COMPREPLY < <(compgen -W 'mount replica' -- "$cur")
+		return
+		;;
+	key:--reason)
+		mapfile -t COMPREPLY < <(compgen -W 'lost retired stolen' -- "$cur")
 		return
 		;;
 	key:key)

@@ -87,4 +87,15 @@ complete_for() {
 [ "$(complete_for vouch key s)" = show ] || fail "completing key s"
 [ "$(complete_for vouch replica re)" = 'remove restore' ] ||
 	fail "completing replica re: $(complete_for vouch replica re)"
+[ "$(complete_for vouch anc)" = anchor ] || fail "completing anc"
+[ "$(complete_for vouch lineage --as = s)" = slsa ] || fail "completing slsa"
+[ "$(complete_for vouch undo --dr)" = --dry-run ] || fail "completing --dr"
+_vouch_mounts() { echo "$PWD/mnt"; }
+mkdir -p mnt/audit/runs/make.3 mnt/audit/at/before
+for verb in undo diff lineage; do
+	[ "$(complete_for vouch $verb ma)" = make.3 ] || fail "completing a run of $verb: $(complete_for vouch $verb ma)"
+done
+[ "$(complete_for vouch restore f --at = make)" = 'make.3:start make.3:end' ] ||
+	fail "completing a time: $(complete_for vouch restore f --at = make)"
+[ "$(complete_for vouch blame f --at = be)" = before ] || fail "completing a snapshot"
 [ $failures = 0 ]

@@ -28,6 +28,19 @@ same "one run changed upper" "$(wc -w <<<"$two")" 1
 [ "$one" != "$two" ] || fail "two process groups are one run: $one"
 [[ $one == bash.* ]] || fail "the run is called $one, not bash.N"
 
+# what only looked is not listed, and found by its name
+setsid -w bash -c 'setsid -w touch mnt/touched; true' # its parent only waits
+vouch sync mnt
+for d in $(vouch query mnt "SELECT run FROM runs WHERE run NOT IN ('$one', '$two')" --format=csv | tail -n +2 | tr -d '"\r'); do
+	changes=$(grep -c . "$r/$d/changes.jsonl")
+	listed=$(ls "$r" | grep -cx "$d")
+	[ "$changes" -gt 0 ] && echo "changed $listed" || echo "looked $listed"
+done | sort -u >listed
+same "who changed something is listed" "$(grep changed listed)" "changed 1"
+grep -q 'looked 0' listed || fail "nobody only looked: $(cat listed)"
+grep -q 'looked 1' listed && fail "who only looked is listed: $(ls "$r")"
+same "vouch itself" "$(ls "$r" | grep -c '^vouch-mount\.1$')" 1
+
 # the summary counts what was done, and only that
 jq -e . "$r/$one/summary.json" >summary || fail "summary.json is no JSON"
 same "format" "$(jq -r .format summary)" vouchfs-run-1

@@ -28,9 +28,9 @@
 static const struct {
 	const char *log, *text;
 } golden[] = {
-	{ "tests/golden/index-v1.log", "tests/golden/index-v1.schema6.txt" },
-	{ "tests/golden/index-v2.log", "tests/golden/index-v2.schema6.txt" },
-	{ "tests/golden/index-v3.log", "tests/golden/index-v3.schema6.txt" },
+	{ "tests/golden/index-v1.log", "tests/golden/index-v1.schema7.txt" },
+	{ "tests/golden/index-v2.log", "tests/golden/index-v2.schema7.txt" },
+	{ "tests/golden/index-v3.log", "tests/golden/index-v3.schema7.txt" },
 };
 enum { GOLDEN = sizeof(golden) / sizeof(golden[0]) };
 
