@@ -217,6 +217,15 @@ struct undo_item {
 
 int must_use undo_plan(struct undo *u);
 void undo_plan_release(struct undo *u);
+/* A name that it had and that was taken from it. */
+bool undo_comes_back(const struct undo_name *n);
+/*
+ * The directory that a name comes back to, as it is now; 0: it will be made
+ * again.  -ENOENT: it will not be there.
+ */
+int must_use undo_directory_for(struct undo *u, uint64_t *out, uint64_t parent);
+int must_use undo_move_add(struct undo_item *i, const struct undo_name *from,
+			   const struct undo_name *to);
 struct undo_track *undo_find(struct undo *u, uint64_t ino);
 int must_use undo_conflict(struct undo_item *i, const char *what,
 			   const char *why, uint64_t by, const char *detail);
@@ -232,7 +241,8 @@ int must_use undo_is_same(struct undo *u, const struct undo_track *t,
 int must_use undo_made_again(struct undo *u, struct undo_item *i, uint64_t ino);
 /*
  * What i makes is there and does not go (`made` was to remove it): of a
- * directory what is other than it was is put back.  1 or an error.
+ * directory what is other than it was is put back, else names go that it has
+ * got since.  1 or an error.
  */
 int must_use undo_stays(struct undo *u, struct undo_item *i,
 			struct undo_item *made);

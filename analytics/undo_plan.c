@@ -134,11 +134,7 @@ static int makes_room(struct undo *u, const struct name_row *row,
 	return i->what == UNDO_CHANGE && leaves(i, row->parent, name);
 }
 
-/*
- * The directory that a name comes back to, as it is now; 0: it will be made
- * again.  -ENOENT: it will not be there.
- */
-static int directory_for(struct undo *u, uint64_t *out, uint64_t parent)
+int undo_directory_for(struct undo *u, uint64_t *out, uint64_t parent)
 {
 	struct undo_track *t = undo_find(u, parent);
 	struct inode_row row;
@@ -163,7 +159,7 @@ static int may_come_back(struct undo *u, struct undo_item *i,
 {
 	struct name_row row;
 	uint64_t dir = 0;
-	int rc = directory_for(u, &dir, n->parent);
+	int rc = undo_directory_for(u, &dir, n->parent);
 
 	*there = 0;
 	if (rc == -ENOENT)
@@ -184,8 +180,8 @@ static int may_come_back(struct undo *u, struct undo_item *i,
 
 /* --- each kind --- */
 
-static int move_add(struct undo_item *i, const struct undo_name *from,
-		    const struct undo_name *to)
+int undo_move_add(struct undo_item *i, const struct undo_name *from,
+		  const struct undo_name *to)
 {
 	struct undo_move *v =
 		reallocarray(i->moves, i->n_moves + 1, sizeof(*v));
@@ -263,11 +259,12 @@ static int judge_remove(struct undo *u, struct undo_item *i)
 	bool temporary =
 		now >= 0 && undo_is_temporary(u, i->dst->names[now].name);
 
-	if (rc > 0 && temporary && move_add(i, &i->dst->names[now], NULL) < 0)
+	if (rc > 0 && temporary &&
+	    undo_move_add(i, &i->dst->names[now], NULL) < 0)
 		rc = -ENOMEM;
 	for (size_t k = 0; rc > 0 && k < i->dst->n_names; k++)
 		if (undo_goes(&i->dst->names[k]) && i->dst->names[k].now &&
-		    move_add(i, &i->dst->names[k], NULL) < 0)
+		    undo_move_add(i, &i->dst->names[k], NULL) < 0)
 			rc = -ENOMEM;
 	if (rc > 0 && S_ISDIR(i->dst->type))
 		rc = judge_children(u, i);
@@ -279,7 +276,7 @@ static int judge_made(struct undo *u, struct undo_item *i,
 {
 	struct name_row row;
 	uint64_t dir = 0, there = 0;
-	int rc = directory_for(u, &dir, n->parent);
+	int rc = undo_directory_for(u, &dir, n->parent);
 
 	*done = false;
 	if (rc == 0 && dir) {
@@ -295,7 +292,7 @@ static int judge_made(struct undo *u, struct undo_item *i,
 	if (rc < 0 || *done)
 		return rc < 0 ? rc : 0;
 	rc = may_come_back(u, i, n, &there);
-	return rc <= 0 ? rc : move_add(i, NULL, n);
+	return rc <= 0 ? rc : undo_move_add(i, NULL, n);
 }
 
 /*
@@ -314,7 +311,7 @@ static int all_there(struct undo *u, struct undo_item *i)
 
 		if (!undo_comes_back(n))
 			continue;
-		rc = directory_for(u, &dir, n->parent);
+		rc = undo_directory_for(u, &dir, n->parent);
 		if (rc == 0 && dir)
 			rc = name_now(u, &row, dir, n->name);
 		if (rc > 0 && ino && row.ino != ino)
@@ -364,7 +361,7 @@ static int has_come(struct undo *u, const struct undo_item *i,
 {
 	struct name_row row;
 	uint64_t dir = 0;
-	int rc = directory_for(u, &dir, n->parent);
+	int rc = undo_directory_for(u, &dir, n->parent);
 
 	if (rc < 0 || dir == 0)
 		return rc == -ENOENT ? 0 : rc;
@@ -456,7 +453,7 @@ static int judge_name(struct undo *u, struct undo_item *i,
 				     to->name);
 	rc = may_come_back(u, i, to, &there);
 	if (rc > 0)
-		return move_add(i, from, to);
+		return undo_move_add(i, from, to);
 	*next = was; /* it may be that of another one */
 	return rc;
 }
@@ -484,11 +481,11 @@ static int judge_moves(struct undo *u, struct undo_item *i)
 		}
 		rc = has_come(u, i, to);
 		if (rc == 0)
-			rc = move_add(i, &t->names[now], to);
+			rc = undo_move_add(i, &t->names[now], to);
 		temporary = false;
 	}
 	while (rc >= 0 && names_kept(i) && (from = next_from(i, &next)))
-		rc = move_add(i, from, NULL);
+		rc = undo_move_add(i, from, NULL);
 	return rc < 0 ? rc : 0;
 }
 
@@ -511,7 +508,7 @@ static int judge_holder_name(struct undo *u, struct undo_item *i)
 	rc = has_come(u, i, to);
 	if (rc == 0)
 		rc = may_come_back(u, i, to, &there);
-	return rc <= 0 ? rc : move_add(i, &t->names[t->last_name], to);
+	return rc <= 0 ? rc : undo_move_add(i, &t->names[t->last_name], to);
 }
 
 /* Something else in the place of what was a link, say. */
@@ -526,7 +523,7 @@ static int judge_over(struct undo *u, struct undo_item *i)
 	if (rc <= 0)
 		return rc;
 	i->over = true;
-	return move_add(i, NULL, i->place);
+	return undo_move_add(i, NULL, i->place);
 }
 
 /* The other names of the old file: links to what is in its place. */
@@ -547,7 +544,7 @@ static int judge_links(struct undo *u, struct undo_item *i)
 			continue;
 		rc = may_come_back(u, i, n, &there);
 		if (rc > 0)
-			rc = move_add(i, NULL, n);
+			rc = undo_move_add(i, NULL, n);
 	}
 	return rc;
 }

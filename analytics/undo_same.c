@@ -105,25 +105,67 @@ int undo_made_again(struct undo *u, struct undo_item *i, uint64_t ino)
 	return undo_is_same(u, i->src, ino);
 }
 
+/* Is a name of what was made again one that i had?  1, 0 or an error. */
+static int is_name_of(struct undo *u, const struct undo_item *i,
+		      const struct undo_name *n)
+{
+	for (size_t k = 0; k < i->src->n_names; k++) {
+		const struct undo_name *was = &i->src->names[k];
+		uint64_t dir = 0;
+		int rc;
+
+		if (!undo_comes_back(was) || strcmp(was->name, n->name) != 0)
+			continue;
+		rc = undo_directory_for(u, &dir, was->parent);
+		if (rc < 0 || dir == n->parent)
+			return rc < 0 ? rc : 1;
+	}
+	return 0;
+}
+
+/* Links that it has got since it was made again. */
+static int take_names(struct undo *u, const struct undo_item *i,
+		      struct undo_item *made)
+{
+	const struct undo_track *t = made->dst;
+	int rc = 1;
+
+	for (size_t k = 0; k < t->n_names && rc >= 0; k++) {
+		if (!t->names[k].now)
+			continue;
+		rc = is_name_of(u, i, &t->names[k]);
+		if (rc == 0)
+			rc = undo_move_add(made, &t->names[k], NULL);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static bool has_any(const struct undo_item *i)
+{
+	bool any = i->n_xattrs > 0 || i->n_moves > 0;
+
+	for (int k = 0; k < UNDO_NUMBERS; k++)
+		any = any || i->set[k];
+	return any;
+}
+
 int undo_stays(struct undo *u, struct undo_item *i, struct undo_item *made)
 {
-	bool any;
 	int rc;
 
 	for (size_t k = 0; k < made->n_conflicts; k++)
 		free(made->conflicts[k].detail);
 	made->n_conflicts = 0;
 	made->n_moves = 0;
-	made->what = UNDO_NOTHING;
-	made->verdict = UNDO_DONE;
-	if (!S_ISDIR(i->src->type))
-		return 1;
 	made->what = UNDO_CHANGE;
-	made->src = i->src;
-	rc = undo_compare(u, made);
-	any = made->n_xattrs > 0;
-	for (int k = 0; k < UNDO_NUMBERS; k++)
-		any = any || made->set[k];
-	made->verdict = any ? UNDO_OK : UNDO_DONE;
+	made->verdict = UNDO_DONE;
+	if (S_ISDIR(i->src->type)) {
+		made->src = i->src;
+		rc = undo_compare(u, made);
+	} else {
+		rc = take_names(u, i, made);
+	}
+	if (has_any(made))
+		made->verdict = UNDO_OK;
 	return rc < 0 ? rc : 1;
 }

@@ -108,20 +108,23 @@ refuse "not there then" 1 'was not there at two' vouch restore mnt/t/none --at t
 # a directory that was made again, and a file that got more since: both get
 # back what they were, and then there is nothing to do
 mkdir -m 2750 mnt/again && setfattr -n user.was -v it mnt/again && echo in >mnt/again/in
-touch mnt/more
+touch mnt/more && echo one >mnt/once
 [ "$(id -u)" != 0 ] || chown 12:34 mnt/again
 owner=$(stat -c '%a %u %g' mnt/again)
 expect "as they are" vouch snapshot mnt made
-rm -r mnt/again mnt/more
+rm -r mnt/again mnt/more mnt/once
 mkdir -m 700 mnt/again && setfattr -n user.new -v it mnt/again
 expect "made again" vouch restore mnt --at made --exact
 same "mode and owner" "$(stat -c '%a %u %g' mnt/again)" "$owner"
 same "attributes" "$(getfattr --absolute-names -d mnt/again | grep user)" 'user.was="it"'
 same "what it held" "$(cat mnt/again/in)" in
 chmod 700 mnt/again && setfattr -n user.new -v it mnt/again && setfattr -n user.new -v it mnt/more
+ln mnt/once mnt/twice
 expect "again" vouch restore mnt --at made --exact
 same "mode and owner again" "$(stat -c '%a %u %g' mnt/again)" "$owner"
 same "attributes again" "$(getfattr --absolute-names -d mnt/again | grep user)" 'user.was="it"'
 same "the file's" "$(getfattr --absolute-names -d mnt/more)" ""
+[ ! -e mnt/twice ] || fail "a link that came since is there"
+same "what it was a link of" "$(cat mnt/once)" one
 expect "nothing more" vouch restore mnt --at made --exact
 grep -q 'nothing to restore' out || fail "a third time: $(cat out)"
