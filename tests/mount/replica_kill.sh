@@ -74,8 +74,8 @@ for round in $(seq "${ROUNDS:-8}"); do
 	pause 1 150
 	kill -9 "$victim" || fail "round $round: the daemon was gone"
 	wait_ended "$victim"
+	wait # the load finds nobody there; below the mount it would go on
 	umount -l mnt 2>/dev/null || fusermount3 -uz mnt 2>/dev/null
-	wait
 	if [ $((round % 2)) = 0 ]; then lose_doubt short; else lose_doubt zeros; fi
 	if [ $((round % 4)) = 3 ]; then
 		# the command itself is the follower, and is killed
