@@ -1,9 +1,10 @@
 #!/bin/bash
 # tests/nightly.sh BUILD [WORD]: what is too long for `make check`: the sweeps
-# whole, the random tests with new seeds for as long as there is time, and
-# cosign, which takes ten minutes to build; only the parts whose name contains WORD.
+# whole, the random tests with new seeds for as long as there is time, a run of
+# ten thousand processes, and cosign, which takes ten minutes to build; only the
+# parts whose name contains WORD.
 #
-# MINUTES=n is the time of each of the fourteen parts (60): a sweep that would take
+# MINUTES=n is the time of each of the fifteen parts (60): a sweep that would take
 # longer says so, and goes on there the next time, until it was whole.  A random
 # test that has begun ends.  SEED=n is the first seed (by date if not given, so
 # that each night has its own).  What failed is kept, with its seed, in
@@ -101,6 +102,10 @@ if chosen mount/crash_kill.sh; then
 	one crash_kill tests/mount/crash_kill.sh MINUTES="$minutes" \
 		SEED=$seed WORKERS=8
 	tail -n 1 "$build/log/mount-crash_kill.sh.log"
+fi
+if chosen mount/run_forks.sh; then
+	echo mount/run_forks.sh
+	one run_forks tests/mount/run_forks.sh FORKS=10000
 fi
 if chosen foreign/cosign.sh; then
 	echo foreign/cosign.sh
