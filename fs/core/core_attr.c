@@ -277,7 +277,10 @@ static int set_size(struct core *c, struct actor *actor, uint64_t ino,
 
 	if (rc < 0)
 		return rc;
-	if (size != content_size(f->content))
+	rc = file_turn(c, f, actor);
+	if (rc == -ENOSPC)
+		rc = 0; /* this may make room */
+	if (rc >= 0 && size != content_size(f->content))
 		rc = content_truncate(f->content, size);
 	if (rc >= 0) {
 		mutex_lock(&c->t.mu);

@@ -357,6 +357,8 @@ static int write_bytes(struct core *c, const struct cred *cr, struct handle *h,
 
 	if (rc >= 0)
 		rc = h->file ? take_deferred(h->file) : -EINVAL;
+	if (rc >= 0)
+		rc = file_turn(c, h->file, a);
 	if (rc >= 0 && kill_suidgid && must_kill(c, h->inode))
 		rc = kill_suid(c, cr, h->inode->row.ino);
 	/* pages of a mapping take it no more than they take set-id bits */
@@ -441,10 +443,36 @@ static int has_room(struct core *c, struct handle *h, uint64_t len)
 	return len - left <= content_allocated(h->file->content) ? 0 : -ENOSPC;
 }
 
+static bool known_mode(int mode)
+{
+	return mode == 0 || mode == FALLOC_FL_KEEP_SIZE ||
+	       mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) ||
+	       mode == FALLOC_FL_ZERO_RANGE ||
+	       mode == (FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE);
+}
+
+static int reserve(struct core *c, struct handle *h, int mode, uint64_t off,
+		   uint64_t len)
+{
+	bool keep = mode & FALLOC_FL_KEEP_SIZE;
+	int rc;
+
+	switch (mode) {
+	case 0: /* what is not written reads as zeros: only the size counts */
+		rc = has_room(c, h, len);
+		if (rc >= 0 && off + len > content_size(h->file->content))
+			rc = content_truncate(h->file->content, off + len);
+		return rc;
+	case FALLOC_FL_KEEP_SIZE:
+		return has_room(c, h, len);
+	default:
+		return content_zero(h->file->content, off, len, keep);
+	}
+}
+
 int core_fallocate(struct core *c, const struct cred *cr, struct handle *h,
 		   int mode, uint64_t off, uint64_t len)
 {
-	bool keep = mode & FALLOC_FL_KEEP_SIZE;
 	struct actor *a;
 	uint64_t end;
 	int rc = core_may_change(c, SPACE_ADD);
@@ -456,27 +484,15 @@ int core_fallocate(struct core *c, const struct cred *cr, struct handle *h,
 	if (!len || __builtin_add_overflow(off, len, &end) ||
 	    end > LIMIT_FILE_SIZE)
 		return len ? -EFBIG : -EINVAL;
+	if (!known_mode(mode))
+		return -EOPNOTSUPP;
 	rc = kill_by_stranger(c, cr, h);
 	if (rc < 0)
 		return rc;
-	switch (mode) {
-	case 0: /* what is not written reads as zeros: only the size counts */
-		rc = has_room(c, h, len);
-		if (rc >= 0 && end > content_size(h->file->content))
-			rc = content_truncate(h->file->content, end);
-		break;
-	case FALLOC_FL_KEEP_SIZE:
-		rc = has_room(c, h, len);
-		break;
-	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
-	case FALLOC_FL_ZERO_RANGE:
-	case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE:
-		rc = content_zero(h->file->content, off, len, keep);
-		break;
-	default:
-		return -EOPNOTSUPP;
-	}
 	a = core_actor(c, cr);
+	rc = file_turn(c, h->file, a);
+	if (rc >= 0)
+		rc = reserve(c, h, mode, off, len);
 	if (rc >= 0)
 		rc = wrote(c, h, a, ENTRY_EXACT);
 	else
@@ -516,14 +532,16 @@ ssize_t core_copy_range(struct core *c, const struct cred *cr,
 	rc = kill_by_stranger(c, cr, to);
 	if (rc < 0)
 		return rc;
-	rc = content_clone(to->file->content, to_off, from->file->content,
-			   from_off, len, &done);
-	if (rc < 0 || !done)
-		return rc;
-	if (!from_off && !to_off)
-		note_twin(c, from->file, to->file);
 	a = core_actor(c, cr);
-	rc = wrote(c, to, a, ENTRY_EXACT);
+	rc = file_turn(c, to->file, a);
+	if (rc >= 0)
+		rc = content_clone(to->file->content, to_off,
+				   from->file->content, from_off, len, &done);
+	if (rc >= 0 && done) {
+		if (!from_off && !to_off)
+			note_twin(c, from->file, to->file);
+		rc = wrote(c, to, a, ENTRY_EXACT);
+	}
 	actor_drop(c->actors, a);
 	return rc < 0 ? rc : (ssize_t)done;
 }

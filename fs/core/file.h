@@ -109,6 +109,13 @@ void file_set_mtime(struct file *f, int64_t mtime);
 
 /* Everything written is in a queued entry; *out_seq: of the last one. */
 int must_use file_save(struct core *c, struct file *f, uint64_t *out_seq);
+/*
+ * Before a's change: what another run, or another user, wrote since the last
+ * version becomes one of its own, or it would be told as a's.  The kernel has
+ * one write of a file at a time; pages of a mapping alone come beside them,
+ * and those are by handle.  No lock held; a may be NULL.
+ */
+int must_use file_turn(struct core *c, struct file *f, const struct actor *a);
 /* The file's bytes are a queued VERSION. */
 int must_use file_version(struct core *c, struct file *f, uint8_t reason);
 /* True when file_version would be quick enough for a request thread. */

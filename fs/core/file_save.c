@@ -385,6 +385,22 @@ int file_version(struct core *c, struct file *f, uint8_t reason)
 	return rc;
 }
 
+static bool together(const struct actor *a, const struct actor *b)
+{
+	return a == b || (a->uid == b->uid &&
+			  memcmp(a->run, b->run, sizeof(a->run)) == 0);
+}
+
+int file_turn(struct core *c, struct file *f, const struct actor *a)
+{
+	bool others;
+
+	mutex_lock(&c->t.mu);
+	others = f->on_dirty && a && f->writer && !together(f->writer, a);
+	mutex_unlock(&c->t.mu);
+	return others ? file_version(c, f, ENTRY_REASON_DEMAND) : 0;
+}
+
 bool file_is_small(struct file *f)
 {
 	struct content_state st;
