@@ -39,7 +39,7 @@ int admin_open(struct admin *out, const char *store, const char *key,
 	       struct errmsg *em)
 {
 	struct ctl_place place;
-	int rc = ctl_find(&place, store, em);
+	int rc = ctl_find_volume(&place, store, em);
 
 	*out = (struct admin){ .store = NULL };
 	if (rc < 0)

@@ -217,7 +217,7 @@ int cmd_anchor(int argc, char **argv)
 	if (strncmp(a.ref, "refs/", 5) != 0)
 		return opt_misuse("anchor", "a REF begins with refs/");
 	a.place = realpath(a.repo, NULL);
-	rc = a.place ? ctl_find(&place, argv[0], &em) :
+	rc = a.place ? ctl_find_volume(&place, argv[0], &em) :
 		       errmsg_set(&em, -errno, "%s: %s", a.repo,
 				  err_text(-errno));
 	if (rc >= 0)

@@ -122,7 +122,7 @@ static int find_volume(struct diff *d, struct errmsg *em)
 	int rc = -ENOENT;
 
 	if (d->in)
-		return ctl_find(&d->place, d->in, em);
+		return ctl_find_volume(&d->place, d->in, em);
 	for (int i = d->at ? 0 : 1; i < d->n; i++) {
 		rc = ctl_find(&d->place, d->words[i], NULL);
 		if (rc == 0 && d->place.path)

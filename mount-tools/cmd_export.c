@@ -99,7 +99,7 @@ static int write_provenance(const char *from, const char *dir,
 			    struct provenance *out, struct errmsg *em)
 {
 	struct ctl_place place;
-	int rc = ctl_find(&place, from, em);
+	int rc = ctl_find_volume(&place, from, em);
 
 	if (rc == 0)
 		rc = bundle_write(&out->proved, &out->unproved, &place,

@@ -243,7 +243,7 @@ int cmd_gc(int argc, char **argv)
 					"100");
 	if (rate > UINT32_MAX)
 		return opt_misuse("gc", "--rate is too large");
-	rc = ctl_find(&place, argv[0], &em);
+	rc = ctl_find_volume(&place, argv[0], &em);
 	buf_addf(&b,
 		 "\"verb\":\"gc\",\"dry_run\":%s,\"drop_saves\":%s,"
 		 "\"threshold\":%llu,\"rate\":%llu",

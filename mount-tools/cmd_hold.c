@@ -130,7 +130,7 @@ static int ask(const char *path, struct buf *b, const char *words,
 	struct json_doc *answer = NULL;
 	struct buf out = BUF_INIT;
 	struct ctl_place place;
-	int rc = ctl_find(&place, path, &em), status;
+	int rc = ctl_find_volume(&place, path, &em), status;
 
 	if (rc == 0)
 		rc = b->bad ? -ENOMEM :

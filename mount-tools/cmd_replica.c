@@ -160,7 +160,7 @@ static int ask(struct json_doc **out, const char *path, const char *verb,
 {
 	struct ctl_place place;
 	struct buf b = BUF_INIT;
-	int rc = ctl_find(&place, path, em);
+	int rc = ctl_find_volume(&place, path, em);
 
 	buf_addf(&b, "\"verb\":\"replica-%s\"", verb);
 	if (dir)

@@ -208,7 +208,7 @@ static int ask(struct json_doc **out, const char *path, struct buf *b,
 	       struct errmsg *em)
 {
 	struct ctl_place place;
-	int rc = ctl_find(&place, path, em);
+	int rc = ctl_find_volume(&place, path, em);
 
 	if (rc == 0)
 		rc = b->bad ? -ENOMEM :

@@ -58,7 +58,7 @@ int cmd_snapshot(int argc, char **argv)
 				  "%s: a name starts with a letter "
 				  "and has no /",
 				  argv[1]);
-	rc = ctl_find(&place, argv[0], &em);
+	rc = ctl_find_volume(&place, argv[0], &em);
 	buf_adds(&b, "\"verb\":\"snapshot\"");
 	ask_add(&b, "name", argv[1]);
 	if (rc == 0)

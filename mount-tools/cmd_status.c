@@ -405,7 +405,7 @@ static int show_path(struct status *s, const char *path)
 {
 	struct errmsg em = ERRMSG_INIT;
 	struct ctl_place p;
-	int rc = ctl_find(&p, path, &em);
+	int rc = ctl_find_volume(&p, path, &em);
 
 	if (rc == 0)
 		rc = p.dir ? show_mounted(s, p.store, p.dir, &em) :

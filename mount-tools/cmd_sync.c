@@ -44,7 +44,7 @@ int cmd_sync(int argc, char **argv)
 
 	if (status != OPT_GO)
 		return status;
-	int rc = ctl_find(&place, argv[0], &em);
+	int rc = ctl_find_volume(&place, argv[0], &em);
 	if (rc == 0)
 		rc = sync_place(&place, &em);
 	ctl_place_release(&place);

@@ -170,7 +170,7 @@ static int umount_path(const char *path, const struct how *how)
 	struct errmsg em = ERRMSG_INIT;
 	struct ctl_place place;
 	int fd = -1;
-	int rc = ctl_find(&place, path, &em);
+	int rc = ctl_find_volume(&place, path, &em);
 
 	if (rc < 0)
 		return opt_fail("umount", rc, &em);

@@ -34,6 +34,7 @@ struct undo {
 	struct inverse *plan;
 	char **paths;
 	int n_paths;
+	bool elsewhere; /* paths were named, and what is left is not there */
 };
 
 static int read_plan(struct undo *u, struct errmsg *em)
@@ -69,6 +70,7 @@ static int check_state(const struct undo *u, struct errmsg *em)
 
 static int choose(struct undo *u, struct errmsg *em)
 {
+	size_t chosen = 0;
 	int rc = 0;
 
 	if (u->n_paths == 0)
@@ -76,10 +78,18 @@ static int choose(struct undo *u, struct errmsg *em)
 	for (int i = 0; i < u->n_paths && rc == 0; i++) {
 		autofree char *inner = NULL;
 
+		size_t n;
+
 		rc = undo_place_inner(&u->place, u->paths[i], &inner, em);
-		if (rc == 0 && inverse_choose(u->plan, inner) == 0)
+		if (rc < 0)
+			break;
+		n = inverse_choose(u->plan, inner);
+		if (n == 0)
 			undo_say_nothing_there(u->paths[i], u->place.word);
+		chosen += n;
 	}
+	u->elsewhere = rc == 0 && u->n_paths > 0 && chosen == 0 &&
+		       inverse_count(u->plan) > 0;
 	return rc;
 }
 
@@ -137,7 +147,7 @@ static int carry_out(struct undo *u, struct errmsg *em)
 			  err_text(rc));
 }
 
-/* 0 all, 1 something stays. */
+/* 0 all, 1 something stays, or is left elsewhere than the paths say. */
 static int undo(struct undo *u, struct errmsg *em)
 {
 	bool declared = getenv(DECLARED) != NULL;
@@ -149,8 +159,8 @@ static int undo(struct undo *u, struct errmsg *em)
 		rc = check_state(u, em);
 	if (rc == 0)
 		rc = choose(u, em);
-	if (rc < 0)
-		return rc;
+	if (rc < 0 || u->elsewhere)
+		return rc < 0 ? rc : 1;
 	/* one that was ended by force is finished by one that ended well */
 	if (u->dry || (!undo_say_has_work(u->plan) &&
 		       (declared || u->place.read_only ||

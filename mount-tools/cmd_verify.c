@@ -183,7 +183,7 @@ static int run(struct verify *v, const char *verb, const char *path,
 	struct errmsg em = ERRMSG_INIT;
 	struct ctl_place place;
 	int fd = -1;
-	int rc = ctl_find(&place, path, &em);
+	int rc = ctl_find_volume(&place, path, &em);
 
 	if (rc == 0 && consistent)
 		rc = read_note(v, consistent, &em);

@@ -190,6 +190,16 @@ int ctl_find(struct ctl_place *out, const char *path, struct errmsg *em)
 	return rc;
 }
 
+int ctl_find_volume(struct ctl_place *out, const char *path, struct errmsg *em)
+{
+	struct stat st;
+
+	*out = (struct ctl_place){ 0 };
+	if (lstat(path, &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return errmsg_set(em, -errno, "%s: %s", path, err_text(-errno));
+	return ctl_find(out, path, em);
+}
+
 void ctl_place_release(struct ctl_place *p)
 {
 	free(p->store);

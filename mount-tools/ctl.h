@@ -26,6 +26,12 @@ struct ctl_place {
  */
 int must_use ctl_find(struct ctl_place *out, const char *path,
 		      struct errmsg *em);
+/*
+ * The same for who means the whole volume, a STORE or any DIR in a mount: what
+ * does not exist is no place (a slip would mean the mount one stands in).
+ */
+int must_use ctl_find_volume(struct ctl_place *out, const char *path,
+			     struct errmsg *em);
 void ctl_place_release(struct ctl_place *p);
 
 /* Calls fn for each vouchfs mount of this machine; nonzero stops. */

@@ -428,7 +428,7 @@ int fsck_repair_run(struct fsck_repair *x, const char *store,
 		    const struct opt_texts *from, struct errmsg *em)
 {
 	struct ctl_place place;
-	int rc = ctl_find(&place, store, em), fd = -1;
+	int rc = ctl_find_volume(&place, store, em), fd = -1;
 
 	if (rc == 0 && ctl_connect(&fd, place.store, NULL) == 0)
 		rc = errmsg_set(em, -ERR_BUSY,

@@ -139,12 +139,17 @@ same "those two" "$(cat mnt/by/a; ls mnt/by)" "1
 a
 s"
 refuse "outside the mount" 2 'is not in' vouch undo by /etc --in=mnt
-expect "not the run's" vouch undo by mnt/o --in=mnt
-grep -q 'nothing is left there' err || fail "it says: $(cat err)"
+refuse "not the run's" 1 'nothing is left there' vouch undo by mnt/o --in=mnt
+grep -q 'nothing left to undo' out && fail "it says of a slip: $(cat out)"
 expect "the rest" vouch undo by --in=mnt
 same "all of it" "$(cat mnt/by/s/c)" 3
 
 # --- questions that have no answer -----------------------------------------------------
+
+# a volume that is not there is not the one we stand in
+for verb in verify gc sync status umount; do
+	(cd mnt && refuse "$verb of a slip" 1 'slip: no such file' vouch $verb slip)
+done
 
 refuse "no such run" 1 'no run nobody' vouch undo nobody --in=mnt
 refuse "hostile" 1 'no run' vouch undo ../../o --in=mnt
