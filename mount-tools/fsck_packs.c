@@ -122,6 +122,21 @@ static int on_entry(void *ctx, const struct pack_entry *e)
 	return 0;
 }
 
+/*
+ * A crash while it was made left it: nothing was ever in it.  The next mount
+ * gives it a header, so at rest there is none.
+ */
+static bool is_stillborn(const struct packfile_options *o)
+{
+	struct errmsg em = ERRMSG_INIT;
+	struct packfile *f = NULL;
+	bool empty = packfile_open(&f, o, &em) == 0 && !f->unreadable &&
+		     packfile_state(f) != PACK_SEALED && f->count == 0;
+
+	packfile_close(f);
+	return empty;
+}
+
 /* Its footer, or its records where it is not sealed. */
 static int look_inside(struct verify *v, const struct packfile_options *o,
 		       const char *name, bool in_use)
@@ -155,6 +170,9 @@ static int look_at(struct verify *v, const struct named *n,
 	pack_name(name, n->name);
 	if (n->bad == -EACCES)
 		return 0; /* another user's: nothing can be said */
+	o->number = n->name;
+	if (n->bad < 0 && n->bad != -EIO && in_use && is_stillborn(o))
+		return 0;
 	if (n->bad < 0) {
 		tell(v, "%s: its header is damaged: %s", name,
 		     err_text(n->bad));
@@ -169,7 +187,6 @@ static int look_at(struct verify *v, const struct named *n,
 		     n->header);
 		return 0;
 	}
-	o->number = n->name;
 	return look_inside(v, o, name, in_use);
 }
 

@@ -161,6 +161,27 @@ static int settle_tail(struct packfile *f, uint64_t size)
 	return rc;
 }
 
+/*
+ * A crash while the pack was made left no header, and nothing was ever in it.
+ * It gets one, so that at rest every pack has one and whose is gone is damaged.
+ */
+static int header_again(struct packfile *f)
+{
+	struct pack_header h = { .number = f->number };
+	uint8_t bytes[PACK_HEADER_SIZE];
+	int rc;
+
+	memcpy(h.volume_id, f->volume_id, sizeof(h.volume_id));
+	pack_header_encode(bytes, &h);
+	rc = packfile_patch(f, 0, bytes, sizeof(bytes));
+	if (rc < 0)
+		return rc == -ENOSPC || rc == -EDQUOT ? 0 : rc;
+	f->end = PACK_HEADER_SIZE;
+	f->durable = f->end;
+	f->allocated = f->end;
+	return 0;
+}
+
 /* Reads all records; `adopt`: cuts the tail, goes on appending if it may. */
 static int open_records(struct packfile *f, uint64_t size, bool adopt)
 {
@@ -180,13 +201,17 @@ static int open_records(struct packfile *f, uint64_t size, bool adopt)
 		/* born at a crash; nothing can be in it */
 		f->end = (uint64_t)got;
 		f->durable = f->end;
-		return 0;
+		return adopt && !f->read_only ? header_again(f) : 0;
 	}
 	rc = records_scan(f, p, (size_t)got, &marked);
 	f->durable = f->end;
 	f->allocated = f->end;
 	if (rc == 0 && adopt)
 		rc = settle_tail(f, size);
+	if (rc == 0 && adopt && !f->read_only && f->count == 0 &&
+	    pack_header_decode(&(struct pack_header){ 0 }, p, (size_t)got) ==
+		    -ERR_FORMAT)
+		rc = header_again(f);
 	if (rc < 0 || !marked || !adopt || f->n_gaps > 0 || f->read_only)
 		return rc;
 	f->marked = f->end;

@@ -144,4 +144,12 @@ for f in vol/ledger/rules.state vol/leaves.tab* vol/cache/chunks*; do
 done
 rm vol/wal/*
 harmless 'a wal at rest'
+# as power that fails leaves a pack that was being made; at rest there is none
+mount_volume
+kill_daemon
+umount -l mnt
+: >vol/packs/00000090.pack
+head -c 64 /dev/zero >vol/packs/00000091.pack
+harmless 'packs that were not born'
+expect 'they are packs now' vouch fsck vol
 expect 'in the end' vouch fsck --deep vol
