@@ -151,11 +151,13 @@ cat >lines.py <<'P'
 import os, sys, time
 fd = os.open("mnt/u/text", os.O_WRONLY)
 name = sys.argv[1]
+open("open." + name, "w").close()
+while not (os.path.exists("open.a") and os.path.exists("open.b")): time.sleep(0.01)
 for n, line in [(0, 0), (1, 20), (2, 1)]: # A, B, A: 3 bytes a line
+    if (name == "b") != (n == 1): continue
     while os.readlink("turn") != str(n): time.sleep(0.01)
-    if (name == "b") == (n == 1):
-        os.pwrite(fd, name.encode(), line * 3)
-        os.symlink(str(n + 1), "next." + name); os.rename("next." + name, "turn")
+    os.pwrite(fd, name.encode(), line * 3)
+    os.symlink(str(n + 1), "next." + name); os.rename("next." + name, "turn")
 P
 ln -sfn 0 turn
 vouch run -q --name lines-a --in mnt -- python3 lines.py a & a=$!
