@@ -110,7 +110,7 @@ void file_set_mtime(struct file *f, int64_t mtime);
 /* Everything written is in a queued entry; *out_seq: of the last one. */
 int must_use file_save(struct core *c, struct file *f, uint64_t *out_seq);
 /*
- * Before a's change: what another run, or another user, wrote since the last
+ * Before a's change: what another declared run, or another user, wrote since the last
  * version becomes one of its own, or it would be told as a's.  The kernel has
  * one write of a file at a time; pages of a mapping alone come beside them,
  * and those are by handle.  No lock held; a may be NULL.

@@ -26,6 +26,7 @@
 #include "fs/store/lease.h"
 #include "fs/store/store.h"
 #include "fs/core/trail.h"
+#include "fs/run/run_table.h"
 
 enum { SMALL_BYTES = 1 << 20, SMALL_EXTENTS = 16 };
 enum { RETRY_MS = 1000, RETRY_DOUBLINGS = 6 };
@@ -385,10 +386,26 @@ int file_version(struct core *c, struct file *f, uint8_t reason)
 	return rc;
 }
 
+static bool declared(const struct actor *a)
+{
+	static const uint8_t none[sizeof(a->run)];
+
+	return !run_id_implicit(a->run) &&
+	       memcmp(a->run, none, sizeof(none)) != 0;
+}
+
+/*
+ * Programs of one user that no `vouch run` started count as one: the processes
+ * of a database are process groups of their own, write its files in turn, and
+ * would make a version each time.
+ */
 static bool together(const struct actor *a, const struct actor *b)
 {
-	return a == b || (a->uid == b->uid &&
-			  memcmp(a->run, b->run, sizeof(a->run)) == 0);
+	if (a == b)
+		return true;
+	return a->uid == b->uid &&
+	       (memcmp(a->run, b->run, sizeof(a->run)) == 0 ||
+		(!declared(a) && !declared(b)));
 }
 
 int file_turn(struct core *c, struct file *f, const struct actor *a)
