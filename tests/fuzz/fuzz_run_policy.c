@@ -9,10 +9,22 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/glob.h"
 #include "base/err.h"
 #include "fs/run/run_policy.h"
 
 enum { LINES_MAX = 4096 };
+
+static bool has_half_a_set(const struct run_policy_said *said)
+{
+	for (size_t i = 0; i < said->n_hide; i++)
+		if (glob_is_open(said->hide[i]))
+			return true;
+	for (size_t i = 0; i < said->n_protect; i++)
+		if (glob_is_open(said->protect[i]))
+			return true;
+	return false;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -51,8 +63,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	copy = strndup(text, size);
 	assert(copy && strlen(copy) == size);
 	split(copy, &said, hide, protect);
-	assert(run_policy_make(&again, &said, NULL) == 0);
-	assert(again.n == size && memcmp(again.p, data, size) == 0);
+	/* half a set is a slip where it is said, and is read as it stands */
+	if (has_half_a_set(&said)) {
+		assert(run_policy_make(&again, &said, NULL) != 0);
+	} else {
+		assert(run_policy_make(&again, &said, NULL) == 0);
+		assert(again.n == size && memcmp(again.p, data, size) == 0);
+	}
 	assert(run_policy_read_only(p) == said.read_only);
 	assert(run_policy_hides(p) == (said.n_hide > 0));
 	/* what is below is as what is above */
