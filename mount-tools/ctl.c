@@ -192,12 +192,24 @@ int ctl_find(struct ctl_place *out, const char *path, struct errmsg *em)
 
 int ctl_find_volume(struct ctl_place *out, const char *path, struct errmsg *em)
 {
+	struct errmsg unheard = ERRMSG_INIT;
 	struct stat st;
+	int rc = ctl_find(out, path, em);
 
-	*out = (struct ctl_place){ 0 };
-	if (lstat(path, &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return errmsg_set(em, -errno, "%s: %s", path, err_text(-errno));
-	return ctl_find(out, path, em);
+	if (rc < 0 || !out->path || strcmp(out->path, "/") == 0)
+		return rc;
+	/* the daemon is asked whether the path exists: only one that answers */
+	rc = ctl_alive(out->store, &unheard);
+	if (rc == 0 && lstat(path, &st) < 0 &&
+	    (errno == ENOENT || errno == ENOTDIR))
+		rc = errmsg_set(em, -errno, "%s: %s", path, err_text(-errno));
+	else if (rc == -ETIMEDOUT)
+		errmsg_set(em, rc, "%s", errmsg_text(&unheard, rc));
+	else
+		rc = 0;
+	if (rc < 0)
+		ctl_place_release(out);
+	return rc;
 }
 
 void ctl_place_release(struct ctl_place *p)
