@@ -30,7 +30,7 @@ step() {
 	9) mv d$((RANDOM % 3 + 3)) d$((RANDOM % 3)) ;;
 	10) mkdir -p d$((RANDOM % 3))/sub && cp "$f" d$((RANDOM % 3))/sub/ ;;
 	11) [ -L "$f" ] || chmod $((RANDOM % 2 ? 755 : 644)) "$f" ;;
-	12) head -c 3000 /dev/urandom >"$f" ;;
+	12) head -c 3000 /dev/urandom >"bytes$((RANDOM % 3))" ;; # nothing else goes there
 	*) echo "saved $RANDOM" >t && mv t "$f" ;;
 	esac
 }
