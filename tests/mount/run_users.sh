@@ -73,7 +73,7 @@ done
 # nor does anybody fill the log or the table
 anna env PATH=/usr/bin:/bin timeout 60 python3 -c 'import json, socket, sys, secrets
 def dial():
-    s = socket.socket(socket.AF_UNIX); s.settimeout(20); s.connect(sys.argv[1]); return s
+    s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.settimeout(20); return s
 start = {"verb": "run-start", "name": "flood", "argv": "", "cwd": "", "user": "", "env": {}}
 n = 0
 for i in range(700):
@@ -99,8 +99,10 @@ bert vouch run --name after --in mnt -- true || fail "others are kept out"
 # --- users who hold all places: root has some of his own; silence has an end
 cat >hold.py <<'PY'
 import socket, sys, time
+# a full queue is waited for, as a client of ours does: a socket of Python's
+# with a time limit would be told EAGAIN
 def dial():
-    s = socket.socket(socket.AF_UNIX); s.settimeout(60); s.connect(sys.argv[1]); return s
+    s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.settimeout(60); return s
 held = [dial() for i in range(250)]
 open(sys.argv[2], "w").close()
 began = time.time()
