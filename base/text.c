@@ -48,6 +48,14 @@ size_t text_utf8_next(const void *p, size_t n, uint32_t *out_code)
 	return len;
 }
 
+bool text_path_below(const char *path, const char *dir)
+{
+	size_t n = strcmp(dir, "/") == 0 ? 0 : strlen(dir);
+
+	return n == 0 || (strncmp(path, dir, n) == 0 &&
+			  (path[n] == '/' || path[n] == '\0'));
+}
+
 bool text_is_utf8(const void *p, size_t n)
 {
 	const uint8_t *s = p;

@@ -19,6 +19,9 @@
 
 struct buf;
 
+/* Is `path` `dir` itself or below it?  Everything is below "/" and "". */
+bool text_path_below(const char *path, const char *dir);
+
 /* Valid UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool text_is_utf8(const void *p, size_t n);
 /*

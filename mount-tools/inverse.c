@@ -237,25 +237,17 @@ const struct inverse_item *inverse_at(const struct inverse *x, size_t i)
 
 /* --- choosing --- */
 
-static bool is_below(const char *path, const char *top)
-{
-	size_t n = strlen(top);
-
-	return n == 0 || (strncmp(path, top, n) == 0 &&
-			  (path[n] == '\0' || path[n] == '/'));
-}
-
 static bool name_below(const struct inverse_name *n, const char *top)
 {
 	autofree char *path =
 		n->name && n->dir ? inverse_join(n->dir, n->name) : NULL;
 
-	return path && is_below(path, top);
+	return path && text_path_below(path, top);
 }
 
 static bool one_below(const struct inverse_one *o, const char *top)
 {
-	bool below = is_below(o->path, top);
+	bool below = text_path_below(o->path, top);
 
 	for (size_t i = 0; i < o->n_moves && !below; i++)
 		below = name_below(&o->moves[i].from, top) ||

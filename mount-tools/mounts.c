@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 #define TYPE "fuse.vouchfs"
 
 enum { FIELD_DEVICE = 2, FIELD_ROOT = 3, FIELD_DIR = 4, FIELDS_MAX = 64 };
@@ -108,16 +110,6 @@ int mounts_parse(struct mounts *out, const char *text)
 	return rc;
 }
 
-static bool is_below(const char *path, const char *dir)
-{
-	size_t n = strlen(dir);
-
-	if (strcmp(dir, "/") == 0)
-		return true;
-	return strncmp(path, dir, n) == 0 &&
-	       (path[n] == '/' || path[n] == '\0');
-}
-
 /* The whole file, the caller's to free(). */
 static int mountinfo(char **out)
 {
@@ -156,7 +148,7 @@ int mounts_below(const char *dir)
 		if (!s)
 			continue;
 		unescape(s);
-		rc = is_below(s, dir) && strcmp(s, dir) != 0;
+		rc = text_path_below(s, dir) && strcmp(s, dir) != 0;
 	}
 	return rc;
 }
@@ -178,7 +170,7 @@ const struct mounts_one *mounts_over(const struct mounts *m, const char *path)
 	const struct mounts_one *best = NULL;
 
 	for (size_t i = 0; i < m->n; i++)
-		if (is_below(path, m->v[i].dir) &&
+		if (text_path_below(path, m->v[i].dir) &&
 		    (!best || strlen(m->v[i].dir) >= strlen(best->dir)))
 			best = &m->v[i];
 	return best;
@@ -194,7 +186,7 @@ static bool leads_into(const char *link, const char *dir, char *out, size_t cap)
 	if (n < 0)
 		return false;
 	out[n] = '\0';
-	return is_below(out, dir);
+	return text_path_below(out, dir);
 }
 
 static bool fds_lead_into(int pid, const char *dir, char *out, size_t cap)

@@ -306,6 +306,17 @@ int core_storage_put(struct core *c, const struct cred *cr,
 
 /* --- replicas, scrubs --- */
 
+/* An entry of kind `kind`, if the volume may take one; strings need n bytes. */
+static int begin(struct core *c, struct pend **out, uint16_t kind, size_t n)
+{
+	int rc = core_may_change(c, SPACE_ADD);
+
+	if (rc < 0)
+		return rc;
+	*out = pend_new(kind, n);
+	return *out ? 0 : -ENOMEM;
+}
+
 static int enter_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	return core_submit(c, tx, arg, NULL, NULL);
@@ -322,16 +333,12 @@ int core_storage_replica(struct core *c, uint16_t kind, uint16_t number,
 			 const char *location)
 {
 	size_t n = strlen(location);
-	struct pend *p = pend_new(kind, n);
+	struct pend *p = NULL;
 	struct digest id;
-	int rc = core_may_change(c, SPACE_ADD);
+	int rc = begin(c, &p, kind, n);
 
-	if (!p)
-		return -ENOMEM;
-	if (rc < 0) {
-		pend_free(p);
+	if (rc < 0)
 		return rc;
-	}
 	digest_sha256(&id, location, n);
 	p->e.body.replica.number = number;
 	p->e.body.replica.kind = CORE_STORAGE_DIRECTORY;
@@ -343,15 +350,11 @@ int core_storage_replica(struct core *c, uint16_t kind, uint16_t number,
 
 int core_storage_anchor(struct core *c, const struct entry_anchor *a)
 {
-	struct pend *p = pend_new(ENTRY_ANCHOR, a->location.n + a->ref.n);
-	int rc = core_may_change(c, SPACE_ADD);
+	struct pend *p = NULL;
+	int rc = begin(c, &p, ENTRY_ANCHOR, a->location.n + a->ref.n);
 
-	if (!p)
-		return -ENOMEM;
-	if (rc < 0) {
-		pend_free(p);
+	if (rc < 0)
 		return rc;
-	}
 	p->e.body.anchor = *a;
 	p->e.body.anchor.location = pend_str(p, a->location.p, a->location.n);
 	p->e.body.anchor.ref = pend_str(p, a->ref.p, a->ref.n);
@@ -361,15 +364,11 @@ int core_storage_anchor(struct core *c, const struct entry_anchor *a)
 int core_storage_scrub(struct core *c, uint64_t objects, uint64_t bytes,
 		       uint64_t bad, uint64_t repaired)
 {
-	struct pend *p = pend_new(ENTRY_SCRUB, 0);
-	int rc = core_may_change(c, SPACE_ADD);
+	struct pend *p = NULL;
+	int rc = begin(c, &p, ENTRY_SCRUB, 0);
 
-	if (!p)
-		return -ENOMEM;
-	if (rc < 0) {
-		pend_free(p);
+	if (rc < 0)
 		return rc;
-	}
 	p->e.body.scrub.objects = objects;
 	p->e.body.scrub.bytes = bytes;
 	p->e.body.scrub.bad = bad;

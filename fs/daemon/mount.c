@@ -23,6 +23,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "fs/daemon/mount_impl.h"
 
 #define LOG_NAME "vouch.log"
@@ -70,16 +71,6 @@ static int absolute(char **out, const char *path, const char *what,
 	return 0;
 }
 
-static bool is_below(const char *path, const char *dir)
-{
-	size_t n = strlen(dir);
-
-	if (strcmp(dir, "/") == 0)
-		return true;
-	return strncmp(path, dir, n) == 0 &&
-	       (path[n] == '/' || path[n] == '\0');
-}
-
 /* Where there is none the daemon would have no log to say so. */
 static int check_volume(const struct mount *m, struct errmsg *em)
 {
@@ -106,11 +97,11 @@ static int check_paths(struct mount *m, const struct mount_options *o,
 		rc = absolute(&m->dir, o->dir, "mount point", em);
 	if (rc < 0)
 		return rc;
-	if (is_below(m->store, m->dir))
+	if (text_path_below(m->store, m->dir))
 		return errmsg_set(em, -ERR_USAGE,
 				  "the mount on %s would hide its store %s",
 				  m->dir, m->store);
-	if (is_below(m->dir, m->store))
+	if (text_path_below(m->dir, m->store))
 		return errmsg_set(em, -ERR_USAGE,
 				  "the mount point %s lies inside the store",
 				  m->dir);

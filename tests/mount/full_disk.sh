@@ -4,22 +4,12 @@
 # on when there is space.
 # timeout: 180
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/disk_lib.sh"
 
-[ "$(id -u)" = 0 ] || { echo "only root makes small disks"; exit 77; }
-mkdir -p disk mnt
-mount -t tmpfs -o size=${DISK:-200m} tmpfs disk || { echo "no tmpfs"; exit 77; }
-volume=disk/vol
-end_disk() {
-	vouch umount "$TMPDIR_OF_TEST/mnt" 2>/dev/null
-	umount "$TMPDIR_OF_TEST/disk" || umount -l "$TMPDIR_OF_TEST/disk"
-}
-trap 'end_disk; clean_up' EXIT
+small_disk "${DISK:-200m}"
 
 bytes() { openssl enc -aes-128-ctr -nosalt -K "$(printf %032d "$1")" -iv 0 \
 	-in /dev/zero 2>/dev/null | head -c "$2"; }
-up() {
-	vouch mount $volume mnt || { fail "mount"; tail -n 5 $volume/vouch.log; exit 1; }
-}
 
 vouch init $volume >init.out || { fail init; exit 1; }
 up

@@ -4,23 +4,9 @@
 # always, also while somebody else has all the rest of the disk.
 # timeout: 240
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/disk_lib.sh"
 
-[ "$(id -u)" = 0 ] || { echo "only root makes small disks"; exit 77; }
-mkdir -p disk mnt
-truncate -s 160M image
-if ! mkfs.ext4 -q -F -m 0 image >err 2>&1 || ! mount -o loop image disk 2>err; then
-	mount -t tmpfs -o size=160m tmpfs disk || { echo "no small disk"; exit 77; }
-fi
-volume=disk/vol
-end_disk() {
-	vouch umount "$TMPDIR_OF_TEST/mnt" 2>/dev/null
-	umount "$TMPDIR_OF_TEST/disk" || umount -l "$TMPDIR_OF_TEST/disk"
-}
-trap 'end_disk; clean_up' EXIT
-
-up() {
-	vouch mount $volume mnt || { fail "mount"; tail -n 5 $volume/vouch.log; exit 1; }
-}
+small_disk 160M ext4
 
 # burst WHAT: much of it as fast as it goes; prints how many were made and
 # refused, and that nothing else was told than that there is no room

@@ -4,20 +4,9 @@
 # goes on, so do mount and unmount, and all goes on when there is space.
 # timeout: 300
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/disk_lib.sh"
 
-[ "$(id -u)" = 0 ] || { echo "only root makes small disks"; exit 77; }
-mkdir -p disk mnt
-mount -t tmpfs -o size=160m tmpfs disk || { echo "no tmpfs"; exit 77; }
-volume=disk/vol
-end_disk() {
-	vouch umount "$TMPDIR_OF_TEST/mnt" 2>/dev/null
-	umount "$TMPDIR_OF_TEST/disk" || umount -l "$TMPDIR_OF_TEST/disk"
-}
-trap 'end_disk; clean_up' EXIT
-
-up() {
-	vouch mount $volume mnt || { fail "mount"; tail -n 5 $volume/vouch.log; exit 1; }
-}
+small_disk 160m
 
 # leave KIB: so much room on the disk, the rest is somebody else's
 leave() {

@@ -407,3 +407,13 @@ Test(text, base64_has_one_form)
 	buf_release(&b);
 	buf_release(&c);
 }
+
+Test(text, path_below)
+{
+	cr_assert(text_path_below("/a/b", "/"));
+	cr_assert(text_path_below("a", ""));
+	cr_assert(text_path_below("/a/b", "/a"));
+	cr_assert(text_path_below("/a", "/a"));
+	cr_assert_not(text_path_below("/ab", "/a"));
+	cr_assert_not(text_path_below("/a", "/a/b"));
+}
