@@ -226,6 +226,19 @@ Test(wal_mark, a_mark_that_is_gone_or_damaged_is_made_again)
 	refused("wal/00000001.wal is gone");
 }
 
+/* All that there may be of wal/. */
+static void unlink_wal(void)
+{
+	for (unsigned i = 1; i < 9; i++) {
+		char path[32];
+		int ignored;
+
+		snprintf(path, sizeof(path), "wal/%08u.wal", i);
+		ignored = vio_unlink(v, path);
+		(void)ignored;
+	}
+}
+
 Test(wal_mark, a_log_at_rest_needs_nothing_of_the_wal)
 {
 	struct guard g;
@@ -247,14 +260,7 @@ Test(wal_mark, a_log_at_rest_needs_nothing_of_the_wal)
 		     0);
 	cr_assert_eq(g.wal, 0);
 	log_box_close(&box);
-	for (unsigned i = 1; i < 9; i++) {
-		char path[32];
-		int ignored;
-
-		snprintf(path, sizeof(path), "wal/%08u.wal", i);
-		ignored = vio_unlink(v, path);
-		(void)ignored;
-	}
+	unlink_wal();
 	opens();
 }
 
@@ -313,14 +319,7 @@ Test(wal_mark, a_fork_that_is_cut_short_opens)
 	cr_assert_eq(log_box_checkpoint(&box), 0);
 	vio_sim_kill(sim);
 	log_box_close(&box);
-	for (unsigned i = 1; i < 9; i++) {
-		char path[32];
-		int ignored;
-
-		snprintf(path, sizeof(path), "wal/%08u.wal", i);
-		ignored = vio_unlink(v, path);
-		(void)ignored;
-	}
+	unlink_wal();
 	refused(" is gone");
 	for (uint64_t at = 1; rc < 0; at++) {
 		struct vio_sim *disk = vio_sim_clone(sim);
