@@ -1,6 +1,6 @@
 /*
  * audit_runs.c - /audit/runs: a directory for each run, NAME.NUMBER, with what
- * it did (run_report.h).
+ * it did (run_report.h); and /audit/runs.jsonl, a line for each of them.
  *
  * Who may see the whole ledger sees all runs; anybody else his own, and in
  * them what processes of his own uid did.  Names of other people's runs are
@@ -10,6 +10,7 @@
  * RENDER_SECONDS, and of those for ordinary users one is made at a time.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "analytics/provider_internal.h"
@@ -178,6 +179,45 @@ static int runs_attr(struct provider *p, struct node *n, struct stat *out,
 	return 0;
 }
 
+/* --- the list as one document: runs.jsonl, newest first --- */
+
+static int list_page(struct provider *p, const struct listed *g, bool whole,
+		     const struct cred *cr, struct spool *out)
+{
+	struct buf b = BUF_INIT;
+	struct idx_reader *r = NULL;
+	int rc = core_reader_take(p->core, &r);
+
+	for (unsigned i = 0; rc >= 0 && i < g->n; i++)
+		if (is_listed(&g->v[i]) && may_see(whole, cr, &g->v[i]))
+			rc = run_report_line(r, &b, &g->v[i]);
+	core_reader_give(p->core, r);
+	spool_buf(out, &b);
+	buf_release(&b);
+	return rc;
+}
+
+static int list_render(struct provider *p, const struct cred *cr, bool whole,
+		       struct spool *out)
+{
+	autofree struct listed *g = calloc(1, sizeof(*g));
+	struct run_view v = { .cr = NULL };
+	uint64_t before = IDX_NOW;
+	int rc = g ? 0 : -ENOMEM;
+
+	run_walk_limit(&v, RENDER_SECONDS);
+	while (rc >= 0) {
+		rc = runs_page(p, before, g);
+		if (rc >= 0)
+			rc = list_page(p, g, whole, cr, out);
+		if (rc < 0 || g->n < PAGE)
+			break;
+		before = g->v[PAGE - 1].no;
+		rc = run_walk_in_time(&v);
+	}
+	return rc;
+}
+
 const struct view audit_runs_view = {
 	.lookup = runs_lookup,
 	.attr = runs_attr,
@@ -273,7 +313,10 @@ static int render(struct provider *p, const struct cred *cr, struct node *n,
 	if (!whole &&
 	    __atomic_exchange_n(&p->run_rendered, true, __ATOMIC_ACQUIRE))
 		return -EAGAIN;
-	rc = render_for(p, cr, whole, n, out);
+	if (n->key.kind == NODE_RUN_LIST)
+		rc = list_render(p, cr, whole, out);
+	else
+		rc = render_for(p, cr, whole, n, out);
 	if (!whole)
 		__atomic_store_n(&p->run_rendered, false, __ATOMIC_RELEASE);
 	return rc;
@@ -337,5 +380,22 @@ static int document_open(struct provider *p, const struct cred *cr,
 const struct view audit_run_document_view = {
 	.attr = run_attr,
 	.measure = document_measure,
+	.open = document_open,
+};
+
+/* What its size was for somebody else is not told. */
+static int list_attr(struct provider *p, struct node *n, struct stat *out,
+		     uint32_t *ttl)
+{
+	provider_open_attr(p, n, out, false);
+	out->st_size = 0;
+	out->st_blocks = 0;
+	provider_set_time(out, p->start_ns);
+	*ttl = 0;
+	return 0;
+}
+
+const struct view audit_run_list_view = {
+	.attr = list_attr,
 	.open = document_open,
 };

@@ -42,6 +42,7 @@ static const struct {
 	{ "lineage", NODE_LINEAGE_DIR, S_IFDIR, 1, NULL },
 	{ "proof", NODE_PROOF_DIR, S_IFDIR, 1, NULL },
 	{ "runs", NODE_RUNS, S_IFDIR, 0, NULL },
+	{ "runs.jsonl", NODE_RUN_LIST, S_IFREG, 0, NULL },
 	{ "at", NODE_AT_ROOT, S_IFDIR, 0, NULL },
 };
 enum { TOP_N = sizeof(top) / sizeof(top[0]) };
@@ -111,6 +112,7 @@ static const char readme[] =
 	"  lineage/PATH.json     from what it was made, by what, and what was\n"
 	"                        made from it; PATH.dot draws that\n"
 	"  proof/PATH.tlog-proof take it home: proves the newest version\n"
+	"  runs.jsonl            the runs, newest first; `vouch runs`\n"
 	"  runs/RUN/...          what one run did: summary.json, "
 	"changes.diff,\n"
 	"                        changes.jsonl, opened.jsonl, denied.jsonl,\n"

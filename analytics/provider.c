@@ -40,6 +40,7 @@ static const struct view *const views[NODE_KINDS] = {
 	[NODE_PROOF_DIR] = &audit_mirror_view,
 	[NODE_PROOF] = &audit_proof_view,
 	[NODE_RUNS] = &audit_runs_view,
+	[NODE_RUN_LIST] = &audit_run_list_view,
 	[NODE_RUN] = &audit_run_view,
 	[NODE_RUN_SUMMARY] = &audit_run_document_view,
 	[NODE_RUN_CHANGES] = &audit_run_document_view,

@@ -49,6 +49,7 @@ enum node_kind {
 	NODE_PROOF_DIR,
 	NODE_PROOF,
 	NODE_RUNS,
+	NODE_RUN_LIST,
 	NODE_RUN,	  /* a: number of its first entry, b: uid */
 	NODE_RUN_SUMMARY, /* the documents: likewise, in the order of */
 	NODE_RUN_CHANGES, /* audit_runs.c */
@@ -162,7 +163,7 @@ extern const struct view audit_mirror_view, audit_mirror_inodes_view;
 extern const struct view audit_history_view;
 extern const struct view audit_lineage_view;
 extern const struct view audit_proof_view;
-extern const struct view audit_runs_view, audit_run_view,
+extern const struct view audit_runs_view, audit_run_list_view, audit_run_view,
 	audit_run_document_view;
 extern const struct view audit_at_root_view, audit_at_view;
 extern const struct view query_view, query_file_view;

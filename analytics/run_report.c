@@ -455,6 +455,23 @@ static int put_head(struct idx_reader *r, struct buf *out,
 	return rc < 0 ? rc : 0;
 }
 
+int run_report_line(struct idx_reader *r, struct buf *out,
+		    const struct idx_run *run)
+{
+	struct buf autocall(buf_release) b = BUF_INIT;
+	int rc = put_head(r, &b, run);
+
+	put_end(&b, run);
+	if (b.bad)
+		return -ENOMEM;
+	b.n -= 2; /* the comma, the end of the line */
+	for (size_t i = 0; i < b.n; i++)
+		if (b.p[i] != '\n') /* there is none within a string */
+			buf_addc(out, (char)b.p[i]);
+	buf_adds(out, "}\n");
+	return rc;
+}
+
 int run_report_summary(struct core *c, struct run_view *v, struct idx_reader *r,
 		       const struct idx_run *run, struct spool *out)
 {

@@ -70,6 +70,12 @@ _vouch() {
 		mapfile -t COMPREPLY < <(compgen -W "$(_vouch_mounts)" -- "$cur")
 		return
 		;;
+	runs:runs)
+		if [[ $cur != -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$(_vouch_mounts)" -- "$cur")
+			return
+		fi
+		;;
 	undo:undo)
 		if [[ $cur != -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "$(_vouch_runs)" -- "$cur")

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "mount-tools/ctl.h"
 #include "mount-tools/mounts.h"
 
 /* --- the mount --- */
@@ -27,21 +28,41 @@ static const struct mounts_one *only_one(const struct mounts *m)
 	return found;
 }
 
-static const struct mounts_one *choose(const struct mounts *m, const char *in,
-				       struct errmsg *em)
+/* By the path in it, or its STORE; a daemon that hangs is told, not asked. */
+static int by_path(const struct mounts_one **out, const struct mounts *m,
+		   const char *in, struct errmsg *em)
 {
-	autofree char *path = in ? realpath(in, NULL) : getcwd(NULL, 0);
-	const struct mounts_one *one = path ? mounts_over(m, path) : NULL;
+	struct errmsg why = ERRMSG_INIT;
+	struct ctl_place place;
+	int rc = ctl_find(&place, in, &why);
 
-	if (!in && !one)
-		one = only_one(m);
-	if (!one && in)
-		(void)errmsg_set(em, -ENOENT,
-				 "%s is not inside a vouchfs mount", in);
-	else if (!one)
-		(void)errmsg_set(em, -ERR_USAGE,
-				 "in which mount? --in=DIR says it");
-	return one;
+	if (rc == 0 && !place.dir)
+		rc = errmsg_set(em, -ENOENT,
+				"%s is not mounted: `vouch mount %s DIR`", in,
+				in);
+	else if (rc == -ENOENT)
+		rc = errmsg_set(em, rc, "%s is not inside a vouchfs mount", in);
+	else if (rc < 0)
+		rc = errmsg_set(em, rc, "%s", errmsg_text(&why, rc));
+	for (size_t i = m->n; rc == 0 && !*out && i > 0; i--)
+		if (strcmp(m->v[i - 1].dir, place.dir) == 0)
+			*out = &m->v[i - 1];
+	ctl_place_release(&place);
+	return rc < 0 || *out ? rc : -ENOENT; /* it went just now */
+}
+
+static int choose(const struct mounts_one **out, const struct mounts *m,
+		  const char *in, struct errmsg *em)
+{
+	autofree char *cwd = in ? NULL : getcwd(NULL, 0);
+
+	*out = NULL;
+	if (in)
+		return by_path(out, m, in, em);
+	*out = cwd ? mounts_over(m, cwd) : NULL;
+	if (!*out)
+		*out = only_one(m);
+	return *out ? 0 : -ERR_USAGE;
 }
 
 static bool is_there(const char *dir, const char *name)
@@ -84,17 +105,23 @@ static int find_audit(struct undo_place *p, struct errmsg *em)
 			  p->dir);
 }
 
-static int find_mount(struct undo_place *p, const char *in, struct errmsg *em)
+int undo_place_mount(struct undo_place *p, const char *in, struct errmsg *em)
 {
+	struct errmsg why = ERRMSG_INIT;
 	const struct mounts_one *one;
 	struct mounts m;
 	int rc = mounts_read(&m);
 
 	if (rc < 0)
 		return rc;
-	one = choose(&m, in, em);
-	rc = one ? 0 : in ? -ENOENT : -ERR_USAGE;
-	if (one) {
+	rc = choose(&one, &m, in, em);
+	if (rc == -ERR_USAGE)
+		rc = errmsg_set(em, rc, "in which mount? %s",
+				m.n ? "--in=DIR says it" : "none is there");
+	if (rc == 0 && ctl_alive(one->store, &why) == -ETIMEDOUT)
+		rc = errmsg_set(em, -ETIMEDOUT, "%s",
+				errmsg_text(&why, -ETIMEDOUT));
+	if (rc == 0) {
 		p->dir = strdup(one->dir);
 		p->read_only = one->read_only;
 		rc = p->dir ? 0 : -ENOMEM;
@@ -185,7 +212,7 @@ static int find_run(struct undo_place *p, const char *run, struct errmsg *em)
 int undo_place_find(struct undo_place *out, const char *in, const char *run,
 		    struct errmsg *em)
 {
-	int rc = find_mount(out, in, em);
+	int rc = undo_place_mount(out, in, em);
 
 	return rc < 0 ? rc : find_run(out, run, em);
 }
@@ -197,14 +224,14 @@ void undo_place_release(struct undo_place *p)
 	*p = (struct undo_place){ .dir = NULL };
 }
 
-FILE *undo_place_open(const struct undo_place *p, const char *name,
+FILE *undo_place_file(const struct undo_place *p, const char *name,
 		      struct errmsg *em)
 {
 	autofree char *path = NULL;
 	FILE *f;
 	int rc;
 
-	if (asprintf(&path, "%s/runs/%s/%s", p->audit, p->word, name) < 0) {
+	if (asprintf(&path, "%s/%s", p->audit, name) < 0) {
 		path = NULL;
 		return NULL;
 	}
@@ -216,6 +243,15 @@ FILE *undo_place_open(const struct undo_place *p, const char *name,
 	if (!f)
 		(void)errmsg_set(em, rc, "%s: %s", path, err_text(rc));
 	return f;
+}
+
+FILE *undo_place_open(const struct undo_place *p, const char *name,
+		      struct errmsg *em)
+{
+	char path[RUN_WORD_MAX + 64];
+
+	snprintf(path, sizeof(path), "runs/%s/%s", p->word, name);
+	return undo_place_file(p, path, em);
 }
 
 /* --- paths --- */

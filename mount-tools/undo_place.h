@@ -21,13 +21,19 @@ struct undo_place {
 };
 
 /*
- * in (may be NULL): a path in the mount.  run: NAME.NUMBER, or NAME where it
+ * in (may be NULL): a path in the mount, or its STORE.  run: NAME.NUMBER, or NAME where it
  * is the only one.  -ERR_USAGE: several; -ENOENT: none.  In words.
  */
 int must_use undo_place_find(struct undo_place *out, const char *in,
 			     const char *run, struct errmsg *em);
+/* The mount alone, without a run. */
+int must_use undo_place_mount(struct undo_place *out, const char *in,
+			      struct errmsg *em);
 void undo_place_release(struct undo_place *p);
-/* A document of the run, opened; NULL, in words. */
+/* A document of the audit tree, opened; NULL, in words. */
+FILE *undo_place_file(const struct undo_place *p, const char *name,
+		      struct errmsg *em);
+/* A document of the run, likewise. */
 FILE *undo_place_open(const struct undo_place *p, const char *name,
 		      struct errmsg *em);
 /*

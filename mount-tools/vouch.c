@@ -111,6 +111,8 @@ static const struct vouch_verb verbs[] = {
 	  "[--no-default-protect] "
 	  "[--format=text|json] [--] CMD [ARG...]",
 	  "run a program, and know afterwards what it did" },
+	{ "runs", cmd_runs, "runs [STORE|DIR] [-a] [-n N] [--format=text|json]",
+	  "list what ran, and what came of it" },
 	{ "scrub", cmd_scrub, "scrub STORE|DIR [--format=text|json]",
 	  "read everything and repair it from the replicas" },
 	{ "show", cmd_show,

@@ -44,6 +44,7 @@ int cmd_replica(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_retain(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_runs(int argc, char **argv);
 int cmd_scrub(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);

@@ -56,6 +56,10 @@ ask lineage mnt/dir/file
 ask show mnt/dir/file
 ask show 1.0 vol
 ask diff some --in=mnt
+ask runs mnt
+ask runs vol
+ask undo some --in=mnt
+ask undo some --in=mnt/dir -n
 ask snapshot mnt name
 ask restore mnt/dir/file --at=2026-01-01
 ask export vol others/log
