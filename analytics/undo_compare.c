@@ -17,7 +17,7 @@
 #include "index/idx_query.h"
 
 static const char changed_since[] = "changed since";
-static const char changed_between[] =
+const char undo_changed_between[] =
 	"changed by somebody else while the run went on";
 
 /* --- numbers --- */
@@ -26,6 +26,8 @@ static int64_t number_before(const struct undo_item *i, int k)
 {
 	const struct undo_number *n = &i->src->number[k];
 
+	if (i->src != i->dst)
+		return undo_old_number(n);
 	return n->seen.touched ? n->before : n->now;
 }
 
@@ -41,7 +43,9 @@ static int compare_number(struct undo_item *i, int k, const char *what)
 	const struct undo_seen *s = &i->dst->number[k].seen;
 	int64_t before = number_before(i, k), after = number_after(i, k);
 	int64_t now = i->holder->number[k].now;
-	uint64_t by = i->holder == i->dst ? s->foreign : i->dst->death;
+	uint64_t by = i->holder != i->dst ? i->dst->death :
+		      s->foreign	  ? s->foreign :
+					    s->theirs;
 
 	if (before == after || now == before ||
 	    (i->src == i->dst && !s->touched))
@@ -49,8 +53,9 @@ static int compare_number(struct undo_item *i, int k, const char *what)
 	i->set[k] = now == after && !s->mixed;
 	if (i->set[k] || k == UNDO_MTIME)
 		return 0;
-	return undo_conflict(
-		i, what, s->mixed ? changed_between : changed_since, by, NULL);
+	return undo_conflict(i, what,
+			     s->mixed ? undo_changed_between : changed_since,
+			     by, NULL);
 }
 
 static int compare_numbers(struct undo_item *i)
@@ -109,17 +114,22 @@ static int compare_xattr(struct undo_item *i, const char *name)
 	src = src ? src : &none;
 	dst = dst ? dst : &none;
 	now = now ? now : &none;
-	before = src->seen.touched ? &src->before : &src->now;
+	before = i->src != i->dst  ? undo_old_value(src) :
+		 src->seen.touched ? &src->before :
+				     &src->now;
 	after = dst->seen.touched ? &dst->after : &dst->now;
 	if ((i->src == i->dst && !dst->seen.touched) ||
 	    same_value(before, after) || same_value(&now->now, before))
 		return 0;
 	if (same_value(&now->now, after) && !dst->seen.mixed)
 		return add_xattr(i, name, before->no);
-	return undo_conflict(
-		i, "attribute",
-		dst->seen.mixed ? changed_between : changed_since,
-		i->holder == i->dst ? dst->seen.foreign : i->dst->death, name);
+	return undo_conflict(i, "attribute",
+			     dst->seen.mixed ? undo_changed_between :
+					       changed_since,
+			     i->holder != i->dst ? i->dst->death :
+			     dst->seen.foreign	 ? dst->seen.foreign :
+						   dst->seen.theirs,
+			     name);
 }
 
 static int compare_xattrs(struct undo_item *i)
@@ -137,32 +147,29 @@ static int compare_xattrs(struct undo_item *i)
 
 /* --- content --- */
 
-struct undo_ref undo_before_death(const struct undo_track *t)
-{
-	bool run_alone = t->n_parts == 1 && !t->content_foreign;
-
-	if (run_alone)
-		return t->parts[0].before;
-	return (struct undo_ref){ t->ino, t->death - 1 };
-}
-
-/* What the run wrote, from what was there to what it left. */
+/*
+ * What the run wrote, from what was there to what it left; of an old file in
+ * whose place a new one came, first what the run had written to the old one.
+ */
 static int find_parts(struct undo_item *i)
 {
 	const struct undo_track *d = i->dst;
+	size_t old = i->src != d ? undo_old_parts(i->src) : 0;
 	size_t n = d->n_parts ? d->n_parts : i->src != d;
 
-	i->parts = calloc(n + 1, sizeof(*i->parts));
+	i->parts = calloc(old + n + 1, sizeof(*i->parts));
 	if (!i->parts)
 		return -ENOMEM;
-	i->n_parts = n;
+	i->n_parts = old + n;
+	for (size_t k = 0; k < old; k++)
+		i->parts[k] = i->src->parts[k];
 	for (size_t k = 0; k < d->n_parts; k++)
-		i->parts[k] = d->parts[k];
+		i->parts[old + k] = d->parts[k];
 	if (i->src == d)
 		return 0;
-	i->parts[0].before = undo_before_death(i->src);
+	i->parts[old].before = undo_old_content(i->src);
 	if (!d->n_parts)
-		i->parts[0].after = (struct undo_ref){ d->ino, d->first };
+		i->parts[old].after = (struct undo_ref){ d->ino, d->first };
 	return 0;
 }
 
@@ -186,7 +193,10 @@ static uint64_t content_by(const struct undo_item *i)
 	if (i->holder != i->dst)
 		return i->holder->version_no ? i->holder->version_no :
 					       i->dst->death;
-	return i->dst->content_foreign;
+	if (i->dst->content_foreign)
+		return i->dst->content_foreign;
+	return i->dst->content_theirs ? i->dst->content_theirs :
+					i->src->content_theirs;
 }
 
 static int merge(struct undo *u, struct undo_item *i)
@@ -206,7 +216,7 @@ static int merge(struct undo *u, struct undo_item *i)
 		rc = -ENOMEM;
 	if (rc == 0)
 		rc = undo_conflict(i, "content",
-				   i->n_parts > 1 ? changed_between :
+				   i->n_parts > 1 ? undo_changed_between :
 						    changed_since,
 				   content_by(i), NULL);
 	else if (rc > 0)

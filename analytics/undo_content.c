@@ -77,10 +77,12 @@ static int walk_saves(struct undo *u, struct undo_track *t, struct walk *w,
 			if (g->v[i].kind != ENTRY_EXTENTS || g->v[i].rejected)
 				continue;
 			rc = undo_is_mine(u, g->v[i].no, g->v[i].actor_no);
-			if (rc > 0)
+			if (rc > 0) {
 				rc = part_add(t, w, g->v[i].no);
-			else
+			} else {
 				w->in_part = false;
+				t->content_theirs = t->first ? g->v[i].no : 0;
+			}
 		}
 		if (rc < 0 || g->n < ENTRY_PAGE)
 			break;
@@ -110,6 +112,7 @@ static int on_version(struct undo *u, struct undo_track *t, struct walk *w,
 	} else if (!same) {
 		w->in_part = false;
 		t->content_foreign = t->first ? v->no : 0;
+		t->content_theirs = t->content_foreign;
 	}
 	w->last = *v;
 	return rc;

@@ -23,16 +23,18 @@ struct run_touch;
  * A thing that has a value, seen three times: before the run first changed it,
  * after it did so last, now.  foreign: the last entry of somebody else's that
  * changed it since then, 0: nobody did; mixed: somebody did in between.
+ * theirs: the last entry of somebody else's since the run's first change, and
+ * the value that it gave.
  */
 struct undo_seen {
 	bool touched; /* by the run at all */
 	bool mixed;
-	uint64_t foreign;
+	uint64_t foreign, theirs;
 };
 
 struct undo_number {
 	struct undo_seen seen;
-	int64_t before, after, now;
+	int64_t before, after, now, theirs;
 };
 
 struct undo_name {
@@ -40,7 +42,7 @@ struct undo_name {
 	uint64_t parent;
 	char *name;
 	bool before, after, now;
-	bool others; /* somebody else gave it since the run began with it */
+	bool others; /* somebody else gave it since the run began with the file */
 };
 
 /* An attribute's value: the entry that set it, 0 where there is none. */
@@ -52,7 +54,7 @@ struct undo_value {
 struct undo_xattr {
 	struct undo_seen seen;
 	char *name;
-	struct undo_value before, after, now;
+	struct undo_value before, after, now, theirs;
 };
 
 /* The content of an inode as it was after an entry. */
@@ -91,8 +93,9 @@ struct undo_track {
 	struct digest root;
 	uint64_t size;
 	uint64_t content_foreign; /* as in undo_seen */
-	int64_t written_ns;	  /* st_mtime, before we looked at it */
-	struct undo_item *item;	  /* undo_items.c: the one that it is of */
+	uint64_t content_theirs;
+	int64_t written_ns;	/* st_mtime, before we looked at it */
+	struct undo_item *item; /* undo_items.c: the one that it is of */
 };
 
 struct undo {
@@ -213,6 +216,7 @@ struct undo_item {
 	size_t n_moves;
 	struct undo_conflict *conflicts;
 	size_t n_conflicts;
+	size_t n_told; /* of these: it is made all the same */
 };
 
 int must_use undo_plan(struct undo *u);
@@ -247,12 +251,30 @@ int must_use undo_made_again(struct undo *u, struct undo_item *i, uint64_t ino);
 int must_use undo_stays(struct undo *u, struct undo_item *i,
 			struct undo_item *made);
 
+/* --- what the run removed, as it was without it: undo_old.c --- */
+
+int64_t undo_old_number(const struct undo_number *n);
+const struct undo_value *undo_old_value(const struct undo_xattr *x);
+/*
+ * Its content as somebody else left it last; in that are the run's first
+ * undo_old_parts() parts.
+ */
+struct undo_ref undo_old_content(const struct undo_track *t);
+size_t undo_old_parts(const struct undo_track *t);
+/*
+ * What of i->src is made again: fills parts and merge, or notes what cannot be
+ * told apart.  -ENODATA, -EACCES: of its bytes.
+ */
+int must_use undo_old_judge(struct undo *u, struct undo_item *i);
+/* Does now (loaded, of a regular file) hold that?  1, 0 or an error. */
+int must_use undo_old_is(struct undo *u, const struct undo_track *t,
+			 const struct undo_track *now);
+
 /* --- what is the same and what is not: undo_compare.c --- */
 
+extern const char undo_changed_between[];
 /* Fills what brings back numbers, attributes and content of a CHANGE. */
 int must_use undo_compare(struct undo *u, struct undo_item *i);
-/* Where the content before the run is: of an inode that it removed. */
-struct undo_ref undo_before_death(const struct undo_track *t);
 
 /* --- undo_print.c --- */
 int must_use undo_print(struct undo *u, struct spool *out);

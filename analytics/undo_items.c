@@ -173,9 +173,11 @@ static void make_items(struct undo *u)
 
 		if (t->item)
 			continue;
-		if (t->created && t->death)
-			continue; /* nothing is left of it */
-		if (t->created)
+		if (t->created && t->death) {
+			/* nothing is left of it; what others wrote is told */
+			if (t->death_mine && t->content_theirs)
+				item_of(u, UNDO_NOTHING, t, t);
+		} else if (t->created)
 			item_of(u, UNDO_REMOVE, t, t);
 		else if (!was_removed(t))
 			item_of(u, UNDO_CHANGE, t, t);

@@ -8,6 +8,9 @@
  *                                          the old one was, or is replaced
  *   there before, and still                CHANGE
  *
+ *   made by the run, written by somebody
+ *     else, removed by the run           NOTHING, and that is told
+ *
  * Where somebody put another file in the place of one that the run wrote, that
  * one is what its content is compared with: editors do so at each save.
  *
@@ -326,11 +329,42 @@ static int all_there(struct undo *u, struct undo_item *i)
 	return rc == -ENOENT ? 0 : rc;
 }
 
+static int judge_old(struct undo *u, struct undo_item *i)
+{
+	int rc = undo_old_judge(u, i);
+
+	if (rc != -ENODATA && rc != -EACCES)
+		return rc;
+	return undo_conflict(i, "content",
+			     rc == -EACCES ?
+				     "you may not read it" :
+				     "its bytes before the run were released",
+			     0, NULL);
+}
+
+/*
+ * The run gave it another name, and from there somebody moved it on, to where
+ * the run removed it: it is theirs, and the name of before stays away.
+ */
+static uint64_t moved_on_by(const struct undo_track *t)
+{
+	bool theirs = false;
+	uint64_t by = 0;
+
+	for (size_t k = 0; k < t->n_names; k++) {
+		const struct undo_name *n = &t->names[k];
+
+		theirs = theirs || (n->others && undo_comes_back(n));
+		if (undo_goes(n) && n->seen.foreign)
+			by = n->seen.foreign;
+	}
+	return theirs ? by : 0;
+}
+
 static int judge_make(struct undo *u, struct undo_item *i)
 {
 	bool done, all = true;
-	struct digest root;
-	uint64_t size;
+	uint64_t moved = moved_on_by(i->src);
 	int rc = u->run ? 0 : all_there(u, i);
 
 	if (rc > 0)
@@ -338,21 +372,23 @@ static int judge_make(struct undo *u, struct undo_item *i)
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	for (size_t k = 0; rc >= 0 && k < i->src->n_names; k++) {
-		if (!undo_comes_back(&i->src->names[k]))
+		const struct undo_name *n = &i->src->names[k];
+
+		if (!undo_comes_back(n))
 			continue;
-		rc = judge_made(u, i, &i->src->names[k], &done);
+		if (moved && !n->others) {
+			rc = undo_conflict(i, "name", "moved since", moved,
+					   n->name);
+			i->n_told += rc == 0;
+			continue;
+		}
+		rc = judge_made(u, i, n, &done);
 		all = all && done;
 	}
 	if (rc >= 0 && all)
 		i->verdict = UNDO_DONE;
-	if (rc < 0 || all || !S_ISREG(i->src->type))
-		return rc;
-	rc = undo_content_root(u, &root, &size, undo_before_death(i->src));
-	if (rc == -ENODATA)
-		return undo_conflict(i, "content",
-				     "its bytes before the run were released",
-				     0, NULL);
-	return rc < 0 ? rc : 0;
+	return rc < 0 || (all && !undo_old_parts(i->src)) ? rc :
+							    judge_old(u, i);
 }
 
 /* In a directory that was made again it has that name already? */
@@ -523,7 +559,8 @@ static int judge_over(struct undo *u, struct undo_item *i)
 	if (rc <= 0)
 		return rc;
 	i->over = true;
-	return undo_move_add(i, NULL, i->place);
+	rc = judge_old(u, i);
+	return rc < 0 ? rc : undo_move_add(i, NULL, i->place);
 }
 
 /* The other names of the old file: links to what is in its place. */
@@ -582,6 +619,16 @@ static bool has_work(const struct undo_item *i)
 	return any;
 }
 
+/* In spite of its conflicts. */
+static bool is_possible(const struct undo_item *i)
+{
+	if (i->verdict == UNDO_DONE)
+		return false;
+	if (i->what == UNDO_MAKE || i->over)
+		return i->n_conflicts == i->n_told;
+	return i->what == UNDO_CHANGE && has_work(i);
+}
+
 static int judge(struct undo *u, struct undo_item *i)
 {
 	int rc = 0;
@@ -595,9 +642,12 @@ static int judge(struct undo *u, struct undo_item *i)
 		rc = judge_make(u, i);
 	else if (i->what == UNDO_CHANGE)
 		rc = judge_change(u, i);
+	else
+		rc = undo_conflict(i, "file", undo_changed_between,
+				   i->dst->content_theirs, NULL);
 	if (rc < 0)
 		return rc;
-	if (i->n_conflicts && (i->what != UNDO_CHANGE || !has_work(i)))
+	if (i->n_conflicts && !is_possible(i))
 		i->verdict = UNDO_NOT;
 	else if (i->verdict == UNDO_ASKED)
 		i->verdict =

@@ -210,7 +210,7 @@ static int put_old_xattrs(struct undo *u, struct buf *out,
 	buf_adds(out, ",\"attributes\":[");
 	for (size_t k = 0; k < t->n_xattrs && rc == 0; k++) {
 		const struct undo_xattr *x = &t->xattrs[k];
-		uint64_t no = x->seen.touched ? x->before.no : x->now.no;
+		uint64_t no = undo_old_value(x)->no;
 
 		if (!no)
 			continue;
@@ -231,6 +231,7 @@ static void put_ref(struct buf *out, const char *key, struct undo_ref ref)
 static void put_put(struct undo *u, struct buf *out, const struct undo_item *i,
 		    uint64_t expect)
 {
+	const bool old = i->what != UNDO_CHANGE || i->over;
 	struct buf b = BUF_INIT;
 	char word[RUN_WORD_MAX];
 
@@ -245,8 +246,12 @@ static void put_put(struct undo *u, struct buf *out, const struct undo_item *i,
 		text_json_string(&b, u->when, strlen(u->when));
 		buf_addc(&b, ',');
 	}
+	if (old)
+		put_ref(&b, "from", undo_old_content(i->src));
+	else if (!i->merge)
+		put_ref(&b, "from", i->parts[0].before);
 	if (i->merge) {
-		buf_adds(&b, "\"merge\":[");
+		buf_adds(&b, old ? ",\"merge\":[" : "\"merge\":[");
 		for (size_t k = 0; k < i->n_parts; k++) {
 			buf_adds(&b, k ? ",{" : "{");
 			put_ref(&b, "after", i->parts[k].after);
@@ -255,11 +260,6 @@ static void put_put(struct undo *u, struct buf *out, const struct undo_item *i,
 			buf_addc(&b, '}');
 		}
 		buf_addc(&b, ']');
-	} else {
-		put_ref(&b, "from",
-			i->what == UNDO_CHANGE && !i->over ?
-				i->parts[0].before :
-				undo_before_death(i->src));
 	}
 	buf_addc(&b, '}');
 	buf_adds(out, ",\"put\":");
@@ -273,7 +273,7 @@ static void put_put(struct undo *u, struct buf *out, const struct undo_item *i,
 static int put_old(struct undo *u, struct buf *out, const struct undo_item *i)
 {
 	const struct undo_track *t = i->src;
-	struct undo_ref ref = undo_before_death(t);
+	struct undo_ref ref = undo_old_content(t);
 	struct past *p = NULL;
 	int64_t v[3];
 	int rc;
@@ -284,8 +284,7 @@ static int put_old(struct undo *u, struct buf *out, const struct undo_item *i)
 	if (rc < 0)
 		return rc;
 	for (int k = UNDO_MODE; k <= UNDO_GID; k++)
-		v[k] = t->number[k].seen.touched ? t->number[k].before :
-						   t->number[k].now;
+		v[k] = undo_old_number(&t->number[k]);
 	buf_addf(out,
 		 ",\"mode\":%lld,\"uid\":%lld,\"gid\":%lld,\"rdev\":%llu,"
 		 "\"atime\":%lld,\"mtime\":%lld",
@@ -470,9 +469,12 @@ static int item_path(struct undo *u, const struct undo_item *i, char **out)
 
 	if (now >= 0)
 		n = &i->holder->names[now];
-	for (size_t k = 0; !n && k < i->src->n_names; k++)
-		if (i->src->names[k].before)
-			n = &i->src->names[k];
+	for (size_t k = 0; now < 0 && !i->place && k < i->src->n_names; k++) {
+		const struct undo_name *v = &i->src->names[k];
+
+		if (v->before && (!n || (v->others && v->seen.touched)))
+			n = v;
+	}
 	if (n)
 		rc = path_of_name(u, &b, n);
 	else

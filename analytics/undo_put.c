@@ -3,8 +3,9 @@
  * already.
  *
  *   {"expect":VERSION,"why":1|2,"run":HEX,"when":WORDS,
- *    "from":{"inode":I,"at":ENTRY}}          what I was after that entry; or
- *    "merge":[{"after":REF,"before":REF},..] the file without these changes
+ *    "from":{"inode":I,"at":ENTRY}           what I was after that entry,
+ *    "merge":[{"after":REF,"before":REF},..] without these changes; without
+ *    }                                       "from" the file without them
  *
  * Nobody gets at bytes this way that he may not read: by the mode of then and
  * by all that counts now.
@@ -95,10 +96,9 @@ static int content_of(struct core *c, struct content **out, const struct buf *b)
 }
 
 static int merged(const struct undo_merge *m, struct content **out,
-		  const struct core_storage_put *o, const struct undo_part *v,
-		  int n)
+		  const struct core_storage_put *o, struct undo_ref from,
+		  const struct undo_part *v, int n)
 {
-	struct undo_ref now = { o->ino, IDX_NOW };
 	struct buf ours = BUF_INIT, places = BUF_INIT;
 	struct idx_version version;
 	int rc = idx_version_at(m->r, &version, o->ino, IDX_NOW);
@@ -106,7 +106,7 @@ static int merged(const struct undo_merge *m, struct content **out,
 	if (rc >= 0 && (rc ? version.version : 0) != o->expect)
 		rc = -EBUSY;
 	if (rc >= 0)
-		rc = undo_bytes(m, &ours, now);
+		rc = undo_bytes(m, &ours, from);
 	if (rc > 0)
 		rc = undo_merge(m, &ours, v, (size_t)n, &places);
 	if (rc == 0)
@@ -125,6 +125,7 @@ static int put(struct core *c, struct idx_reader *r, const struct cred *cr,
 	struct undo_opened from = { .content = NULL };
 	struct git_helper *git = NULL;
 	struct undo_ref ref;
+	const bool named = get_ref(request, "from", &ref);
 	const struct undo_merge m = {
 		.core = c,
 		.r = r,
@@ -133,11 +134,12 @@ static int put(struct core *c, struct idx_reader *r, const struct cred *cr,
 	};
 	int n = get_parts(request, parts), rc = n;
 
+	if (!named)
+		ref = (struct undo_ref){ o->ino, IDX_NOW };
 	if (n > 0)
-		rc = merged(&m, &from.content, o, parts, n);
+		rc = merged(&m, &from.content, o, ref, parts, n);
 	else if (n == 0)
-		rc = get_ref(request, "from", &ref) ?
-			     undo_content_open(c, r, m.cr, &from, ref) :
+		rc = named ? undo_content_open(c, r, m.cr, &from, ref) :
 			     -EINVAL;
 	o->subject = from.subject;
 	o->no = from.no;

@@ -48,8 +48,6 @@ int undo_is_same(struct undo *u, const struct undo_track *t, uint64_t ino)
 {
 	static const struct undo_xattr none;
 	struct undo_track now;
-	struct digest root;
-	uint64_t size = 0;
 	int rc = undo_version_now(u, ino);
 	bool same;
 
@@ -63,10 +61,9 @@ int undo_is_same(struct undo *u, const struct undo_track *t, uint64_t ino)
 	       !now.target == !t->target &&
 	       (!now.target || strcmp(now.target, t->target) == 0);
 	for (int k = UNDO_MODE; k <= UNDO_GID; k++) {
-		const struct undo_number *n = &t->number[k];
+		int64_t was = undo_old_number(&t->number[k]);
 
-		same = same && now.number[k].now ==
-				       (n->seen.touched ? n->before : n->now);
+		same = same && now.number[k].now == was;
 	}
 	for (size_t k = 0; same && k < t->n_xattrs; k++) {
 		const struct undo_xattr *x = &t->xattrs[k], *y = &none;
@@ -75,15 +72,14 @@ int undo_is_same(struct undo *u, const struct undo_track *t, uint64_t ino)
 		for (size_t j = 0; j < now.n_xattrs; j++)
 			if (strcmp(now.xattrs[j].name, x->name) == 0)
 				y = &now.xattrs[j];
-		was = x->seen.touched ? &x->before : &x->now;
+		was = undo_old_value(x);
 		same = !y->now.no == !was->no &&
 		       digest_eq(&y->now.digest, &was->digest);
 	}
 	same = same && (u->run || !has_more(&now, t));
 	if (same && S_ISREG(t->type)) {
-		rc = undo_content_root(u, &root, &size, undo_before_death(t));
-		same = rc > 0 && size == now.size &&
-		       (size == 0 || digest_eq(&root, &now.root));
+		rc = undo_old_is(u, t, &now);
+		same = rc > 0;
 	}
 	undo_track_release(&now);
 	return rc < 0 && rc != -ENODATA ? rc : same;

@@ -64,6 +64,7 @@ static bool note(struct undo_seen *s, const struct change *c)
 
 	if (!c->mine) {
 		s->foreign = s->touched ? c->no : s->foreign;
+		s->theirs = s->foreign;
 		return false;
 	}
 	s->mixed = s->mixed || s->foreign;
@@ -79,8 +80,7 @@ static void set_number(struct change *c, enum undo_numbers which, int64_t v)
 	if (note(&n->seen, c))
 		n->before = n->now;
 	n->now = v;
-	if (c->mine)
-		n->after = v;
+	*(c->mine ? &n->after : &n->theirs) = v;
 }
 
 static struct undo_name *name_of(struct undo_track *t, uint64_t parent,
@@ -117,7 +117,8 @@ static int set_name(struct change *c, uint64_t parent,
 	if (note(&n->seen, c))
 		n->before = n->now;
 	n->now = there;
-	n->others = there && !c->mine && !n->seen.touched && c->t->first;
+	if (there)
+		n->others = !c->mine && !n->seen.touched && c->t->first;
 	if (c->mine)
 		n->after = there;
 	for (size_t i = 0; i < c->t->n_names; i++)
@@ -160,8 +161,7 @@ static int set_xattr(struct change *c, const char *name, size_t n,
 	if (note(&x->seen, c))
 		x->before = x->now;
 	x->now = *value;
-	if (c->mine)
-		x->after = *value;
+	*(c->mine ? &x->after : &x->theirs) = *value;
 	return 0;
 }
 
