@@ -206,7 +206,10 @@ static int merge(struct undo *u, struct undo_item *i)
 	};
 	struct undo_ref now = { i->holder->ino, IDX_NOW };
 	struct buf ours = BUF_INIT, was = BUF_INIT, places = BUF_INIT;
-	int rc = undo_bytes(&m, &ours, now);
+	int rc;
+
+	undo_look_away(u); /* git may take its time */
+	rc = undo_bytes(&m, &ours, now);
 
 	if (rc > 0)
 		buf_add(&was, ours.p, ours.n);

@@ -65,10 +65,16 @@ static int part_add(struct undo_track *t, struct walk *w, uint64_t no)
 static int walk_saves(struct undo *u, struct undo_track *t, struct walk *w,
 		      const struct idx_version *v)
 {
-	autofree struct entry_page *g = calloc(1, sizeof(*g));
+	autofree struct entry_page *g = NULL;
 	uint64_t from = w->last.no + 1;
-	int rc = g ? 0 : -ENOMEM;
+	int rc = from < v->no ?
+			 idx_extents_among(u->r, v->ino, from - 1, v->no - 1) :
+			 0;
 
+	if (rc <= 0)
+		return rc; /* as of most files */
+	g = calloc(1, sizeof(*g));
+	rc = g ? 0 : -ENOMEM;
 	while (rc >= 0 && from < v->no) {
 		g->n = 0;
 		rc = idx_history(u->r, v->ino, from, v->no - 1, ENTRY_PAGE,

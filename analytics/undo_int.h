@@ -108,7 +108,11 @@ struct undo {
 	char temporary[32];	   /* how names of what is on its way begin */
 	struct git_helper *git;
 	struct buf stored;
-	uint64_t actor; /* asked last, and whether it is the run's */
+	unsigned looks;	  /* through one state of the index; 0: there is none */
+	uint64_t dir_ino; /* asked last, 0: none; */
+	bool dir_there;	  /* whether it is anywhere, */
+	struct buf dir;	  /* and where */
+	uint64_t actor;	  /* asked last, and whether it is the run's */
 	bool mine;
 	struct undo_track *tracks; /* by inode */
 	size_t n_tracks;
@@ -164,6 +168,23 @@ int must_use undo_merge(const struct undo_merge *m, struct buf *ours,
 /* The bytes of a version or a past: 1, or 0: too long. */
 int must_use undo_bytes(const struct undo_merge *m, struct buf *out,
 			struct undo_ref ref);
+
+/* --- the index: undo_look.c --- */
+
+/*
+ * What is asked from now on is of one state of the index, which is renewed
+ * here from time to time.  Statements of their own would each open and close
+ * it, which was a third of the CPU of a plan.
+ */
+int must_use undo_look(struct undo *u);
+/* What was entered since may be asked for, too. */
+void undo_look_away(struct undo *u);
+/*
+ * Where a directory is now, borrowed until this is asked again: 1, or 0: it is
+ * nowhere.
+ */
+int must_use undo_look_dir(struct undo *u, const struct buf **out,
+			   uint64_t ino);
 
 /* --- which inodes, and what belongs together: undo_items.c --- */
 

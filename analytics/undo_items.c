@@ -57,6 +57,8 @@ static int load_tracks(struct undo *u)
 
 		rc = run_walk_in_time(u->view);
 		if (rc == 0)
+			rc = undo_look(u);
+		if (rc == 0)
 			rc = undo_track_load(u, &u->tracks[i], t.v[i].ino,
 					     t.v[i].first);
 		u->tracks[i].written_ns = written;

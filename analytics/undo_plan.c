@@ -662,8 +662,11 @@ int undo_plan(struct undo *u)
 {
 	int rc = undo_items_find(u);
 
-	for (size_t i = 0; rc == 0 && i < u->n_items; i++)
-		rc = judge(u, &u->items[i]);
+	for (size_t i = 0; rc == 0 && i < u->n_items; i++) {
+		rc = undo_look(u);
+		if (rc == 0)
+			rc = judge(u, &u->items[i]);
+	}
 	return rc;
 }
 
@@ -686,6 +689,8 @@ void undo_plan_release(struct undo *u)
 		item_release(&u->items[i]);
 	for (size_t i = 0; i < u->n_tracks; i++)
 		undo_track_release(&u->tracks[i]);
+	undo_look_away(u);
+	buf_release(&u->dir);
 	free(u->items);
 	free(u->tracks);
 	git_helper_stop(u->git);

@@ -55,10 +55,13 @@ static const char *type_word(uint32_t type)
 /* Where it is now, else where it was last; "" is the root. */
 static int path_of(struct undo *u, struct buf *out, uint64_t ino)
 {
+	const struct buf *dir;
 	bool gone = false;
-	int rc = idx_path(u->r, out, ino, IDX_NOW);
+	int rc = undo_look_dir(u, &dir, ino);
 
-	if (rc == 0)
+	if (rc > 0)
+		buf_add(out, dir->n ? (char *)dir->p : "", dir->n);
+	else if (rc == 0)
 		rc = idx_path_last(u->r, out, ino, &gone);
 	return rc < 0 ? rc : 0;
 }
@@ -80,21 +83,21 @@ static int put_name(struct undo *u, struct buf *out, const struct undo_name *n)
 	struct undo_track *t = undo_find(u, n->parent);
 	struct undo_item *i = t ? t->item : NULL;
 	uint64_t dir = n->parent;
-	struct buf path = BUF_INIT;
+	const struct buf *path = NULL;
 	int rc;
 
 	if (i && i->what == UNDO_MAKE && i->there)
 		dir = i->there;
-	rc = dir == STATE_ROOT_INO ? 1 : idx_path(u->r, &path, dir, IDX_NOW);
+	rc = undo_look_dir(u, &path, dir);
 	buf_addf(out, "{\"in\":%llu", (unsigned long long)dir);
 	if (rc > 0) {
 		buf_addc(out, ',');
-		line_text(out, "dir", path.p ? path.p : (uint8_t *)"", path.n);
+		line_text(out, "dir", path->n ? path->p : (uint8_t *)"",
+			  path->n);
 	}
 	buf_addc(out, ',');
 	line_text(out, "name", n->name, strlen(n->name));
 	buf_addc(out, '}');
-	buf_release(&path);
 	return rc < 0 ? rc : 0;
 }
 
@@ -543,13 +546,17 @@ int undo_print(struct undo *u, struct spool *out)
 		    u->items[i].verdict != UNDO_NOT)
 			continue;
 		v[n].item = &u->items[i];
-		rc = item_path(u, v[n].item, &v[n].path);
+		rc = undo_look(u);
+		if (rc == 0)
+			rc = item_path(u, v[n].item, &v[n].path);
 		n += v[n].path != NULL;
 	}
 	if (rc == 0 && n)
 		qsort(v, n, sizeof(*v), by_path);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
-		rc = put_line(u, &line, &v[i]);
+		rc = undo_look(u);
+		if (rc == 0)
+			rc = put_line(u, &line, &v[i]);
 		spool_buf(out, &line);
 	}
 	for (size_t i = 0; v && i < n; i++)

@@ -15,8 +15,10 @@
 
 int undo_version_now(struct undo *u, uint64_t ino)
 {
-	int rc = core_make_version(u->core, ino, ENTRY_REASON_IDLE);
+	int rc;
 
+	undo_look_away(u);
+	rc = core_make_version(u->core, ino, ENTRY_REASON_IDLE);
 	switch (rc) { /* no file, or no more */
 	case -ENOENT:
 	case -ESTALE:

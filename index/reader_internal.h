@@ -82,6 +82,8 @@
 	X(VERSION, READER_VERSION " WHERE ino=? AND version=?")               \
 	X(VERSIONS, READER_VERSION                                            \
 	  " WHERE ino=? AND version>=? ORDER BY version LIMIT ?")             \
+	X(VERSIONS_LATE,                                                      \
+	  READER_VERSION " WHERE ino=? ORDER BY version DESC LIMIT 2")        \
 	X(VERSION_MAX, "SELECT max(version) FROM version WHERE ino=?")        \
 	X(VERSION_NO, "SELECT no FROM version WHERE ino=? AND version=?")     \
 	X(VERSIONS_BY_ACTOR,                                                  \
