@@ -351,21 +351,28 @@ ssize_t actor_proc_cmdline(uint32_t pid, char *out, size_t cap)
 	return proc_slurp(pid, "cmdline", out, cap);
 }
 
-bool actor_proc_cgroup_gone(const char *path)
+bool actor_proc_cgroup_root(char *out, size_t cap)
 {
 	char line[3 * LIMIT_PATH], root[LIMIT_PATH + 1], dir[LIMIT_PATH + 1];
-	char all[2 * LIMIT_PATH + 4];
 	FILE *f = fopen("/proc/self/mountinfo", "re");
-	bool gone = false;
+	bool found = false;
 
-	while (f && !gone && fgets(line, sizeof(line), f))
-		if (strstr(line, " - cgroup2 ") &&
-		    sscanf(line, "%*d %*d %*s %4095s %4095s", root, dir) == 2 &&
-		    strcmp(root, "/") == 0) {
-			snprintf(all, sizeof(all), "%s%s", dir, path);
-			gone = access(all, F_OK) < 0 && errno == ENOENT;
-		}
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = strstr(line, " - cgroup2 ") &&
+			sscanf(line, "%*d %*d %*s %4095s %4095s", root, dir) ==
+				2 &&
+			strcmp(root, "/") == 0;
 	if (f)
 		fclose(f);
-	return gone;
+	return found && snprintf(out, cap, "%s", dir) < (int)cap;
+}
+
+bool actor_proc_cgroup_gone(const char *path)
+{
+	char dir[LIMIT_PATH + 1], all[2 * LIMIT_PATH + 4];
+
+	if (!actor_proc_cgroup_root(dir, sizeof(dir)))
+		return false;
+	snprintf(all, sizeof(all), "%s%s", dir, path);
+	return access(all, F_OK) < 0 && errno == ENOENT;
 }

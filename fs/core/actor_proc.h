@@ -59,6 +59,8 @@ int must_use actor_proc_user(uint32_t *out, uint32_t pid);
 int must_use actor_proc_start(uint64_t *out, uint32_t pid);
 /* Its path in the cgroup v2 hierarchy, in text[]; NULL: none, or too long. */
 const char *actor_proc_cgroup(uint32_t pid, char *text, size_t cap);
+/* Where that hierarchy is mounted whole; false: nowhere that we see. */
+bool actor_proc_cgroup_root(char *out, size_t cap);
 /* Is that cgroup certainly gone, and so all that were in it? */
 bool actor_proc_cgroup_gone(const char *path);
 /* Pure; text is that of /proc/PID/cgroup, n < cap bytes, and is changed. */

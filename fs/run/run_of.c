@@ -22,8 +22,7 @@ bool run_of_hex(uint8_t out[RUN_ID_SIZE], const char *p)
 	return true;
 }
 
-/* The id in one name of a path, if it is a run's. */
-static bool component(uint8_t out[RUN_ID_SIZE], const char *p, size_t n)
+bool run_of_component(uint8_t out[RUN_ID_SIZE], const char *p, size_t n)
 {
 	static const size_t prefix = sizeof(RUN_CGROUP_PREFIX) - 1;
 
@@ -46,7 +45,7 @@ static bool next_cgroup(struct run_table *t, uint8_t out[RUN_ID_SIZE],
 		const char *slash = memrchr(path, '/', *end);
 		size_t start = slash ? (size_t)(slash - path) + 1 : 0;
 
-		found = component(out, path + start, *end - start) &&
+		found = run_of_component(out, path + start, *end - start) &&
 			run_table_in_cgroup(t, out, path, *end);
 		*end = slash ? (size_t)(slash - path) : 0;
 	}

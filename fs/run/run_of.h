@@ -47,6 +47,8 @@ static inline bool run_of_explicit(enum entry_run_how how)
 {
 	return how != ENTRY_RUN_UNKNOWN && how != ENTRY_RUN_GROUP;
 }
+/* The id in one name of a cgroup's path, if it is a run's. */
+bool run_of_component(uint8_t out[RUN_ID_SIZE], const char *p, size_t n);
 /* Exactly RUN_ID_HEX lower-case digits. */
 bool run_of_hex(uint8_t out[RUN_ID_SIZE], const char *p);
 

@@ -9,8 +9,13 @@
  *
  * A mount that is read-only enters nothing, but guards as well.
  *
- * Bounded: of runs that ended, the newest KNOWN_MAX are known again, found
- * among the newest LOOK_MAX runs of any kind.
+ * Of runs that ended, those are known again that may have processes yet
+ * (run_alive.h), however old they are, and the newest KNOWN_MAX of the newest
+ * LOOK_MAX runs of any kind.  Where not all cgroups can be looked at, all runs
+ * that ever were are asked for theirs.
+ *
+ * Of a run whose RUN_START cannot be read nobody knows what it may not do:
+ * where processes of it may go on, it may do nothing.
  *
  * Threads: while the volume is opened, before the first request.
  */
@@ -24,13 +29,14 @@
 #include "fs/core/actor_proc.h"
 #include "fs/core/core_internal.h"
 #include "fs/run/run.h"
+#include "fs/run/run_alive.h"
 #include "fs/run/run_guard.h"
 #include "index/idx.h"
 #include "index/idx_runs.h"
 #include "ledger/entry_run.h"
 #include "ledger/ledger.h"
 
-enum { KNOWN_MAX = 128, LOOK_MAX = 2048, NESTED_MAX = 64 };
+enum { KNOWN_MAX = 128, LOOK_MAX = 2048, NESTED_MAX = 64, PAGE = 512 };
 
 struct found {
 	struct idx_run *v;
@@ -76,6 +82,73 @@ static int look(struct core *c, struct found *open, struct found *ended)
 	if (rc >= 0)
 		rc = idx_runs(r, IDX_NOW, LOOK_MAX, on_run, ended);
 	core_reader_give(c, r);
+	return rc < 0 ? rc : 0;
+}
+
+/* --- those that may have processes ------------------------------------------ */
+
+struct alive {
+	struct idx_reader *reader;
+	struct found *found;
+};
+
+static int on_alive(void *ctx, const uint8_t id[RUN_ID_SIZE])
+{
+	struct alive *a = ctx;
+	struct idx_run run;
+	int rc;
+
+	for (size_t i = 0; i < a->found->n; i++)
+		if (memcmp(a->found->v[i].id, id, RUN_ID_SIZE) == 0)
+			return 0;
+	rc = idx_run_by_id(a->reader, &run, id);
+	return rc <= 0 || run.implicit || !run.end_no ? rc :
+							add(a->found, &run);
+}
+
+struct page {
+	struct found *found;
+	uint64_t last;
+	unsigned n;
+};
+
+static int on_any(void *ctx, const struct idx_run *run)
+{
+	struct page *p = ctx;
+
+	p->last = run->no;
+	p->n++;
+	return run->implicit || !run->end_no ? 0 : add(p->found, run);
+}
+
+/* Any that ever ended. */
+static int look_at_all(struct idx_reader *r, struct found *out)
+{
+	struct page p = { .found = out, .last = IDX_NOW };
+	int rc;
+
+	log_event(LOG_WARN, "runs_all_looked_up",
+		  "why=\"not all cgroups can be looked at\"");
+	do {
+		p.n = 0;
+		rc = idx_runs(r, p.last, PAGE, on_any, &p);
+	} while (rc >= 0 && p.n == PAGE);
+	return rc;
+}
+
+static int look_alive(struct core *c, struct found *out)
+{
+	struct alive a = { .found = out };
+	int rc;
+
+	if (!c->actors)
+		return 0; /* nobody is told apart */
+	rc = core_reader_take(c, &a.reader);
+	if (rc >= 0)
+		rc = run_alive_each(on_alive, &a);
+	if (rc == 0)
+		rc = look_at_all(a.reader, out);
+	core_reader_give(c, a.reader);
 	return rc < 0 ? rc : 0;
 }
 
@@ -199,6 +272,7 @@ static int know(struct core *c, const struct idx_run *run,
 		.id = run->id,
 		.uid = run->uid,
 		.cgroup = path,
+		.recovered = true,
 	};
 	bool lost = run->end_no == 0;
 	int rc = 0;
@@ -212,6 +286,38 @@ static int know(struct core *c, const struct idx_run *run,
 		rc = run_table_add(c->runs, &new);
 	if (rc == 0)
 		run_table_end(c->runs, run->id, lost || new.guard);
+	run_guard_drop(new.guard);
+	return rc == -EEXIST ? 0 : rc;
+}
+
+/*
+ * The same of one whose RUN_START cannot be read.  One that ended and that
+ * nobody saw alive (seen false) has no processes.
+ */
+static int know_unread(struct core *c, const struct idx_run *run, int why,
+		       bool seen)
+{
+	struct run_table_new new = {
+		.id = run->id,
+		.uid = run->uid,
+		.recovered = true,
+		.anywhere = true,
+	};
+	int rc;
+
+	if (why == -ENOMEM)
+		return why;
+	if (run->end_no && !seen && run->how != RUN_END_LOST)
+		return 0;
+	log_event(LOG_ERROR, "run_not_read",
+		  "run=%llu why=\"%s\" so=\"its processes may do nothing\"",
+		  (unsigned long long)run->no, err_text(why));
+	new.guard = run_guard_new(NULL, NULL);
+	if (!new.guard)
+		return -ENOMEM;
+	rc = run_table_add(c->runs, &new);
+	if (rc == 0)
+		run_table_end(c->runs, run->id, true);
 	run_guard_drop(new.guard);
 	return rc == -EEXIST ? 0 : rc;
 }
@@ -250,22 +356,53 @@ static int lose(struct core *c, const struct idx_run *run,
 	return rc < 0 ? rc : core_op(c, lost_op, &a);
 }
 
+/* Those that ended, the oldest first. */
+static int know_ended(struct core *c, const struct found *f, bool seen)
+{
+	int rc = 0;
+
+	for (size_t i = f->n; i-- > 0 && rc != -ENOMEM;) {
+		rc = with_start(c, &f->v[i], know, NULL);
+		if (rc < 0)
+			rc = know_unread(c, &f->v[i], rc, seen);
+	}
+	return rc == -ENOMEM ? rc : 0;
+}
+
+/* Those that did not. */
+static int end_open(struct core *c, const struct found *f)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < f->n && rc != -ENOMEM; i++) {
+		rc = with_start(c, &f->v[i], c->o.read_only ? know : lose,
+				NULL);
+		if (rc >= 0)
+			continue;
+		log_event(LOG_ERROR, "run_not_ended", "why=\"%s\"",
+			  err_text(rc));
+		rc = know_unread(c, &f->v[i], rc, true);
+	}
+	return rc == -ENOMEM ? rc : 0;
+}
+
 int run_recover(struct core *c)
 {
 	struct found open = { .v = NULL }, ended = { .v = NULL };
+	struct found alive = { .v = NULL };
 	int rc = look(c, &open, &ended);
 
 	/* One that cannot be read does not keep the volume from being used. */
-	for (size_t i = ended.n; i-- > 0 && rc != -ENOMEM;)
-		rc = with_start(c, &ended.v[i], know, NULL);
-	for (size_t i = 0; i < open.n && rc != -ENOMEM; i++) {
-		rc = with_start(c, &open.v[i], c->o.read_only ? know : lose,
-				NULL);
-		if (rc < 0)
-			log_event(LOG_ERROR, "run_not_ended", "why=\"%s\"",
-				  err_text(rc));
-	}
+	if (rc == 0)
+		rc = look_alive(c, &alive);
+	if (rc == 0)
+		rc = know_ended(c, &alive, true);
+	if (rc == 0)
+		rc = know_ended(c, &ended, false);
+	if (rc == 0)
+		rc = end_open(c, &open);
 	free(open.v);
 	free(ended.v);
-	return rc == -ENOMEM ? rc : 0;
+	free(alive.v);
+	return rc;
 }

@@ -39,7 +39,8 @@ struct run {
 	uint64_t wrapper_start;
 	uint64_t processes;
 	struct run_guard *guard; /* a reference; NULL: none */
-	size_t cgroup_n;	 /* 0: none */
+	bool anywhere;
+	size_t cgroup_n; /* 0: none */
 	char cgroup[];
 };
 
@@ -161,24 +162,32 @@ static void make_room_locked(struct run_table *t) requires_capability(&t->mu)
 		else if ((*at)->state == RUN_LEFT)
 			left = at;
 	}
-	/* RUN_TABLE_OPEN_MAX and RUN_TABLE_GUARDED_MAX are less together */
-	assert(over || left);
-	forget_locked(t, over ? over : left);
+	/* None: RUN_TABLE_OPEN_MAX that go on, the others guard somebody. */
+	if (over || left)
+		forget_locked(t, over ? over : left);
+}
+
+/* Is there a place for one more? */
+static bool has_place_locked(const struct run_table *t, const struct run *r,
+			     const struct run_table_new *n)
+	requires_capability(&t->mu)
+{
+	return n->recovered || (t->n_open < RUN_TABLE_OPEN_MAX &&
+				(!r->guard || atomic_load(&t->guarded) <
+						      RUN_TABLE_GUARDED_MAX));
 }
 
 /* Takes r over unless it fails. */
-static int add_locked(struct run_table *t, struct run *r, uint32_t uid)
-	requires_capability(&t->mu)
+static int add_locked(struct run_table *t, struct run *r,
+		      const struct run_table_new *n) requires_capability(&t->mu)
 {
 	if (find_locked(t, r->id))
 		return -EEXIST;
-	if (t->n_open == RUN_TABLE_OPEN_MAX)
+	if (!has_place_locked(t, r, n))
 		return -ENFILE;
-	if (r->guard && atomic_load(&t->guarded) == RUN_TABLE_GUARDED_MAX)
-		return -ENFILE;
-	if (atomic_load(&t->n) == RUN_TABLE_MAX)
+	if (atomic_load(&t->n) >= RUN_TABLE_MAX)
 		make_room_locked(t);
-	r->user = user_locked(t, uid);
+	r->user = user_locked(t, n->uid);
 	if (!r->user)
 		return -ENOMEM;
 	r->user->n++;
@@ -207,11 +216,12 @@ int run_table_add(struct run_table *t, const struct run_table_new *n)
 	r->wrapper = n->wrapper;
 	r->wrapper_start = n->wrapper_start;
 	r->guard = n->guard;
+	r->anywhere = n->anywhere;
 	r->cgroup_n = len;
 	if (len > 0)
 		memcpy(r->cgroup, n->cgroup, len);
 	mutex_lock(&t->mu);
-	rc = add_locked(t, r, n->uid);
+	rc = add_locked(t, r, n);
 	mutex_unlock(&t->mu);
 	if (rc < 0)
 		free(r);
@@ -324,8 +334,8 @@ bool run_table_in_cgroup(struct run_table *t, const uint8_t *id,
 {
 	mutex_lock(&t->mu);
 	const struct run *r = find_locked(t, id);
-	bool yes = r && r->cgroup_n == n && n > 0 &&
-		   memcmp(r->cgroup, path, n) == 0;
+	bool yes = r && (r->anywhere || (r->cgroup_n == n && n > 0 &&
+					 memcmp(r->cgroup, path, n) == 0));
 	mutex_unlock(&t->mu);
 	return yes;
 }

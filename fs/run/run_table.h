@@ -8,7 +8,8 @@
  *
  * Bounded: RUN_TABLE_OPEN_MAX open runs; of the others the oldest of the user
  * who has most are forgotten first.  A guarded run is not forgotten before it
- * is OVER, of these RUN_TABLE_GUARDED_MAX are let in.
+ * is OVER, of these RUN_TABLE_GUARDED_MAX are let in; those that an earlier
+ * mount has left behind are, whatever their number.
  *
  * Threads: thread-safe; its lock is a leaf.
  */
@@ -52,6 +53,13 @@ struct run_table_new {
 	uint64_t wrapper_start;
 	const char *cgroup;	 /* as /proc/PID/cgroup says; NULL: none */
 	struct run_guard *guard; /* NULL: none; the table takes a reference */
+	/*
+	 * Of an earlier mount: there it is, and so it is let in, however many
+	 * there are.
+	 */
+	bool recovered;
+	/* Where its cgroup is could not be read: any of its name is it. */
+	bool anywhere;
 };
 
 int must_use run_table_open(struct run_table **out);

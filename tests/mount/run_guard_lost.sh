@@ -90,6 +90,38 @@ if [ -n "$cgroups" ]; then
 	: >left.end
 fi
 
+# --- however many runs there were since, and whatever of the log is damaged
+many_runs() { # COUNT: declared and ended, without a program
+	python3 -c 'import json, secrets, socket, sys
+for i in range(int(sys.argv[2])):
+    s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); f = s.makefile("rw")
+    for m in ({"verb": "run-start", "name": "many", "argv": "", "cwd": "", "user": "", "env": {},
+               "run": "%032x" % secrets.randbits(127)}, {"verb": "run-end", "how": "exit", "status": 0}):
+        f.write(json.dumps(m) + "\n"); f.flush()
+        assert "true" in f.readline(), "run %d" % i
+    s.close()' "$PWD/vol/runs" "$1" || fail "many runs"
+}
+if [ -n "$cgroups" ]; then
+	vouch run --name old -q --in mnt --hide secret --protect f -- sh looker.sh old "env -u VOUCH_RUN" left
+	until_there old.ready
+	many_runs 200
+	looks old "old: before"
+	again
+	looks old "old: mounted after 200 others"
+
+	# what it may not do cannot be read: then it may do nothing
+	umount_volume
+	python3 -c 'import sqlite3, sys
+c = sqlite3.connect("vol/index.db")
+c.execute("UPDATE run SET no = no + 1 WHERE name = CAST(? AS BLOB)", ("old",))
+assert c.total_changes == 1; c.commit(); c.close()' || fail "the index"
+	cp vol/vouch.log log.before
+	mount_volume
+	looks old "old: not readable" "Permission denied"
+	comm -13 log.before vol/vouch.log | grep -q run_not_read || fail "nobody says so"
+	: >old.end
+fi
+
 # --- denials survive the crash, and are with their run
 log_read
 same "denials after a crash" "$(jq -s --arg r "$(run_id run)" 'map(select(.kind == "alert" and .run == $r and .what == "denied" and .why == "hidden")) | length > 0' log.jsonl)" \
