@@ -64,7 +64,7 @@ void ledger_close(struct ledger *l)
 		frame_destroy(l->pool[i]);
 	for (int i = 0; i < LEDGER_CACHE; i++) {
 		buf_release(&l->cache[i].bytes);
-		free(l->cache[i].leaves);
+		free(l->cache[i].tree.h);
 	}
 	wal_close(l->wal);
 	journal_close(l->journal);

@@ -28,7 +28,7 @@
 #define LEDGER_LOG_NEXT "keys/log.next.key"
 #define LEDGER_TRUSTED "keys/trusted.pub"
 
-enum { LEDGER_POOL = 4, LEDGER_CACHE = 16, LEDGER_CACHE_RECORD = 1 << 20 };
+enum { LEDGER_POOL = 4, LEDGER_CACHE = 16, LEDGER_CACHE_BYTES = 16 << 20 };
 
 struct entry;
 struct journal;
@@ -64,14 +64,14 @@ struct ledger_anchor {
 	struct digest root;
 };
 
-/* A record in memory, its leaves computed. */
+/* A record in memory, the tree of its batch computed. */
 struct ledger_cached {
 	bool valid;
 	uint64_t used;
 	struct buf bytes;
 	struct frame frame;
-	struct digest *leaves;
-	uint32_t *at; /* where entries begin; in the block of leaves */
+	struct merkle_tree tree;
+	uint32_t *at; /* where entries begin; in the block of the tree */
 };
 
 struct ledger {
@@ -145,6 +145,12 @@ struct journal *ledger_journal(struct ledger *l);
 /* Reads a frame or record as stored, checksum checked; f borrows from out. */
 int must_use ledger_load(struct ledger *l, struct buf *out, struct frame *f,
 			 uint64_t index);
+/*
+ * What proves an entry to be of its seal, and the seal's bytes, by the cache
+ * of records: who proves thousands reads and hashes each record once.
+ */
+int must_use ledger_read_path(struct ledger *l, struct merkle_proof *out,
+			      struct buf *out_seal, uint64_t entry_no);
 /* A tile_store_seal_fn; ctx is the ledger. */
 int ledger_load_seal(void *ctx, struct buf *scratch, const uint8_t **out,
 		     uint32_t *out_n, uint64_t index);

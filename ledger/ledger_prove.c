@@ -45,8 +45,8 @@ static int read_note(struct ledger *l, struct buf *out, struct checkpoint *c,
 /* What a proof is put together from. */
 struct making {
 	struct ledger *l;
-	struct ledger_record record;
-	struct buf note, entry;
+	uint64_t seal_no;
+	struct buf note, seal, entry;
 	struct buf refs[PROOF_REFS_MAX];
 	uint8_t cert[CERT_SIZE];
 	struct proof proof;
@@ -58,12 +58,12 @@ static int add_cert(struct making *m)
 	struct ledger *l = m->l;
 	const struct rules_key *k;
 	struct seal s;
-	int rc = seal_decode(&s, m->record.seal_bytes, m->record.seal_len);
+	int rc = seal_decode(&s, m->seal.p, m->seal.n);
 
 	if (rc < 0)
 		return rc;
 	mutex_lock(&l->settle_mu);
-	rc = ledger_rules_advance(l, m->record.seal + 1, NULL);
+	rc = ledger_rules_advance(l, m->seal_no + 1, NULL);
 	k = rc == 0 ? rules_key_find(l->rules, s.key_id) : NULL;
 	if (k != NULL) {
 		memcpy(m->cert, k->cert, CERT_SIZE);
@@ -119,7 +119,7 @@ static int add_inclusion(struct making *m)
 				 m->l->tiles);
 
 	if (rc == 0)
-		rc = merkle_inclusion(&m->proof.inclusion, m->record.seal,
+		rc = merkle_inclusion(&m->proof.inclusion, m->seal_no,
 				      m->checkpoint.size, tile_reader_read, r);
 	tile_reader_free(r);
 	return rc;
@@ -131,15 +131,15 @@ static int make_proof(struct making *m, struct buf *out, uint64_t entry_no,
 	struct proof *p = &m->proof;
 	int rc;
 
-	p->seal_index = m->record.seal;
-	p->seal = m->record.seal_bytes;
-	p->seal_n = m->record.seal_len;
+	rc = ledger_read_path(m->l, &p->batch_path, &m->seal, entry_no);
+	if (rc == -ENOENT)
+		return errmsg_set(em, rc, "there is no such entry");
+	p->seal_index = m->seal_no;
+	p->seal = m->seal.p;
+	p->seal_n = m->seal.n;
 	p->position = ENTRY_NO_POS(entry_no);
-	if (p->position >= m->record.count)
-		return errmsg_set(em, -ENOENT, "there is no such entry");
-	seal_batch_path(&p->batch_path, m->record.leaves, m->record.count,
-			p->position);
-	rc = add_entry(m, &m->entry, entry_no, em);
+	if (rc == 0)
+		rc = add_entry(m, &m->entry, entry_no, em);
 	p->entry = (struct proof_entry){ m->entry.p, m->entry.n };
 	if (rc == 0)
 		rc = add_cert(m);
@@ -167,14 +167,13 @@ int ledger_prove(struct ledger *l, struct buf *out, uint64_t entry_no,
 			     errmsg_set(em, -ERR_AGAIN,
 					"no checkpoint covers the entry yet") :
 			     errmsg_set(em, -ENOENT, "there is no such entry");
-	if (rc == 0)
-		rc = ledger_read(l, &m->record, seal);
+	m->seal_no = seal;
 	if (rc == 0)
 		rc = add_refs(m, refs, n_refs, em);
 	if (rc == 0)
 		rc = make_proof(m, out, entry_no, em);
-	ledger_record_release(&m->record);
 	buf_release(&m->note);
+	buf_release(&m->seal);
 	buf_release(&m->entry);
 	for (int i = 0; i < PROOF_REFS_MAX; i++)
 		buf_release(&m->refs[i]);

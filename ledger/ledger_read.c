@@ -90,26 +90,30 @@ int ledger_load_seal(void *ctx, struct buf *scratch, const uint8_t **out,
 }
 
 /*
- * Leaf hashes of f's entries, and behind them where each begins, one block
- * that the caller frees; the batch root is compared with the seal.  A batch
- * has up to 4,096 entries: to look for each from the first on was half the
- * time of a mount after a crash, and of reading a log in order.
+ * The tree over f's entries (whole: all of it, else its leaves), and behind it
+ * where each entry begins, one block that the caller frees; the batch root is
+ * compared with the seal.  A batch has up to 4,096 entries: to look for each
+ * from the first on was half the time of a mount after a crash, and of reading
+ * a log in order.
  */
-static int leaves_of(struct digest **out, uint32_t **out_at,
-		     const struct frame *f)
+static int tree_of(struct merkle_tree *out, uint32_t **out_at,
+		   const struct frame *f, bool whole)
 {
-	autofree struct digest *leaves =
-		calloc(f->count, sizeof(*leaves) + sizeof(**out_at));
+	size_t size = whole ? merkle_tree_size(f->count) : f->count;
+	autofree struct digest *block =
+		malloc(size * sizeof(*block) + f->count * sizeof(**out_at) + 1);
+	struct merkle_tree t = { .h = block, .n = f->count };
 	const uint8_t *p = f->entries, *e = NULL;
 	size_t left = f->entries_n;
 	struct digest root;
 	struct seal s;
 	uint32_t *at;
 	uint32_t n = 0;
+	int rc = 0;
 
-	if (leaves == NULL)
+	if (block == NULL)
 		return -ENOMEM;
-	at = (uint32_t *)(leaves + f->count);
+	at = (uint32_t *)(block + size);
 	if (seal_decode(&s, f->seal, f->seal_n) < 0 || s.count != f->count)
 		return -ERR_CORRUPT;
 	for (uint32_t i = 0; i < f->count; i++) {
@@ -119,13 +123,19 @@ static int leaves_of(struct digest **out, uint32_t **out_at,
 		if (frame_next_entry(&p, &left, &e, &n) <= 0 ||
 		    entry_decode(&v, e, n) < 0)
 			return -ERR_CORRUPT;
-		entry_view_leaf(&leaves[i], &v);
+		entry_view_leaf(&t.h[i], &v);
 	}
-	seal_batch_root(&root, leaves, f->count);
-	if (!digest_eq(&root, &s.batch_root))
+	if (whole) {
+		merkle_tree_fill(&t);
+		rc = merkle_root(&root, t.n, merkle_tree_read, &t);
+	} else {
+		seal_batch_root(&root, t.h, t.n);
+	}
+	if (rc < 0 || !digest_eq(&root, &s.batch_root))
 		return -ERR_CORRUPT;
 	*out_at = at;
-	*out = take(leaves);
+	*out = t;
+	(void)take(block);
 	return 0;
 }
 
@@ -133,6 +143,7 @@ static int read_record(struct ledger *l, struct ledger_record *out,
 		       uint64_t seal, bool hash)
 {
 	struct buf bytes = BUF_INIT;
+	struct merkle_tree t = { .h = NULL };
 	struct frame f;
 	int rc;
 
@@ -143,9 +154,10 @@ static int read_record(struct ledger *l, struct ledger_record *out,
 	if (rc < 0)
 		goto fail;
 	if (hash)
-		rc = leaves_of(&out->leaves, &out->at_, &f);
+		rc = tree_of(&t, &out->at_, &f, false);
 	if (rc < 0)
 		goto fail;
+	out->leaves = t.h;
 	out->seal = seal;
 	out->seal_bytes = f.seal;
 	out->seal_len = f.seal_n;
@@ -194,27 +206,45 @@ int ledger_record_entry(const struct ledger_record *r, uint32_t pos,
 	return entry_at(r->bytes, r->len, r->at_[pos], out, out_len);
 }
 
-static int give(const struct ledger_cached *c, struct buf *out,
-		struct digest *out_leaf, uint32_t pos)
+/* What is asked of a record; each may be NULL. */
+struct wanted {
+	uint32_t pos;
+	struct buf *entry;
+	struct digest *leaf;
+	struct buf *seal;
+	struct merkle_proof *path;
+};
+
+static int give(struct ledger_cached *c, const struct wanted *w)
 {
 	const uint8_t *p = NULL;
 	uint32_t n = 0;
-	int rc;
+	int rc = 0;
 
-	if (pos >= c->frame.count)
+	if (w->pos >= c->frame.count)
 		return -ENOENT;
-	rc = entry_at(c->frame.entries, c->frame.entries_n, c->at[pos], &p, &n);
+	if (w->entry != NULL) {
+		rc = entry_at(c->frame.entries, c->frame.entries_n,
+			      c->at[w->pos], &p, &n);
+		if (rc == 0)
+			buf_add(w->entry, p, n);
+	}
+	if (w->leaf != NULL)
+		*w->leaf = c->tree.h[w->pos];
+	if (w->seal != NULL)
+		buf_add(w->seal, c->frame.seal, c->frame.seal_n);
+	if (rc == 0 && w->path != NULL)
+		rc = merkle_inclusion(w->path, w->pos, c->tree.n,
+				      merkle_tree_read, &c->tree);
 	if (rc < 0)
 		return rc;
-	buf_add(out, p, n);
-	if (out_leaf != NULL)
-		*out_leaf = c->leaves[pos];
-	return out->bad ? -ENOMEM : 0;
+	return (w->entry && w->entry->bad) || (w->seal && w->seal->bad) ?
+		       -ENOMEM :
+		       0;
 }
 
 /* 1: answered from the cache (rc in *out_rc). */
-static bool from_cache(struct ledger *l, struct buf *out,
-		       struct digest *out_leaf, uint64_t seal, uint32_t pos,
+static bool from_cache(struct ledger *l, uint64_t seal, const struct wanted *w,
 		       int *out_rc)
 {
 	bool found = false;
@@ -226,59 +256,105 @@ static bool from_cache(struct ledger *l, struct buf *out,
 		if (!c->valid || c->frame.index != seal)
 			continue;
 		c->used = ++l->clock;
-		*out_rc = give(c, out, out_leaf, pos);
+		*out_rc = give(c, w);
 		found = true;
 	}
 	mutex_unlock(&l->cache_mu);
 	return found;
 }
 
-/* Puts c into the cache in the place of the one used longest ago. */
+static void cached_free(struct ledger_cached *c)
+{
+	buf_release(&c->bytes);
+	free(c->tree.h);
+	memset(c, 0, sizeof(*c));
+}
+
+/* The one that was used longest ago; an empty one was never. */
+static struct ledger_cached *oldest(struct ledger *l, bool empty_too)
+{
+	struct ledger_cached *found = NULL;
+
+	for (int i = 0; i < LEDGER_CACHE; i++) {
+		struct ledger_cached *c = &l->cache[i];
+
+		if ((c->valid || empty_too) &&
+		    (found == NULL || c->used < found->used))
+			found = c;
+	}
+	return found;
+}
+
+static size_t cached_bytes(const struct ledger *l)
+{
+	size_t sum = 0;
+
+	for (int i = 0; i < LEDGER_CACHE; i++)
+		sum += l->cache[i].bytes.n;
+	return sum;
+}
+
+/* Takes c, unless it would fill half of the cache. */
 static void into_cache(struct ledger *l, struct ledger_cached *c)
 {
-	struct ledger_cached *slot = &l->cache[0], old;
+	struct ledger_cached *slot;
 
-	if (c->bytes.n > LEDGER_CACHE_RECORD)
+	if (c->bytes.n > LEDGER_CACHE_BYTES / 2)
 		return;
 	mutex_lock(&l->cache_mu);
-	for (int i = 0; i < LEDGER_CACHE; i++) {
-		if (!l->cache[i].valid) {
-			slot = &l->cache[i];
-			break;
-		}
-		if (l->cache[i].used < slot->used)
-			slot = &l->cache[i];
-	}
-	old = *slot;
-	c->used = ++l->clock;
+	slot = oldest(l, true);
+	cached_free(slot);
 	c->valid = true;
+	c->used = ++l->clock;
 	*slot = *c;
-	*c = old;
+	memset(c, 0, sizeof(*c));
+	while (cached_bytes(l) > LEDGER_CACHE_BYTES)
+		cached_free(oldest(l, false));
 	mutex_unlock(&l->cache_mu);
 }
 
-int ledger_read_entry(struct ledger *l, struct buf *out,
-		      struct digest *out_leaf, uint64_t entry_no)
+static int read_wanted(struct ledger *l, uint64_t seal, const struct wanted *w)
 {
-	uint64_t seal = ENTRY_NO_SEAL(entry_no);
-	uint32_t pos = ENTRY_NO_POS(entry_no);
 	struct ledger_cached c = { .valid = false };
 	int rc = 0;
 
 	if (seal >= ledger_size(l))
 		return -ENOENT;
-	if (from_cache(l, out, out_leaf, seal, pos, &rc))
+	if (from_cache(l, seal, w, &rc))
 		return rc;
 	rc = ledger_load(l, &c.bytes, &c.frame, seal);
 	if (rc == 0)
-		rc = leaves_of(&c.leaves, &c.at, &c.frame);
+		rc = tree_of(&c.tree, &c.at, &c.frame, true);
 	if (rc == 0) {
-		rc = give(&c, out, out_leaf, pos);
+		rc = give(&c, w);
 		into_cache(l, &c);
 	} else if (rc == -ENOENT) {
 		rc = -ERR_CORRUPT; /* below the size, and nowhere */
 	}
-	buf_release(&c.bytes);
-	free(c.leaves);
+	cached_free(&c);
 	return rc;
+}
+
+int ledger_read_entry(struct ledger *l, struct buf *out,
+		      struct digest *out_leaf, uint64_t entry_no)
+{
+	const struct wanted w = {
+		.pos = ENTRY_NO_POS(entry_no),
+		.entry = out,
+		.leaf = out_leaf,
+	};
+
+	return read_wanted(l, ENTRY_NO_SEAL(entry_no), &w);
+}
+
+int ledger_read_path(struct ledger *l, struct merkle_proof *out,
+		     struct buf *out_seal, uint64_t entry_no)
+{
+	const struct wanted w = {
+		.pos = ENTRY_NO_POS(entry_no),
+		.seal = out_seal,
+		.path = out,
+	};
+
+	return read_wanted(l, ENTRY_NO_SEAL(entry_no), &w);
 }

@@ -72,28 +72,44 @@ static void proof_reverse(struct merkle_proof *p)
 	}
 }
 
-void merkle_path_of(struct merkle_proof *out, const struct digest *leaves,
-		    size_t n, size_t i)
+/* --- all subtrees of one --- */
+
+size_t merkle_tree_size(size_t n)
 {
-	struct digest h;
+	size_t size = 0;
 
-	assert(i < n);
-	out->n = 0;
-	while (n > 1) {
-		size_t k = (size_t)1 << split_level(n);
+	for (; n > 0; n >>= 1)
+		size += n;
+	return size;
+}
 
-		if (i < k) {
-			merkle_root_of(&h, leaves + k, n - k);
-			n = k;
-		} else {
-			merkle_root_of(&h, leaves, k);
-			leaves += k;
-			i -= k;
-			n -= k;
-		}
-		proof_add(out, &h);
+void merkle_tree_fill(struct merkle_tree *t)
+{
+	struct digest *below = t->h;
+
+	for (size_t n = t->n; n > 1; n >>= 1) {
+		for (size_t i = 0; i < n >> 1; i++)
+			merkle_node(&below[n + i], &below[2 * i],
+				    &below[2 * i + 1]);
+		below += n;
 	}
-	proof_reverse(out);
+}
+
+int merkle_tree_read(void *ctx, struct digest *out, unsigned level,
+		     uint64_t index)
+{
+	const struct merkle_tree *t = ctx;
+	const struct digest *row = t->h;
+	size_t n = t->n;
+
+	for (; level > 0; level--) {
+		row += n;
+		n >>= 1;
+	}
+	if (index >= n)
+		return -ERR_LIMIT;
+	*out = row[index];
+	return 0;
 }
 
 /* --- frontier --- */

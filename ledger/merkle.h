@@ -30,9 +30,20 @@ void merkle_node(struct digest *out, const struct digest *left,
 		 const struct digest *right);
 /* Root of n level-0 hashes; n = 0 gives SHA-256(""). */
 void merkle_root_of(struct digest *out, const struct digest *leaves, size_t n);
-/* Inclusion path of leaf i among n level-0 hashes. */
-void merkle_path_of(struct merkle_proof *out, const struct digest *leaves,
-		    size_t n, size_t i);
+
+/*
+ * All complete subtrees of n leaves, level by level: h has merkle_tree_size(n)
+ * hashes, the leaves first; _fill() makes the others.  A root or a proof is
+ * then a few hashes away: merkle_tree_read() with a struct merkle_tree.
+ */
+struct merkle_tree {
+	struct digest *h;
+	size_t n;
+};
+size_t merkle_tree_size(size_t n);
+void merkle_tree_fill(struct merkle_tree *t);
+int must_use merkle_tree_read(void *ctx, struct digest *out, unsigned level,
+			      uint64_t index);
 
 /* The right edge of a growing tree: one hash per set bit of size. */
 struct merkle_frontier {

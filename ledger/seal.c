@@ -182,12 +182,6 @@ void seal_batch_root(struct digest *out, const struct digest *leaves, size_t n)
 	merkle_root_of(out, leaves, n);
 }
 
-void seal_batch_path(struct merkle_proof *out, const struct digest *leaves,
-		     size_t n, size_t i)
-{
-	merkle_path_of(out, leaves, n, i);
-}
-
 int seal_batch_verify(const struct seal *s, const struct digest *leaf,
 		      uint32_t position, const struct merkle_proof *path)
 {

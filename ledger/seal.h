@@ -51,9 +51,6 @@ void seal_leaf(struct digest *out, const void *p, size_t n);
 
 /* Root over entries' leaf hashes, which are level 0, not hashed again. */
 void seal_batch_root(struct digest *out, const struct digest *leaves, size_t n);
-/* Path of entry i, leaf sibling first. */
-void seal_batch_path(struct merkle_proof *out, const struct digest *leaves,
-		     size_t n, size_t i);
 /* 0 or -ERR_PROOF. */
 int must_use seal_batch_verify(const struct seal *s, const struct digest *leaf,
 			       uint32_t position,

@@ -415,6 +415,17 @@ static struct proof_entry entry_bytes(const struct sample_log *s,
 	return (struct proof_entry){ keep->p, keep->n };
 }
 
+static void batch_path(struct merkle_proof *out, const struct sample_batch *b,
+		       uint32_t i)
+{
+	struct digest h[2 * SAMPLE_BATCH_MAX];
+	struct merkle_tree t = { h, b->n };
+
+	memcpy(h, b->leaf, sizeof(b->leaf));
+	merkle_tree_fill(&t);
+	must(merkle_inclusion(out, i, b->n, merkle_tree_read, &t));
+}
+
 void sample_log_prove(const struct sample_log *s, struct buf *out,
 		      const struct digest *leaf, const struct digest *refs,
 		      unsigned n_refs)
@@ -430,8 +441,7 @@ void sample_log_prove(const struct sample_log *s, struct buf *out,
 	find(s, leaf, &p->seal_index, &p->position);
 	p->seal = s->batch[p->seal_index].seal.p;
 	p->seal_n = s->batch[p->seal_index].seal.n;
-	seal_batch_path(&p->batch_path, s->batch[p->seal_index].leaf,
-			s->batch[p->seal_index].n, p->position);
+	batch_path(&p->batch_path, &s->batch[p->seal_index], p->position);
 	p->entry = entry_bytes(s, leaf, &keep[PROOF_REFS_MAX]);
 	sample_log_cert(cert, s, KEY_MOUNT, 1, s->mount);
 	p->cert = cert;

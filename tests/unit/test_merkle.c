@@ -199,18 +199,28 @@ static void expect_inclusion_strict(const struct digest *leaf, size_t i,
 
 Test(merkle, inclusion_proofs_hold_and_no_others)
 {
+	struct digest h[2 * SMALL], again;
+
 	fill(SMALL);
 	for (size_t n = 1; n <= SMALL; n++) {
+		struct merkle_tree t = { h, n };
 		struct digest root;
 
+		cr_assert_leq(merkle_tree_size(n), 2 * SMALL);
+		memcpy(h, leaves, n * sizeof(*h));
+		merkle_tree_fill(&t);
 		mth(&root, leaves, n);
+		cr_assert_eq(merkle_root(&again, n, merkle_tree_read, &t), 0);
+		cr_assert(digest_eq(&again, &root));
 		for (size_t i = 0; i < n; i++) {
 			struct merkle_proof p;
 			struct merkle_proof q;
 
 			cr_assert_eq(
 				merkle_inclusion(&p, i, n, read_leaves, &n), 0);
-			merkle_path_of(&q, leaves, n, i);
+			cr_assert_eq(merkle_inclusion(&q, i, n,
+						      merkle_tree_read, &t),
+				     0);
 			cr_assert_eq(p.n, q.n);
 			for (unsigned k = 0; k < p.n; k++)
 				cr_assert(digest_eq(&p.h[k], &q.h[k]));
