@@ -31,9 +31,17 @@ static struct run_table *table(void)
 	memset(id_b, 0xbb, sizeof(id_b));
 	memset(id_c, 0xcc, sizeof(id_c));
 	const struct run_table_new runs[] = {
-		{ id_a, 1000, 100, 7, GROUP_A, NULL },
-		{ id_b, 1000, 200, 8, GROUP_B, NULL },
-		{ id_c, 1000, 300, 9, NULL, NULL },
+		{ .id = id_a,
+		  .uid = 1000,
+		  .wrapper = 100,
+		  .wrapper_start = 7,
+		  .cgroup = GROUP_A },
+		{ .id = id_b,
+		  .uid = 1000,
+		  .wrapper = 200,
+		  .wrapper_start = 8,
+		  .cgroup = GROUP_B },
+		{ .id = id_c, .uid = 1000, .wrapper = 300, .wrapper_start = 9 },
 	};
 
 	cr_assert_eq(run_table_open(&t), 0);
@@ -123,8 +131,22 @@ Test(run_of, the_first_rule_that_holds)
 static struct run_table *guarded_table(void)
 {
 	struct run_guard *g = run_guard_new(NULL, NULL);
-	const struct run_table_new outer = { id_a, 1000, 100, 7, GROUP_A, g };
-	const struct run_table_new inner = { id_b, 1000, 200, 8, GROUP_B, g };
+	const struct run_table_new outer = {
+		.id = id_a,
+		.uid = 1000,
+		.wrapper = 100,
+		.wrapper_start = 7,
+		.cgroup = GROUP_A,
+		.guard = g,
+	};
+	const struct run_table_new inner = {
+		.id = id_b,
+		.uid = 1000,
+		.wrapper = 200,
+		.wrapper_start = 8,
+		.cgroup = GROUP_B,
+		.guard = g,
+	};
 	struct run_table *t = NULL;
 
 	memset(id_a, 0xaa, sizeof(id_a));
