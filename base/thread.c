@@ -203,3 +203,33 @@ void thread_join(struct thread *t)
 	check(pthread_join(t->id, NULL), "thread_join");
 	t->running = false;
 }
+
+static int64_t mono_ns(void)
+{
+	struct timespec ts;
+
+	check(clock_gettime(CLOCK_MONOTONIC, &ts) != 0 ? errno : 0,
+	      "clock_gettime");
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+bool thread_ends_within(struct cond *c, struct mutex *mu, const bool *ended,
+			int64_t timeout_ns)
+{
+	int64_t until = mono_ns() + timeout_ns;
+	int64_t left = timeout_ns;
+
+	while (!*ended && left > 0) {
+		cond_timedwait_ns(c, mu, left);
+		left = until - mono_ns();
+	}
+	return *ended;
+}
+
+void thread_leave(struct thread *t)
+{
+	if (t == NULL || !t->running)
+		return;
+	check(pthread_detach(t->id), "thread_leave");
+	t->running = false;
+}

@@ -86,5 +86,14 @@ void thread_nice(int by);
 void thread_answers(void);
 /* Waits for the end of the thread; a no-op when it is not running. */
 void thread_join(struct thread *t);
+/*
+ * For a thread that may hang in a system call: it sets *ended as its last act,
+ * under mu, and wakes c; true when it did so in time.  One that did not is
+ * left, and everything that it uses with it.
+ */
+bool must_use thread_ends_within(struct cond *c, struct mutex *mu,
+				 const bool *ended, int64_t timeout_ns)
+	requires_capability(mu);
+void thread_leave(struct thread *t);
 
 #endif

@@ -4,6 +4,9 @@
  * One job at a time: who finds the reader busy for too long goes without.  A
  * job's memory belongs to the reader; the answer is copied out under the lock
  * when it comes in time.
+ *
+ * A process that waits for a filesystem that hangs may hold its memory's lock
+ * for ever, and with it the reader: closing leaves that behind.
  */
 #include "fs/core/actor_cmdline.h"
 
@@ -17,6 +20,7 @@
 #include "fs/core/actor_proc.h"
 
 #define PATIENCE_NS (20 * 1000000LL)
+#define CLOSE_NS (2 * 1000000000LL)
 
 enum job_state {
 	JOB_NONE,  /* nobody asks */
@@ -33,6 +37,7 @@ struct actor_cmdline {
 	const char *variable;	/* guarded by mu; NULL: the arguments */
 	ssize_t result;		/* guarded by mu */
 	bool stop;		/* guarded by mu */
+	bool ended;		/* guarded by mu: the thread has */
 	char bytes[LIMIT_ARGV]; /* the reader's, but in JOB_READ */
 	struct thread thread;
 };
@@ -70,6 +75,8 @@ static void reader(void *arg)
 		}
 		cond_broadcast(&c->changed);
 	}
+	c->ended = true;
+	cond_broadcast(&c->changed);
 	mutex_unlock(&c->mu);
 }
 
@@ -143,7 +150,14 @@ void actor_cmdline_close(struct actor_cmdline *c)
 	mutex_lock(&c->mu);
 	c->stop = true;
 	cond_broadcast(&c->changed);
+	bool ended =
+		!c->thread.running ||
+		thread_ends_within(&c->changed, &c->mu, &c->ended, CLOSE_NS);
 	mutex_unlock(&c->mu);
+	if (!ended) {
+		thread_leave(&c->thread); /* what it uses stays */
+		return;
+	}
 	thread_join(&c->thread);
 	cond_destroy(&c->changed);
 	mutex_destroy(&c->mu);

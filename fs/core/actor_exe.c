@@ -6,7 +6,10 @@
  * that no FUSE filesystem, ours least of all, is asked anything.
  *
  * Invariants: (1) a job in the queue holds a descriptor, no other does.
- * (2) Every `who` that was answered 0 is told exactly once.
+ * (2) Every `who` that was answered 0 is told exactly once.  (3) Closing waits
+ * for one piece of a file at most, and not for long where that does not come
+ * (an executable on a filesystem that hangs): a file of 1 GiB takes 15 s of a
+ * core, at low priority on a busy machine minutes, and an unmount waited.
  */
 #include "fs/core/actor_exe.h"
 
@@ -28,6 +31,7 @@ enum { EXES_MAX = 512, QUEUE_MAX = 64, WAITERS_MAX = 256, DEVS = 16 };
 #define EXE_SIZE_MAX (1ULL << 30)
 #define DEV_VALID_NS (10 * 1000000000LL)
 #define READ_SIZE (256u << 10)
+#define CLOSE_NS (2 * 1000000000LL)
 
 struct exe_key {
 	uint64_t dev, ino, size;
@@ -63,6 +67,7 @@ struct actor_exe {
 	uint64_t tick;		      /* guarded by mu */
 	struct dev_seen devs[DEVS];   /* guarded by mu */
 	bool stop;		      /* guarded by mu */
+	bool ended;		      /* guarded by mu: the thread has */
 	actor_exe_done_fn *done;
 	void *ctx;
 	struct thread thread;
@@ -225,8 +230,19 @@ int actor_exe_ask(struct actor_exe *x, uint32_t pid, struct digest *out,
 	return rc;
 }
 
+static bool is_stopping(struct actor_exe *x)
+{
+	bool stop;
+
+	mutex_lock(&x->mu);
+	stop = x->stop;
+	mutex_unlock(&x->mu);
+	return stop;
+}
+
 /* Reads the whole file; it must not change meanwhile. */
-static int hash_file(struct digest *out, int path_fd, const struct exe_key *key)
+static int hash_file(struct actor_exe *x, struct digest *out, int path_fd,
+		     const struct exe_key *key)
 {
 	char path[64];
 	autofree uint8_t *buf = malloc(READ_SIZE);
@@ -243,10 +259,13 @@ static int hash_file(struct digest *out, int path_fd, const struct exe_key *key)
 		n = -errno;
 		goto fail;
 	}
-	while ((n = read(fd, buf, READ_SIZE)) > 0)
+	n = 1;
+	while (!is_stopping(x) && (n = read(fd, buf, READ_SIZE)) > 0)
 		digest_sha256_update(sha, buf, (size_t)n);
 	if (n < 0)
 		n = -errno;
+	else if (n > 0)
+		n = -ECANCELED;
 	else if (key_of(&after, fd, 0) < 0 || !key_eq(&after, key))
 		n = -EAGAIN;
 	else
@@ -263,7 +282,7 @@ static void do_one(struct actor_exe *x, struct exe *e)
 {
 	void *waiters[WAITERS_MAX];
 	struct digest d = { 0 };
-	int rc = hash_file(&d, e->fd, &e->key);
+	int rc = hash_file(x, &d, e->fd, &e->key);
 
 	mutex_lock(&x->mu);
 	uint32_t n = e->n_waiters;
@@ -298,6 +317,8 @@ static void hasher(void *arg)
 		do_one(x, e);
 		mutex_lock(&x->mu);
 	}
+	x->ended = true;
+	cond_broadcast(&x->work);
 	mutex_unlock(&x->mu);
 }
 
@@ -320,19 +341,51 @@ int actor_exe_open(struct actor_exe **out, actor_exe_done_fn *done, void *ctx)
 	return 0;
 }
 
+/* True when the thread has ended; else what it uses stays. */
+static bool end_hasher(struct actor_exe *x)
+{
+	bool ended;
+
+	mutex_lock(&x->mu);
+	x->stop = true;
+	cond_broadcast(&x->work);
+	ended = !x->thread.running ||
+		thread_ends_within(&x->work, &x->mu, &x->ended, CLOSE_NS);
+	mutex_unlock(&x->mu);
+	if (ended)
+		thread_join(&x->thread);
+	else
+		thread_leave(&x->thread);
+	return ended;
+}
+
+/* Those who wait for a file are told that it will not be known. */
+static void tell_none(struct actor_exe *x, struct exe *e)
+{
+	void *waiters[WAITERS_MAX];
+	uint32_t n;
+
+	mutex_lock(&x->mu);
+	n = e->n_waiters;
+	memcpy(waiters, e->waiters, n * sizeof(waiters[0]));
+	e->n_waiters = 0;
+	mutex_unlock(&x->mu);
+	for (uint32_t w = 0; w < n; w++)
+		x->done(x->ctx, waiters[w], NULL);
+}
+
 void actor_exe_close(struct actor_exe *x)
 {
 	if (!x)
 		return;
-	mutex_lock(&x->mu);
-	x->stop = true;
-	cond_broadcast(&x->work);
-	mutex_unlock(&x->mu);
-	thread_join(&x->thread);
+	bool ended = end_hasher(x);
+	for (uint32_t i = 0; i < x->n_exes; i++)
+		tell_none(x, x->exes[i]);
+	if (!ended)
+		return;
 	for (uint32_t i = 0; i < x->n_exes; i++) {
 		struct exe *e = x->exes[i];
-		for (uint32_t w = 0; w < e->n_waiters; w++)
-			x->done(x->ctx, e->waiters[w], NULL);
+
 		if (e->state == EXE_QUEUED)
 			close(e->fd);
 		free(e);

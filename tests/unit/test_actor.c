@@ -20,14 +20,14 @@
 
 static struct mutex mu;
 static struct cond told;
-static unsigned n_told, n_freed;
+static unsigned n_told, n_told_big, n_freed;
 
 static void on_digest(void *ctx, struct actor *a)
 {
 	(void)ctx;
-	(void)a;
 	mutex_lock(&mu);
 	n_told++;
+	n_told_big += strstr(a->exe, "/big.") != NULL;
 	cond_broadcast(&told);
 	mutex_unlock(&mu);
 }
@@ -313,6 +313,72 @@ Test(actor, digest_of_the_executable_arrives)
 	actor_drop(t, b);
 	actor_table_close(t);
 	cr_assert_gt(n_told, 0);
+}
+
+/* A file that can be executed, and of `size` bytes, nearly all a hole. */
+static void big_program(char *path, size_t cap, off_t size)
+{
+	const char *dir = getenv("TMPDIR");
+	char buf[65536];
+	ssize_t n;
+	int from = open("/bin/sleep", O_RDONLY), fd;
+
+	snprintf(path, cap, "%s/big.%d", dir ? dir : "/tmp", (int)getpid());
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0700);
+	cr_assert(from >= 0 && fd >= 0);
+	while ((n = read(from, buf, sizeof(buf))) > 0)
+		cr_assert_eq(write(fd, buf, (size_t)n), n);
+	cr_assert_eq(ftruncate(fd, size), 0);
+	close(from);
+	close(fd);
+}
+
+/* Descriptors of this process that lead to the path. */
+static unsigned opened(const char *path)
+{
+	char name[64], target[4096];
+	unsigned found = 0;
+
+	for (int fd = 0; fd < 1024; fd++) {
+		ssize_t n;
+
+		snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+		n = readlink(name, target, sizeof(target) - 1);
+		target[n > 0 ? n : 0] = '\0';
+		found += strcmp(target, path) == 0;
+	}
+	return found;
+}
+
+/* An unmount waited 15 s for the digest of 1 GB, minutes on a busy machine. */
+Test(actor, closing_does_not_wait_for_the_digest_of_a_large_file)
+{
+	struct actor_table *t = table(0);
+	char path[4096];
+	int ready[2];
+	char c;
+	pid_t pid;
+
+	big_program(path, sizeof(path), 1000 << 20);
+	cr_assert_eq(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		execl(path, path, "1000", (char *)NULL);
+		_exit(1);
+	}
+	close(ready[1]);
+	cr_assert_eq(read(ready[0], &c, 1), 0); /* it is another program now */
+	close(ready[0]);
+	struct actor *a = actor_of(t, (uint32_t)pid, 0, 0);
+	cr_assert_str_eq(a->exe, path);
+	actor_drop(t, a);
+	while (opened(path) < 2) /* queued with one, read with another */
+		usleep(1000);
+	actor_table_close(t);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	unlink(path);
+	cr_assert_eq(n_told_big, 0, "it was hashed to its end");
 }
 
 Test(actor, gone_or_invisible_process_has_only_its_user)
