@@ -7,10 +7,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/auto.h"
 #include "base/thread.h"
 #include "fs/content/content.h"
+#include "fs/content/content_internal.h"
 #include "index/state.h"
 #include "tests/sim/content_box.h"
 #include "tests/sim/prng.h"
@@ -152,6 +154,63 @@ Test(content_stream, each_report_is_a_prefix_of_the_stream)
 	thread_join(&writer);
 	free(r.v);
 	content_close(s.c);
+	content_box_release(&b);
+}
+
+struct press {
+	struct content_pool *pool;
+	atomic_bool over;
+};
+
+static void press_main(void *arg)
+{
+	struct press *p = arg;
+
+	content_press_work(&p->pool->press);
+	atomic_store(&p->over, true);
+}
+
+/*
+ * Pressure leaves a stream to its own batches, which two threads make, though
+ * somebody has entered and none can begin now: it neither waits for him nor
+ * takes all that is left of the stream alone.
+ */
+Test(content_stream, pressure_does_not_take_a_stream)
+{
+	struct content_box b = { .sim = NULL };
+	autofree uint8_t *p = malloc(ROOM);
+	struct thread presser = { .running = false };
+	struct prng prng = { .seed = 0 };
+	struct press press = { .over = false };
+	struct content *c = NULL;
+	uint64_t at = 0;
+	bool over = false;
+
+	cr_assert(p);
+	prng_init(&prng, 14);
+	prng_bytes(&prng, p, ROOM);
+	content_box_init(&b, ROOM);
+	c = content_box_new(&b);
+	content_enter(c);
+	for (size_t i = 0; i < ROOM / 2 + 2 * MIB; i += MIB)
+		cr_assert_eq(content_write(c, p + i, MIB, i, false, 1, &at), 0);
+	press.pool = b.pool;
+	cr_assert_eq(thread_start(&presser, "presser", press_main, &press), 0);
+	for (unsigned i = 0; i < 30 * 1000 && !over; i++) {
+		usleep(1000);
+		over = atomic_load(&press.over);
+	}
+	content_leave(c);
+	thread_join(&presser);
+	cr_assert(over, "pressure waited for who had entered");
+	for (unsigned i = 0; i < 30 * 1000; i++) {
+		if (content_pool_dirty(b.pool) <= 2 * MIB)
+			break;
+		usleep(1000);
+	}
+	cr_assert(content_pool_dirty(b.pool) <= 2 * MIB,
+		  "the leaving did not begin the stream's batches");
+	content_close(c);
 	content_box_release(&b);
 }
 
