@@ -136,6 +136,18 @@ static struct undo_item *item_of(struct undo *u, enum undo_what what,
 	return i;
 }
 
+/* What is no file is made in the other's place, which has no other name then. */
+static bool fits(const struct undo_track *old, const struct undo_track *new)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < new->n_names; k++)
+		n += undo_goes(&new->names[k]);
+	if (S_ISDIR(old->type))
+		return false;
+	return n == 1 || (S_ISREG(old->type) && S_ISREG(new->type));
+}
+
 /* New files in the places of old ones, where neither is a directory. */
 static void join(struct undo *u, const struct old_name *old, size_t n)
 {
@@ -152,7 +164,7 @@ static void join(struct undo *u, const struct old_name *old, size_t n)
 						by_name) :
 					NULL;
 
-			if (!o || o->track->item || S_ISDIR(o->track->type))
+			if (!o || o->track->item || !fits(o->track, t))
 				continue;
 			item_of(u, UNDO_CHANGE, o->track, t)->place = o->name;
 		}

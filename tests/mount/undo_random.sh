@@ -1,6 +1,7 @@
 #!/bin/bash
 # vouch undo against an oracle: others' work alone is left (undo_oracle.py).
-# SEEDS="4 5" for others; N=100, from SEED on or a random one, for many.
+# 1074: a link of what was made again in the place of a fifo.  SEEDS="4 5" for
+# others; N=100, from SEED on or a random one, for many.
 . "$TOP/tests/mount/lib.sh"
 command -v python3 >/dev/null || { echo "no python3"; exit 77; }
 
@@ -8,7 +9,7 @@ new_volume
 mount_volume
 oracle() { python3 "$TOP/tests/mount/undo_oracle.py" "$@"; }
 base=${SEED:-$((RANDOM * 32768 + RANDOM))}
-seeds=${SEEDS:-"1 2 3"}
+seeds=${SEEDS:-"1 2 3 1074"}
 [ -z "$N" ] || seeds=$(seq "$base" $((base + N - 1)))
 n=0
 for seed in $seeds; do
