@@ -440,6 +440,7 @@ static struct core *core_new(const struct core_options *o)
 	c->jobs_tail = &c->jobs;
 	mutex_init(&c->guard_mu);
 	mutex_init(&c->retain_mu);
+	moment_init(&c->moment);
 	mutex_init(&c->readers_mu);
 	core_dir_ahead_init(c);
 	mutex_init(&c->jobs_mu);
@@ -536,6 +537,7 @@ static void core_free(struct core *c)
 	mutex_destroy(&c->readers_mu);
 	mutex_destroy(&c->guard_mu);
 	mutex_destroy(&c->retain_mu);
+	moment_release(&c->moment);
 	mutex_destroy(&c->jobs_mu);
 	cond_destroy(&c->jobs_cond);
 	cond_destroy(&c->idle_cond);

@@ -295,8 +295,14 @@ struct core_status {
 	uint64_t guard_asked; /* how often a guard had to look who asks */
 };
 void core_status(struct core *c, struct core_status *out);
-/* Enters SNAPSHOT after making versions of everything dirty; -EEXIST. */
+/*
+ * Enters SNAPSHOT: one moment of everything, for which nobody writes while what
+ * was written last becomes versions.  -EEXIST, -EINVAL: no name for one.
+ */
 int must_use core_snapshot(struct core *c, const struct cred *cr,
 			   const char *name, uint64_t *out_entry_no);
+/* Enters that the name is given up; it may be given again.  -ENOENT. */
+int must_use core_snapshot_remove(struct core *c, const struct cred *cr,
+				  const char *name, uint64_t *out_entry_no);
 
 #endif

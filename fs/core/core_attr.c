@@ -280,16 +280,20 @@ static int set_size(struct core *c, struct actor *actor, uint64_t ino,
 	rc = file_turn(c, f, actor);
 	if (rc == -ENOSPC)
 		rc = 0; /* this may make room */
-	if (rc >= 0 && size != content_size(f->content))
-		rc = content_truncate(f->content, size);
 	if (rc >= 0) {
-		mutex_lock(&c->t.mu);
-		file_dirtied(c, f, actor, ENTRY_EXACT, core_now(c));
-		idle = !f->writers;
-		mutex_unlock(&c->t.mu);
-		if (idle)
-			rc = file_save(c, f, &seq);
+		moment_enter(&c->moment);
+		if (size != content_size(f->content))
+			rc = content_truncate(f->content, size);
+		if (rc >= 0) {
+			mutex_lock(&c->t.mu);
+			file_dirtied(c, f, actor, ENTRY_EXACT, core_now(c));
+			idle = !f->writers;
+			mutex_unlock(&c->t.mu);
+		}
+		moment_leave(&c->moment);
 	}
+	if (rc >= 0 && idle)
+		rc = file_save(c, f, &seq);
 	file_give(c, f);
 	return rc;
 }

@@ -138,14 +138,17 @@ static int kill_by_stranger(struct core *c, const struct cred *cr,
 
 static int truncate_open(struct core *c, struct handle *h)
 {
-	int rc = content_truncate(h->file->content, 0);
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	mutex_lock(&c->t.mu);
-	file_dirtied(c, h->file, h->actor, ENTRY_EXACT, core_now(c));
-	mutex_unlock(&c->t.mu);
-	return 0;
+	moment_enter(&c->moment);
+	rc = content_truncate(h->file->content, 0);
+	if (rc >= 0) {
+		mutex_lock(&c->t.mu);
+		file_dirtied(c, h->file, h->actor, ENTRY_EXACT, core_now(c));
+		mutex_unlock(&c->t.mu);
+	}
+	moment_leave(&c->moment);
+	return rc < 0 ? rc : 0;
 }
 
 int core_open_file(struct core *c, const struct cred *cr, uint64_t ino,
@@ -271,18 +274,29 @@ static int half_done(struct core *c, struct file *f, struct actor *a, int rc)
 	return rc;
 }
 
-/* After h's bytes have changed: times, who, and what O_SYNC asks for. */
-static int wrote(struct core *c, struct handle *h, struct actor *a,
-		 uint8_t strength)
+/*
+ * h's bytes have changed, or rc says that this failed: times, who.  In the
+ * section of moment.h in which they did.  Returns rc.
+ */
+static int changed(struct core *c, struct handle *h, struct actor *a,
+		   uint8_t strength, int rc)
 {
-	uint64_t seq = 0;
-	int rc = 0;
-
+	if (rc < 0)
+		return half_done(c, h->file, a, rc);
 	mutex_lock(&c->t.mu);
 	file_dirtied(c, h->file, a, strength, core_now(c));
 	h->file->flushed = h->write_only;
 	note_held(h);
 	mutex_unlock(&c->t.mu);
+	return rc;
+}
+
+/* After that: what O_SYNC asks for. */
+static int wrote(struct core *c, struct handle *h)
+{
+	uint64_t seq = 0;
+	int rc = 0;
+
 	if (c->o.entries_every_write)
 		rc = file_version(c, h->file, ENTRY_REASON_EVERY_WRITE);
 	if (rc >= 0 && h->sync) {
@@ -310,19 +324,23 @@ struct bytes {
 };
 
 static int change(struct core *c, struct handle *h, const struct bytes *b,
-		  struct actor *a)
+		  struct actor *a, uint8_t strength)
 {
 	struct content *content = h->file->content;
 	bool append = atomic_load(&h->append) && !b->from_cache;
 	uint64_t at = 0;
-	int rc = b->spare ? content_write_spare(content, b->spare, b->n, b->off,
-						append, h->stream, &at) :
-			    content_write(content, b->p, b->n, b->off, append,
-					  h->stream, &at);
+	int rc;
 
+	moment_enter(&c->moment);
+	rc = b->spare ? content_write_spare(content, b->spare, b->n, b->off,
+					    append, h->stream, &at) :
+			content_write(content, b->p, b->n, b->off, append,
+				      h->stream, &at);
+	rc = changed(c, h, a, strength, rc);
+	moment_leave(&c->moment);
 	if (!b->from_cache)
 		core_bypass_wrote(c, h);
-	return rc < 0 ? half_done(c, h->file, a, rc) : 0;
+	return rc < 0 ? rc : 0;
 }
 
 /*
@@ -365,9 +383,9 @@ static int write_bytes(struct core *c, const struct cred *cr, struct handle *h,
 	if (rc >= 0 && !b->from_cache && atomic_load(&h->file->capable))
 		rc = kill_capability(c, cr, h->file);
 	if (rc >= 0)
-		rc = change(c, h, b, a);
+		rc = change(c, h, b, a, strength);
 	if (rc >= 0)
-		rc = wrote(c, h, a, strength);
+		rc = wrote(c, h);
 	actor_drop(c->actors, a);
 	return rc;
 }
@@ -491,12 +509,14 @@ int core_fallocate(struct core *c, const struct cred *cr, struct handle *h,
 		return rc;
 	a = core_actor(c, cr);
 	rc = file_turn(c, h->file, a);
-	if (rc >= 0)
+	if (rc >= 0) {
+		moment_enter(&c->moment);
 		rc = reserve(c, h, mode, off, len);
+		rc = changed(c, h, a, ENTRY_EXACT, rc);
+		moment_leave(&c->moment);
+	}
 	if (rc >= 0)
-		rc = wrote(c, h, a, ENTRY_EXACT);
-	else
-		rc = half_done(c, h->file, a, rc);
+		rc = wrote(c, h);
 	actor_drop(c->actors, a);
 	return rc;
 }
@@ -534,13 +554,18 @@ ssize_t core_copy_range(struct core *c, const struct cred *cr,
 		return rc;
 	a = core_actor(c, cr);
 	rc = file_turn(c, to->file, a);
-	if (rc >= 0)
+	if (rc >= 0) {
+		moment_enter(&c->moment);
 		rc = content_clone(to->file->content, to_off,
 				   from->file->content, from_off, len, &done);
+		if (rc < 0 || done)
+			rc = changed(c, to, a, ENTRY_EXACT, rc);
+		moment_leave(&c->moment);
+	}
 	if (rc >= 0 && done) {
 		if (!from_off && !to_off)
 			note_twin(c, from->file, to->file);
-		rc = wrote(c, to, a, ENTRY_EXACT);
+		rc = wrote(c, to);
 	}
 	actor_drop(c->actors, a);
 	return rc < 0 ? rc : (ssize_t)done;

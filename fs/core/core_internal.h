@@ -18,6 +18,7 @@
 #include "fs/content/content.h"
 #include "fs/core/core.h"
 #include "fs/core/itable_internal.h"
+#include "fs/core/moment.h"
 #include "fs/core/trail.h"
 #include "fs/commit/pend.h"
 #include "fs/store/space.h"
@@ -81,7 +82,9 @@ struct core {
 	uint64_t next_stream; /* guarded by t.mu */
 	int64_t mounted_wall_ns;
 	int64_t last_wall_ns; /* guarded by t.mu: times never go back here */
-	/* policy, holds, releases: one at a time, through to the index */
+	struct moment moment; /* a snapshot's moment */
+	/* policy, holds, snapshots, releases: one at a time, through to the
+	 * index */
 	struct mutex retain_mu;
 	struct mutex readers_mu;
 	struct idx_reader *readers[CORE_READERS]; /* guarded by readers_mu */

@@ -12,7 +12,6 @@
 #include "fs/core/actor_proc.h"
 #include "fs/core/core_internal.h"
 #include "fs/core/file.h"
-#include "fs/commit/leafcell.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "ledger/ledger.h"
@@ -230,7 +229,7 @@ int core_may_read(struct core *c, const struct cred *cr, uint64_t ino)
 	return 0;
 }
 
-/* --- status, snapshot, restore --- */
+/* --- status --- */
 
 void core_status(struct core *c, struct core_status *out)
 {
@@ -254,69 +253,4 @@ void core_status(struct core *c, struct core_status *out)
 	out->open_handles = c->n_handles;
 	out->cached_inodes = c->t.n_inodes;
 	mutex_unlock(&c->t.mu);
-}
-
-struct snapshot_arg {
-	struct actor *actor;
-	const char *name;
-	struct leafcell *cell;
-};
-
-static int snapshot_op(struct core *c, struct itable_tx *tx, void *arg)
-{
-	struct snapshot_arg *a = arg;
-	size_t n = strlen(a->name);
-	struct pend *p = pend_new(ENTRY_SNAPSHOT, n);
-
-	if (!p)
-		return -ENOMEM;
-	p->e.body.snapshot.name = pend_str(p, a->name, n);
-	leafcell_drop(a->cell);
-	a->cell = leafcell_hold(p->cell);
-	return core_submit(c, tx, p, NULL, a->actor);
-}
-
-static int snapshot_exists(struct core *c, const char *name)
-{
-	struct idx_reader *r = NULL;
-	struct digest position;
-	uint64_t at;
-	int rc = core_settle_index(c);
-
-	if (rc >= 0)
-		rc = core_reader_take(c, &r);
-	if (rc >= 0)
-		rc = idx_snapshot_find(r, &at, &position, name);
-	core_reader_give(c, r);
-	return rc;
-}
-
-int core_snapshot(struct core *c, const struct cred *cr, const char *name,
-		  uint64_t *out_entry_no)
-{
-	struct snapshot_arg a = { .name = name };
-	size_t n;
-	int rc = core_may_change(c, SPACE_ADD);
-
-	if (rc >= 0)
-		rc = core_check_name(name, &n);
-	if (rc < 0)
-		return rc;
-	if (!((name[0] | 32) >= 'a' && (name[0] | 32) <= 'z'))
-		return -EINVAL; /* times and positions start with a digit */
-	rc = snapshot_exists(c, name);
-	if (rc)
-		return rc < 0 ? rc : -EEXIST;
-	rc = file_version_all(c, ENTRY_REASON_SNAPSHOT);
-	if (rc < 0)
-		return rc;
-	a.actor = core_actor(c, cr);
-	rc = core_op(c, snapshot_op, &a);
-	actor_drop(c->actors, a.actor);
-	if (rc >= 0)
-		rc = commit_index(c->commit, last_seq(c));
-	if (rc >= 0)
-		*out_entry_no = atomic_load(&a.cell->entry_no);
-	leafcell_drop(a.cell);
-	return rc;
 }

@@ -135,6 +135,7 @@ static int bring_back(struct core *c, struct handle *h,
 		content_close(old);
 		return rc;
 	}
+	moment_enter(&c->moment);
 	rc = content_truncate(h->file->content, 0);
 	while (rc >= 0 && done < v->size) {
 		uint64_t n = 0;
@@ -145,10 +146,11 @@ static int bring_back(struct core *c, struct handle *h,
 			rc = -ERR_CORRUPT;
 		done += n;
 	}
-	content_close(old);
 	mutex_lock(&c->t.mu);
 	file_dirtied(c, h->file, h->actor, ENTRY_EXACT, core_now(c));
 	mutex_unlock(&c->t.mu);
+	moment_leave(&c->moment);
+	content_close(old);
 	if (rc >= 0)
 		rc = file_version(c, h->file, ENTRY_REASON_DEMAND);
 	return rc;
@@ -274,15 +276,20 @@ static int put(struct core *c, const struct cred *cr, struct put_arg *a,
 	if (version != a->o->expect)
 		return -EBUSY;
 	rc = core_file_wrote_by(c, cr, a->h);
-	if (rc >= 0)
-		rc = content_replace(a->h->file->content, &root, size, from);
 	if (rc < 0)
 		return rc;
+	moment_enter(&c->moment);
+	rc = content_replace(a->h->file->content, &root, size, from);
+	if (rc < 0) {
+		moment_leave(&c->moment);
+		return rc;
+	}
 	rc = core_op(c, put_op, a);
 	mutex_lock(&c->t.mu);
 	file_dirtied(c, a->h->file, a->h->actor, ENTRY_EXACT, core_now(c));
 	i->stale = true; /* who opens it sees no old page */
 	mutex_unlock(&c->t.mu);
+	moment_leave(&c->moment);
 	return rc < 0 ? rc : file_version(c, a->h->file, ENTRY_REASON_DEMAND);
 }
 

@@ -96,6 +96,19 @@ static void own_file(struct worker *w, struct prng *rng, unsigned k)
 	free(got);
 }
 
+/* Taken and removed by all; only that a name is there or not is an answer. */
+static void snapshot(struct prng *rng)
+{
+	const char *name = prng_below(rng, 2) ? "before" : "after";
+	uint64_t no;
+
+	if (prng_below(rng, 3))
+		may("snapshot", core_snapshot(core, &cred, name, &no));
+	else
+		may("snapshot's end",
+		    core_snapshot_remove(core, &cred, name, &no));
+}
+
 static void shared(struct prng *rng)
 {
 	char a[16], b[16];
@@ -153,6 +166,8 @@ static void work(void *arg)
 	for (unsigned i = 0; i < OPS; i++) {
 		if (i % 40 == 0)
 			own_file(w, &rng, i);
+		if (i % 25 == 0)
+			snapshot(&rng);
 		shared(&rng);
 	}
 }
