@@ -285,8 +285,7 @@ int undo_content_open(struct core *c, struct idx_reader *r,
 	else if (rc >= 0 && !v.version)
 		rc = content_open(&out->content, core_pool(c), &digest_zero, 0);
 	else if (rc >= 0)
-		rc = core_storage_version(c, &v, &out->subject, ref.ino,
-					  v.version);
+		rc = core_storage_check(c, &v, &out->subject);
 	if (rc >= 0 && !out->content)
 		rc = content_open(&out->content, core_pool(c), &v.tree_root,
 				  v.size);

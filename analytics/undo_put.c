@@ -118,6 +118,19 @@ static int merged(const struct undo_merge *m, struct content **out,
 	return rc;
 }
 
+/* What is asked of the index about it is of one state. */
+static int open_from(const struct undo_merge *m, struct undo_opened *out,
+		     struct undo_ref ref)
+{
+	int rc = idx_reader_begin(m->r);
+
+	if (rc < 0)
+		return rc;
+	rc = undo_content_open(m->core, m->r, m->cr, out, ref);
+	idx_reader_end(m->r);
+	return rc;
+}
+
 static int put(struct core *c, struct idx_reader *r, const struct cred *cr,
 	       struct core_storage_put *o, const struct json *request)
 {
@@ -139,8 +152,7 @@ static int put(struct core *c, struct idx_reader *r, const struct cred *cr,
 	if (n > 0)
 		rc = merged(&m, &from.content, o, ref, parts, n);
 	else if (n == 0)
-		rc = named ? undo_content_open(c, r, m.cr, &from, ref) :
-			     -EINVAL;
+		rc = named ? open_from(&m, &from, ref) : -EINVAL;
 	o->subject = from.subject;
 	o->no = from.no;
 	if (rc >= 0)

@@ -190,6 +190,7 @@ int inverse_open(struct inverse **out, const char *dir, struct errmsg *em)
 
 	if (!x)
 		return -ENOMEM;
+	x->last_dir = -1;
 	x->root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (x->root < 0) {
 		int rc = -errno;
@@ -216,6 +217,8 @@ void inverse_close(struct inverse *x)
 	free(x->v);
 	free(x->temporary);
 	json_free(x->head);
+	if (x->last_dir >= 0)
+		close(x->last_dir);
 	close(x->root);
 	free(x);
 }
@@ -299,11 +302,6 @@ void inverse_choose_all(struct inverse *x)
 
 /* --- names that go --- */
 
-static bool is_directory(const struct inverse_one *o)
-{
-	return strcmp(o->type, "directory") == 0;
-}
-
 /* -ESTALE: another one is there; -EBUSY: somebody has written it since. */
 static int is_still(int dir, const char *name, const struct inverse_one *o)
 {
@@ -341,7 +339,7 @@ static void remove_files(struct inverse *x)
 		struct inverse_one *o = x->v[i];
 		bool links = o->item.what == INVERSE_CHANGE;
 
-		if (!o->item.chosen || is_directory(o) ||
+		if (!o->item.chosen || inverse_is_directory(o) ||
 		    (!links && o->item.what != INVERSE_REMOVE))
 			continue;
 		for (size_t k = 0; k < o->n_moves; k++) {
@@ -370,7 +368,7 @@ static void remove_directories(struct inverse *x)
 			struct inverse_move *m = o->moves;
 			int rc;
 
-			if (!o->item.chosen || !is_directory(o) ||
+			if (!o->item.chosen || !inverse_is_directory(o) ||
 			    o->item.what != INVERSE_REMOVE || !o->n_moves ||
 			    m->done)
 				continue;
@@ -383,7 +381,7 @@ static void remove_directories(struct inverse *x)
 		}
 	}
 	for (size_t i = 0; i < x->n && !x->fatal; i++)
-		if (x->v[i]->item.chosen && is_directory(x->v[i]) &&
+		if (x->v[i]->item.chosen && inverse_is_directory(x->v[i]) &&
 		    x->v[i]->item.what == INVERSE_REMOVE && x->v[i]->n_moves &&
 		    !x->v[i]->moves->done)
 			inverse_fail(x, x->v[i], "removal", -ENOTEMPTY);
@@ -414,7 +412,7 @@ static int rename_noted(struct inverse *x, struct inverse_one *o, int from_dir,
 	if (renameat2(from_dir, from->name, to_dir, to->name,
 		      RENAME_NOREPLACE) < 0)
 		return -errno;
-	if (!is_directory(o))
+	if (!inverse_is_directory(o))
 		return 0;
 	a = inverse_dir_path(x, from);
 	b = inverse_dir_path(x, to);
@@ -481,19 +479,18 @@ static int make_one(struct inverse *x, struct inverse_one *o,
 		if (rc < 0 || there != o->over)
 			return rc < 0 ? rc : -ESTALE;
 	}
-	rc = inverse_make(x, o, dir, name);
-	if (rc == 0)
-		rc = inverse_ino_at(dir, name, &there);
+	rc = inverse_make(x, o, dir, name, &there);
 	if (rc < 0)
 		return rc;
 	if (renameat2(dir, name, dir, m->to.name,
 		      o->over ? 0 : RENAME_NOREPLACE) < 0) {
 		rc = -errno;
-		(void)!unlinkat(dir, name, is_directory(o) ? AT_REMOVEDIR : 0);
+		(void)!unlinkat(dir, name,
+				inverse_is_directory(o) ? AT_REMOVEDIR : 0);
 		return rc;
 	}
 	o->made_ino = there;
-	if (!is_directory(o))
+	if (!inverse_is_directory(o))
 		return 0;
 	a = inverse_dir_path(x, &m->to);
 	path = a ? inverse_join(a, m->to.name) : NULL;
@@ -503,8 +500,11 @@ static int make_one(struct inverse *x, struct inverse_one *o,
 static int come(struct inverse *x, struct inverse_one *o,
 		struct inverse_move *m)
 {
+	/* mostly its name is free, and the kernel says so in the end */
+	const bool blind = o->item.what == INVERSE_MAKE && !o->over &&
+			   !o->made_ino && !m->taken;
 	uint64_t there = 0;
-	int dir = inverse_dir(x, &m->to), rc;
+	int dir = inverse_dir(x, &m->to), rc = -ENOENT;
 
 	if (dir == -ENOENT && !m->to.dir) {
 		struct inverse_one *above = maker_of(x, m->to.in);
@@ -515,7 +515,8 @@ static int come(struct inverse *x, struct inverse_one *o,
 	}
 	if (dir < 0)
 		return dir;
-	rc = inverse_ino_at(dir, m->to.name, &there);
+	if (!blind)
+		rc = inverse_ino_at(dir, m->to.name, &there);
 	if (rc == 0 && (!o->over || o->made_ino)) {
 		close(dir);
 		return there == o->ino	    ? 0 :
@@ -529,6 +530,10 @@ static int come(struct inverse *x, struct inverse_one *o,
 	else
 		rc = link_one(x, o, dir, m->to.name);
 	close(dir);
+	if (rc == -EEXIST && blind) {
+		m->taken = true;
+		return come(x, o, m); /* by whom? */
+	}
 	return rc == -EINVAL ? LATER : rc; /* into itself: not yet */
 }
 
@@ -667,9 +672,12 @@ static int wait_for_others(const struct inverse *x)
 
 int inverse_do(struct inverse *x)
 {
+	mode_t mask;
+
 	x->fatal = wait_for_others(x);
 	if (x->fatal)
 		return x->fatal;
+	mask = umask(0); /* modes are those of then */
 	change_all(x, false);
 	remove_files(x);
 	come_back(x);
@@ -678,8 +686,7 @@ int inverse_do(struct inverse *x)
 	for (size_t i = x->n; i-- > 0 && !x->fatal;) {
 		struct inverse_one *o = x->v[i];
 
-		if (o->item.chosen && o->item.what == INVERSE_MAKE &&
-		    is_directory(o) && o->item.rc == 0)
+		if (o->made)
 			inverse_times(x, o);
 	}
 	for (size_t i = 0; i < x->n; i++)
@@ -688,5 +695,6 @@ int inverse_do(struct inverse *x)
 				     x->v[i]->item.rc == 0 && !x->fatal;
 	if (fsync(x->root) < 0 && !x->fatal)
 		x->fatal = -errno;
+	(void)umask(mask);
 	return x->fatal;
 }

@@ -160,7 +160,7 @@ static int set_attributes(const char *path, const struct json *o)
 /* What is at the name, if it is the holder: a descriptor of the thing itself. */
 static int open_holder(struct inverse *x, struct inverse_one *o, int *out_dir)
 {
-	struct stat st;
+	uint64_t ino = 0;
 	int dir, fd;
 
 	*out_dir = -1;
@@ -170,7 +170,7 @@ static int open_holder(struct inverse *x, struct inverse_one *o, int *out_dir)
 	if (dir < 0)
 		return dir;
 	fd = openat(dir, o->at.name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_ino != o->holder) {
+	if (fd < 0 || inverse_ino_at(fd, "", &ino) < 0 || ino != o->holder) {
 		int rc = fd < 0 ? -errno : -ESTALE;
 
 		if (fd >= 0)
@@ -215,8 +215,8 @@ static bool is_late(const struct inverse_one *o)
 	const struct json *set = json_get(o->item.line, "set");
 	uint64_t mode = 0;
 
-	return strcmp(o->type, "directory") == 0 &&
-	       json_get_u64(set, "mode", &mode) && (mode & 0700) != 0700;
+	return inverse_is_directory(o) && json_get_u64(set, "mode", &mode) &&
+	       (mode & 0700) != 0700;
 }
 
 static bool has_settings(const struct json *line)
@@ -246,6 +246,45 @@ void inverse_change(struct inverse *x, struct inverse_one *o, bool late)
 
 /* --- what is made again --- */
 
+struct wanted {
+	uint64_t uid, gid, mode;
+};
+
+/* As the kernel knows it, without a request. */
+static int look_at(int fd, struct statx *out)
+{
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+		     STATX_BASIC_STATS, out) < 0 ?
+		       -errno :
+		       0;
+}
+
+static void wanted_read(struct wanted *out, const struct inverse_one *o)
+{
+	*out = (struct wanted){ geteuid(), getegid(), 0600 };
+	(void)!json_get_u64(o->item.line, "uid", &out->uid);
+	(void)!json_get_u64(o->item.line, "gid", &out->gid);
+	(void)!json_get_u64(o->item.line, "mode", &out->mode);
+}
+
+/*
+ * The mode that it will have, where it is made with its owner and group: then
+ * that is open to nobody for whom it is not meant, and two requests less.  We
+ * may write, in any case.
+ */
+static mode_t first_mode(const struct inverse_one *o, int dir)
+{
+	const mode_t ours = inverse_is_directory(o) ? 0700 : 0600;
+	struct wanted w;
+	struct statx st;
+
+	wanted_read(&w, o);
+	if (look_at(dir, &st) < 0 || w.uid != geteuid() ||
+	    w.gid != (st.stx_mode & S_ISGID ? st.stx_gid : getegid()))
+		return ours;
+	return (w.mode & 0777) | (ours & 0300);
+}
+
 static int make_node(struct inverse_one *o, int dir, const char *name)
 {
 	static const struct {
@@ -260,8 +299,8 @@ static int make_node(struct inverse_one *o, int dir, const char *name)
 	uint64_t rdev = 0;
 	int rc;
 
-	if (strcmp(o->type, "directory") == 0)
-		return mkdirat(dir, name, 0700) < 0 ? -errno : 0;
+	if (inverse_is_directory(o))
+		return mkdirat(dir, name, first_mode(o, dir)) < 0 ? -errno : 0;
 	if (strcmp(o->type, "symlink") == 0) {
 		rc = inverse_text(o->item.line, "target", &target);
 		if (rc == 0 && symlinkat(target, dir, name) < 0)
@@ -271,28 +310,52 @@ static int make_node(struct inverse_one *o, int dir, const char *name)
 	(void)!json_get_u64(o->item.line, "rdev", &rdev);
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (strcmp(types[i].word, o->type) == 0)
-			return mknodat(dir, name, types[i].type | 0600,
+			return mknodat(dir, name,
+				       types[i].type | first_mode(o, dir),
 				       (dev_t)rdev) < 0 ?
 				       -errno :
 				       0;
 	return -ERR_FORMAT;
 }
 
-/* Everything but the owner must succeed: else it is not what it was. */
-static int dress(struct inverse *x, struct inverse_one *o, int fd,
-		 const char *path)
+/* Owner and mode; st: as it was made. */
+static int dress_access(struct inverse *x, struct inverse_one *o, int fd,
+			const struct statx *st)
 {
-	const char *put = json_get_str(o->item.line, "put");
-	int rc = put ? set_content(fd, put) : 0;
+	struct wanted w;
+	bool given;
+	int rc = 0;
 
-	if (rc < 0)
-		return rc;
-	rc = set_owner(fd, o->item.line);
+	wanted_read(&w, o);
+	given = w.uid != st->stx_uid || w.gid != st->stx_gid;
+	if (given)
+		rc = set_owner(fd, o->item.line);
 	if (rc < 0 && rc != -EPERM)
 		return rc;
 	if (rc < 0)
 		inverse_fail(x, o, "owner", rc);
-	rc = strcmp(o->type, "symlink") == 0 ? 0 : set_mode(fd, o->item.line);
+	/* that of a directory that would keep us out comes last */
+	if (strcmp(o->type, "symlink") == 0 ||
+	    (inverse_is_directory(o) && (w.mode & 0700) != 0700) ||
+	    (!given && w.mode == (st->stx_mode & 07777)))
+		return 0;
+	return set_mode(fd, o->item.line);
+}
+
+/* Everything but the owner must succeed: else it is not what it was. */
+static int dress(struct inverse *x, struct inverse_one *o, int fd,
+		 const char *path, uint64_t *out_ino)
+{
+	const char *put = json_get_str(o->item.line, "put");
+	struct statx st;
+	int rc = look_at(fd, &st);
+
+	if (rc == 0 && put)
+		rc = set_content(fd, put);
+	if (rc < 0)
+		return rc;
+	*out_ino = st.stx_ino;
+	rc = dress_access(x, o, fd, &st);
 	if (rc < 0)
 		return rc;
 	rc = set_attributes(path, o->item.line);
@@ -304,7 +367,7 @@ static int dress(struct inverse *x, struct inverse_one *o, int fd,
 }
 
 static int dress_at(struct inverse *x, struct inverse_one *o, int dir,
-		    const char *name)
+		    const char *name, uint64_t *out_ino)
 {
 	autofree char *path = NULL;
 	int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), rc;
@@ -313,34 +376,48 @@ static int dress_at(struct inverse *x, struct inverse_one *o, int dir,
 		return -errno;
 	if (asprintf(&path, "/proc/self/fd/%d/%s", dir, name) < 0)
 		path = NULL;
-	rc = path ? dress(x, o, fd, path) : -ENOMEM;
+	rc = path ? dress(x, o, fd, path, out_ino) : -ENOMEM;
 	close(fd);
 	return rc;
 }
 
+static void take_away(int dir, const char *name)
+{
+	if (unlinkat(dir, name, 0) < 0 && errno == EISDIR)
+		(void)!unlinkat(dir, name, AT_REMOVEDIR);
+}
+
 int inverse_make(struct inverse *x, struct inverse_one *o, int dir,
-		 char out[64])
+		 char out[64], uint64_t *out_ino)
 {
 	int rc;
 
 	snprintf(out, 64, "%s%llx", x->temporary, (unsigned long long)o->ino);
-	/* what an undo that was ended by force left */
-	if (unlinkat(dir, out, 0) < 0 && errno == EISDIR)
-		(void)!unlinkat(dir, out, AT_REMOVEDIR);
 	rc = make_node(o, dir, out);
+	if (rc == -EEXIST) { /* an undo that was ended by force left it */
+		take_away(dir, out);
+		rc = make_node(o, dir, out);
+	}
 	if (rc == 0)
-		rc = dress_at(x, o, dir, out);
-	if (rc < 0 && unlinkat(dir, out, 0) < 0 && errno == EISDIR)
-		(void)!unlinkat(dir, out, AT_REMOVEDIR);
+		rc = dress_at(x, o, dir, out, out_ino);
+	if (rc < 0 && rc != -EEXIST)
+		take_away(dir, out);
 	return rc;
 }
 
 void inverse_times(struct inverse *x, struct inverse_one *o)
 {
 	const struct inverse_name n = { .in = o->ino };
-	int fd = inverse_dir(x, &n);
-	int rc = fd < 0 ? fd : set_mtime(fd, o->item.line);
+	int fd = inverse_dir(x, &n), rc = fd < 0 ? fd : 0;
+	struct wanted w;
 
+	wanted_read(&w, o);
+	if (rc == 0 && (w.mode & 0700) != 0700)
+		rc = set_mode(fd, o->item.line);
+	if (rc < 0)
+		inverse_fail(x, o, "mode", rc);
+	if (rc == 0)
+		rc = set_mtime(fd, o->item.line);
 	if (rc < 0)
 		inverse_fail(x, o, "time", rc);
 	if (fd >= 0)

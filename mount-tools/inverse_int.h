@@ -20,6 +20,7 @@ struct inverse_name {
 struct inverse_move {
 	struct inverse_name from, to; /* .name NULL: none */
 	bool done, came;	      /* tried; and it has that name */
+	bool taken;		      /* that name was not free */
 };
 
 struct inverse_one {
@@ -51,6 +52,8 @@ struct inverse {
 	struct inverse_one **by_ino; /* sorted when it is first asked for */
 	struct inverse_renamed *renamed;
 	size_t n_renamed;
+	int last_dir; /* of inode last_in; -1: none */
+	uint64_t last_in;
 	int fatal;
 };
 
@@ -66,9 +69,10 @@ int must_use inverse_note_renamed(struct inverse *x, const char *from,
 				  const char *to);
 int must_use inverse_note_made(struct inverse *x, struct inverse_one *o,
 			       const char *path);
+bool inverse_is_directory(const struct inverse_one *o);
 /* The line about an inode; NULL. */
 struct inverse_one *inverse_of(struct inverse *x, uint64_t ino);
-/* The inode at a name: 0 and *out, or -errno. */
+/* The inode at a name, "": of dir itself: 0 and *out, or -errno. */
 int must_use inverse_ino_at(int dir, const char *name, uint64_t *out);
 
 /* --- what is put back: inverse_dress.c --- */
@@ -76,11 +80,12 @@ int must_use inverse_ino_at(int dir, const char *name, uint64_t *out);
 /* Contents and settings of what is there; sets item.rc. */
 void inverse_change(struct inverse *x, struct inverse_one *o, bool late);
 /*
- * Makes it under a temporary name in dir, with all it had; out is that name.
+ * Makes it under a temporary name in dir, with all it had; out is that name,
+ * *out_ino its inode.
  */
 int must_use inverse_make(struct inverse *x, struct inverse_one *o, int dir,
-			  char out[64]);
-/* Times of a directory that was made again. */
+			  char out[64], uint64_t *out_ino);
+/* Mode and times of a directory that was made again, last. */
 void inverse_times(struct inverse *x, struct inverse_one *o);
 /* Notes the first thing that went wrong with an item. */
 void inverse_fail(struct inverse *x, struct inverse_one *o, const char *step,

@@ -47,6 +47,11 @@ static char *path_now(struct inverse *x, const char *path, size_t since)
 	return s;
 }
 
+bool inverse_is_directory(const struct inverse_one *o)
+{
+	return strcmp(o->type, "directory") == 0;
+}
+
 static int by_ino(const void *a, const void *b)
 {
 	const struct inverse_one *x = *(struct inverse_one *const *)a;
@@ -95,6 +100,19 @@ char *inverse_dir_path(struct inverse *x, const struct inverse_name *n)
 	return n->dir ? path_now(x, n->dir, 0) : NULL;
 }
 
+/*
+ * Of the last one we keep a descriptor: plans go by path, and each look at a
+ * directory that has just changed is a request.
+ */
+static int keep_dir(struct inverse *x, uint64_t in, int fd)
+{
+	if (x->last_dir >= 0)
+		close(x->last_dir);
+	x->last_dir = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	x->last_in = in;
+	return fd;
+}
+
 int inverse_dir(struct inverse *x, const struct inverse_name *n)
 {
 	const struct open_how how = {
@@ -102,22 +120,28 @@ int inverse_dir(struct inverse *x, const struct inverse_name *n)
 		.resolve =
 			RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
 	};
-	autofree char *path = inverse_dir_path(x, n);
-	struct stat st;
+	autofree char *path = NULL;
+	uint64_t ino = 0;
 	long fd;
+	int rc;
 
+	if (x->last_dir >= 0 && x->last_in == n->in) {
+		rc = fcntl(x->last_dir, F_DUPFD_CLOEXEC, 0);
+		return rc < 0 ? -errno : rc;
+	}
+	path = inverse_dir_path(x, n);
 	if (!path)
 		return -ENOENT;
 	fd = syscall(SYS_openat2, x->root, *path ? path : ".", &how,
 		     sizeof(how));
 	if (fd < 0)
 		return errno == ELOOP ? -ESTALE : -errno;
-	if (fstat((int)fd, &st) < 0 ||
-	    (st.st_ino != n->in && !find_made(x, n->in))) {
+	rc = inverse_ino_at((int)fd, "", &ino);
+	if (rc < 0 || (ino != n->in && !find_made(x, n->in))) {
 		close((int)fd);
 		return -ESTALE;
 	}
-	return (int)fd;
+	return keep_dir(x, n->in, (int)fd);
 }
 
 int inverse_note_renamed(struct inverse *x, const char *from, const char *to)
@@ -148,10 +172,13 @@ int inverse_note_made(struct inverse *x, struct inverse_one *o,
 
 int inverse_ino_at(int dir, const char *name, uint64_t *out)
 {
-	struct stat st;
+	struct statx st;
 
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	/* what has a name has a number: nothing else is asked for */
+	if (statx(dir, name,
+		  AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+		  STATX_INO, &st) < 0)
 		return -errno;
-	*out = st.st_ino;
+	*out = st.stx_ino;
 	return 0;
 }

@@ -49,9 +49,8 @@ static int restore_op(struct core *c, struct itable_tx *tx, void *arg)
 }
 
 /* An index row is a hint: the journal says what the version holds. */
-static int check_version(struct core *c, const struct idx_version *v,
-			 uint64_t ino, uint64_t version,
-			 struct digest *out_leaf)
+int core_storage_check(struct core *c, const struct idx_version *v,
+		       struct digest *out_leaf)
 {
 	struct buf b = BUF_INIT;
 	struct entry e;
@@ -59,19 +58,22 @@ static int check_version(struct core *c, const struct idx_version *v,
 
 	if (rc >= 0)
 		rc = entry_open(&e, NULL, b.p, b.n, NULL);
-	if (rc >= 0 && (e.core.kind != ENTRY_VERSION || e.core.inode != ino ||
-			e.core.version != version || e.state != ENTRY_CLEAR ||
-			!digest_eq(&e.body.version.tree_root, &v->tree_root) ||
-			e.body.version.size != v->size))
+	if (rc >= 0 &&
+	    (e.core.kind != ENTRY_VERSION || e.core.inode != v->ino ||
+	     e.core.version != v->version || e.state != ENTRY_CLEAR ||
+	     !digest_eq(&e.body.version.tree_root, &v->tree_root) ||
+	     e.body.version.size != v->size))
 		rc = -ERR_CORRUPT;
 	if (rc < 0)
 		log_event(LOG_ERROR, "index_row_wrong",
 			  "inode=%llu version=%llu why=\"%s\" do=\"vouch "
 			  "reindex\"",
-			  (unsigned long long)ino, (unsigned long long)version,
-			  err_text(rc));
+			  (unsigned long long)v->ino,
+			  (unsigned long long)v->version, err_text(rc));
 	buf_release(&b);
-	return rc < 0 ? rc : 0;
+	if (rc < 0)
+		return rc;
+	return digest_is_zero(&v->tree_root) || v->released_no ? -ENODATA : 0;
 }
 
 static int look_up(struct core *c, struct idx_version *out, uint64_t ino,
@@ -99,12 +101,7 @@ int core_storage_version(struct core *c, struct idx_version *out,
 		if (rc == 0)
 			return -ENOENT;
 	}
-	if (rc > 0)
-		rc = check_version(c, out, ino, version, out_leaf);
-	if (rc < 0)
-		return rc;
-	return digest_is_zero(&out->tree_root) || out->released_no ? -ENODATA :
-								     0;
+	return rc < 0 ? rc : core_storage_check(c, out, out_leaf);
 }
 
 /* Walks the tree: every node of it is there and good.  No chunk is read. */
@@ -231,6 +228,7 @@ int core_storage_restore(struct core *c, bool *out_same, const struct cred *cr,
 struct put_arg {
 	const struct core_storage_put *o;
 	struct handle *h;
+	uint64_t size; /* before */
 };
 
 static int put_op(struct core *c, struct itable_tx *tx, void *arg)
@@ -271,7 +269,7 @@ static int put(struct core *c, const struct cred *cr, struct put_arg *a,
 	mutex_lock(&c->t.mu);
 	version = i->row.version;
 	root = i->row.tree_root;
-	size = i->row.size;
+	a->size = size = i->row.size;
 	mutex_unlock(&c->t.mu);
 	if (version != a->o->expect)
 		return -EBUSY;
@@ -306,7 +304,8 @@ int core_storage_put(struct core *c, const struct cred *cr,
 	core_release(c, a.h);
 	if (c->o.invalidate && rc != -EBUSY) {
 		c->o.invalidate(c->o.ctx, o->ino, false);
-		c->o.invalidate(c->o.ctx, o->ino, true);
+		if (a.size) /* else the kernel has no page of it */
+			c->o.invalidate(c->o.ctx, o->ino, true);
 	}
 	return rc < 0 ? rc : 0;
 }

@@ -61,6 +61,9 @@ int must_use core_storage_put(struct core *c, const struct cred *cr,
 int must_use core_storage_version(struct core *c, struct idx_version *out,
 				  struct digest *out_leaf, uint64_t ino,
 				  uint64_t version);
+/* The same of a row that the caller has. */
+int must_use core_storage_check(struct core *c, const struct idx_version *v,
+				struct digest *out_leaf);
 /* Enters REPLICA_ADD or REPLICA_REMOVE (kind), and waits for the index. */
 int must_use core_storage_replica(struct core *c, uint16_t kind,
 				  uint16_t number, const char *location);
