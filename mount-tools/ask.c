@@ -24,6 +24,8 @@ static struct {
 	struct serve *serve;
 } open_now = { .mu = PTHREAD_MUTEX_INITIALIZER };
 
+static bool held; /* it stays open: ask_hold() */
+
 static void set_open(struct core *c, struct serve *s)
 {
 	pthread_mutex_lock(&open_now.mu);
@@ -73,15 +75,13 @@ static int answer(struct json_doc **out, struct core *c, struct serve *s,
 	return rc;
 }
 
-static int open_and_ask(struct json_doc **out, const char *store,
-			bool read_only, const char *members, struct errmsg *em)
+static int volume_open(const char *store, bool read_only, struct errmsg *em)
 {
 	autofree char *guard = NULL;
 	struct core_options o = { .store = store, .read_only = read_only };
-	struct errmsg closing = ERRMSG_INIT;
 	struct core *c = NULL;
 	struct serve *s = NULL;
-	int rc = read_only ? 0 : guard_place_make(&guard, em), closed;
+	int rc = read_only ? 0 : guard_place_make(&guard, em);
 
 	o.guard_dir = guard;
 	if (rc == 0)
@@ -89,13 +89,36 @@ static int open_and_ask(struct json_doc **out, const char *store,
 	if (rc < 0)
 		return rc;
 	rc = serve_open(&s, c, NULL, em);
-	set_open(c, s);
 	if (rc == 0)
-		rc = answer(out, c, s, members, em);
+		set_open(c, s);
+	else
+		(void)core_close(c, NULL);
+	return rc;
+}
+
+static int volume_close(struct errmsg *em)
+{
+	struct core *c = open_now.core;
+	struct serve *s = open_now.serve;
+	int rc;
+
 	set_open(NULL, NULL);
-	closed = core_finish(c, &closing);
+	rc = core_finish(c, em);
 	serve_close(s);
 	(void)core_close(c, NULL);
+	return rc;
+}
+
+static int open_and_ask(struct json_doc **out, const char *store,
+			bool read_only, const char *members, struct errmsg *em)
+{
+	struct errmsg closing = ERRMSG_INIT;
+	int rc = volume_open(store, read_only, em), closed;
+
+	if (rc < 0)
+		return rc;
+	rc = answer(out, open_now.core, open_now.serve, members, em);
+	closed = volume_close(&closing);
 	if (rc == 0 && closed < 0)
 		rc = errmsg_set(em, closed, "%s",
 				errmsg_text(&closing, closed));
@@ -107,8 +130,11 @@ static int ask(struct json_doc **out, const struct ctl_place *place,
 {
 	struct errmsg own = ERRMSG_INIT;
 	struct reader r;
-	int rc = ctl_call(out, place->store, members, &own);
+	int rc;
 
+	if (held)
+		return answer(out, open_now.core, open_now.serve, members, em);
+	rc = ctl_call(out, place->store, members, &own);
 	if (rc != -ENOTCONN)
 		return rc < 0 ?
 			       errmsg_set(em, rc, "%s", errmsg_text(&own, rc)) :
@@ -121,6 +147,28 @@ static int ask(struct json_doc **out, const struct ctl_place *place,
 	}
 	return rc < 0 ? rc :
 			open_and_ask(out, place->store, read_only, members, em);
+}
+
+int ask_hold(const struct ctl_place *place, struct errmsg *em)
+{
+	struct errmsg own = ERRMSG_INIT;
+	int rc = ctl_alive(place->store, &own);
+
+	if (rc != -ENOTCONN)
+		return rc < 0 ?
+			       errmsg_set(em, rc, "%s", errmsg_text(&own, rc)) :
+			       0;
+	rc = volume_open(place->store, false, em);
+	held = rc == 0;
+	return rc;
+}
+
+int ask_drop(struct errmsg *em)
+{
+	if (!held)
+		return 0;
+	held = false;
+	return volume_close(em);
 }
 
 int ask_aside(struct json_doc **out, const struct ctl_place *place,

@@ -26,6 +26,13 @@ int must_use ask_volume(struct json_doc **out, const struct ctl_place *place,
 int must_use ask_look(struct json_doc **out, const struct ctl_place *place,
 		      const char *members, struct errmsg *em);
 /*
+ * For many requests to one volume: where no daemon runs it is opened once, for
+ * writing, and stays open until ask_drop(), which is harmless after a failure.
+ * One thread.
+ */
+int must_use ask_hold(const struct ctl_place *place, struct errmsg *em);
+int must_use ask_drop(struct errmsg *em);
+/*
  * Asks while another thread of this process is in ask_volume(): the daemon,
  * or the volume that this process has open.  -ENOTCONN: neither.
  */

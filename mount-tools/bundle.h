@@ -32,12 +32,18 @@ struct bundle {
 };
 
 /*
- * Writes DIR/provenance.jsonl for the files of DIR/tree, which are those below
- * `inside` ("" or "/a/b") in the volume.
+ * Writes DIR/provenance.jsonl for the files of DIR/tree, which are those that
+ * were below `inside` ("" or "/a/b") in the volume as of entry `at`, IDX_NOW:
+ * are.  files: how many there are, for the progress bar.
  */
+struct bundle_from {
+	const struct ctl_place *place;
+	const char *inside;
+	uint64_t at, files;
+};
 int must_use bundle_write(uint64_t *out_proved, uint64_t *out_unproved,
-			  const struct ctl_place *place, const char *inside,
-			  const char *dir, struct errmsg *em);
+			  const struct bundle_from *from, const char *dir,
+			  struct errmsg *em);
 
 /* Reads the lines; bundle_close() in any case. */
 int must_use bundle_open(struct bundle *out, const char *dir,

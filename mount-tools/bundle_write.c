@@ -13,9 +13,11 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "index/idx_query.h"
 #include "mount-tools/ask.h"
 #include "mount-tools/bundle.h"
 #include "mount-tools/dir_walk.h"
+#include "mount-tools/progress.h"
 
 enum { FILES_AT_ONCE = 128, REQUEST_MAX = 512 << 10 };
 
@@ -26,8 +28,9 @@ struct file {
 };
 
 struct writer {
-	const struct ctl_place *place;
-	const char *inside;
+	struct bundle_from from;
+	struct progress bar;
+	uint64_t done;
 	FILE *f;
 	struct file v[FILES_AT_ONCE];
 	unsigned n;
@@ -67,6 +70,7 @@ static int put_line(struct writer *w, const struct file *f,
 		rc = -ENOMEM;
 	else if (fwrite(b.p, 1, b.n, w->f) != b.n)
 		rc = -EIO;
+	progress_set(&w->bar, ++w->done, w->from.files);
 	w->proved += proof != NULL;
 	w->unproved += proof == NULL;
 	buf_release(&b);
@@ -75,11 +79,14 @@ static int put_line(struct writer *w, const struct file *f,
 
 static void request(const struct writer *w, unsigned from, struct buf *b)
 {
-	buf_adds(b, "\"verb\":\"provenance\",\"files\":[");
+	buf_adds(b, "\"verb\":\"provenance\",");
+	if (w->from.at != IDX_NOW)
+		buf_addf(b, "\"at\":%llu,", (unsigned long long)w->from.at);
+	buf_adds(b, "\"files\":[");
 	for (unsigned i = from; i < w->n; i++) {
 		struct buf path = BUF_INIT;
 
-		buf_addf(&path, "%s/%s", w->inside, w->v[i].path);
+		buf_addf(&path, "%s/%s", w->from.inside, w->v[i].path);
 		buf_addf(b, "%s{", i > from ? "," : "");
 		put_path(b, (char *)path.p);
 		buf_addf(b, ",\"sha256\":\"%s\"}", w->v[i].hex);
@@ -103,7 +110,8 @@ static int flush(struct writer *w, struct errmsg *em)
 
 		request(w, done, &b);
 		rc = b.bad ? -ENOMEM :
-			     ask_volume(&answer, w->place, (char *)b.p, em);
+			     ask_volume(&answer, w->from.place, (char *)b.p,
+					em);
 		buf_release(&b);
 		if (rc == 0)
 			list = json_get(json_root(answer), "proofs");
@@ -159,32 +167,38 @@ static int finish(FILE *f, const char *temp, const char *path, int rc)
 }
 
 int bundle_write(uint64_t *out_proved, uint64_t *out_unproved,
-		 const struct ctl_place *place, const char *inside,
-		 const char *dir, struct errmsg *em)
+		 const struct bundle_from *from, const char *dir,
+		 struct errmsg *em)
 {
 	struct buf tree = BUF_INIT, path = BUF_INIT, temp = BUF_INIT;
 	struct writer *w = calloc(1, sizeof(*w));
-	int rc;
+	int rc, dropped;
 
 	buf_addf(&tree, "%s/tree", dir);
 	buf_addf(&path, "%s/provenance.jsonl", dir);
 	buf_addf(&temp, "%s/.provenance.new", dir);
 	rc = !w || tree.bad || path.bad || temp.bad ? -ENOMEM : 0;
+	if (rc == 0)
+		rc = ask_hold(from->place, em);
+	if (rc < 0)
+		goto done;
+	w->from = *from;
+	w->f = fopen((char *)temp.p, "we");
+	rc = w->f ? 0 : -errno;
 	if (rc == 0) {
-		w->place = place;
-		w->inside = inside;
-		w->f = fopen((char *)temp.p, "we");
-		rc = w->f ? 0 : -errno;
-	}
-	if (rc == 0) {
+		progress_start(&w->bar, "proving", false);
 		fputs("{\"format\":\"vouchfs-provenance-1\"}\n", w->f);
 		rc = dir_walk((char *)tree.p, gather, w, em);
 		if (rc == 0)
 			rc = flush(w, em);
+		progress_end(&w->bar);
 		rc = finish(w->f, (char *)temp.p, (char *)path.p, rc);
 		*out_proved = w->proved;
 		*out_unproved = w->unproved;
 	}
+	dropped = ask_drop(rc == 0 ? em : NULL);
+	rc = rc == 0 ? dropped : rc;
+done:
 	for (unsigned i = 0; w && i < w->n; i++)
 		free(w->v[i].path);
 	free(w);

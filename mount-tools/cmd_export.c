@@ -54,18 +54,19 @@ static int write_log(struct reader *r, const char *dir, struct errmsg *em)
 }
 
 static int write_tree(struct reader *r, const char *dir, const char *when,
-		      struct tree_out_report *out, struct errmsg *em)
+		      struct tree_out_report *out, uint64_t *out_at,
+		      struct errmsg *em)
 {
 	autofree char *target = NULL;
-	uint64_t at = IDX_NOW;
-	int rc = when ? reader_when(r, &at, when, em) : 0;
+	int rc = when ? reader_when(r, out_at, when, em) : 0;
 
 	if (rc == 0 && asprintf(&target, "%s/tree", dir) < 0) {
 		target = NULL;
 		rc = -ENOMEM;
 	}
-	return rc < 0 ? rc :
-			tree_out_write(out, r->place.store, at, target, em);
+	return rc < 0 ?
+		       rc :
+		       tree_out_write(out, r->place.store, *out_at, target, em);
 }
 
 /* From a directory in a mount: its files as anybody reads them. */
@@ -94,19 +95,23 @@ struct provenance {
 	uint64_t proved, unproved;
 };
 
-/* The volume is closed here: each question opens it, where no daemon runs. */
-static int write_provenance(const char *from, const char *dir,
-			    struct provenance *out, struct errmsg *em)
+static int write_provenance(const char *volume, const char *dir, uint64_t at,
+			    uint64_t files, struct provenance *out,
+			    struct errmsg *em)
 {
 	struct ctl_place place;
-	int rc = ctl_find_volume(&place, from, em);
+	struct bundle_from from = {
+		.place = &place,
+		.inside = "",
+		.at = at,
+		.files = files,
+	};
+	int rc = ctl_find_volume(&place, volume, em);
 
+	if (rc == 0 && place.path && strcmp(place.path, "/") != 0)
+		from.inside = place.path;
 	if (rc == 0)
-		rc = bundle_write(&out->proved, &out->unproved, &place,
-				  place.path && strcmp(place.path, "/") != 0 ?
-					  place.path :
-					  "",
-				  dir, em);
+		rc = bundle_write(&out->proved, &out->unproved, &from, dir, em);
 	ctl_place_release(&place);
 	return rc;
 }
@@ -149,6 +154,7 @@ static int export(char **argv, bool tree, const char *when, struct errmsg *em)
 	struct errmsg own = ERRMSG_INIT;
 	struct ctl_place place;
 	struct reader r;
+	uint64_t at = IDX_NOW;
 	bool in_mount = ctl_find(&place, argv[0], NULL) == 0 && place.path;
 	int rc;
 
@@ -168,13 +174,13 @@ static int export(char **argv, bool tree, const char *when, struct errmsg *em)
 	if (rc == 0 && tree && in_mount)
 		rc = copy_tree(argv[0], argv[1], &t, em);
 	else if (rc == 0 && tree)
-		rc = write_tree(&r, argv[1], when, &t, em);
+		rc = write_tree(&r, argv[1], when, &t, &at, em);
 	if (rc == 0)
 		say(&r, argv[1], tree, &t);
 	reader_close(&r);
 	if (rc < 0 || !tree)
 		return rc;
-	rc = write_provenance(argv[0], argv[1], &p, &own);
+	rc = write_provenance(argv[0], argv[1], at, t.files, &p, &own);
 	if (cannot_prove(rc)) {
 		(void)opt_fail("export", rc, &own);
 		printf("no provenance.jsonl: the tree comes without proofs\n");

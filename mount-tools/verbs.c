@@ -62,17 +62,40 @@ static int find_path(struct core *c, struct idx_reader **out_r, uint64_t *out,
 	return rc < 0 ? errmsg_set(em, rc, "%s: %s", path, err_text(rc)) : 0;
 }
 
-int verbs_find(struct core *c, struct idx_reader **out_r, uint64_t *out,
-	       const struct json *request, struct errmsg *em)
+static int find_then(struct core *c, struct idx_reader **out_r, uint64_t *out,
+		     const struct buf *path, uint64_t at, struct errmsg *em)
+{
+	int rc = core_reader_take(c, out_r);
+
+	if (rc == 0)
+		rc = idx_resolve(*out_r, out, (char *)path->p, path->n, at);
+	if (rc == 0)
+		return errmsg_set(em, -ENOENT, "%s: there was no such file",
+				  (char *)path->p);
+	return rc < 0 ? errmsg_set(em, rc, "%s: %s", (char *)path->p,
+				   err_text(rc)) :
+			0;
+}
+
+int verbs_find_at(struct core *c, struct idx_reader **out_r, uint64_t *out,
+		  const struct json *request, uint64_t at, struct errmsg *em)
 {
 	struct buf path = BUF_INIT;
 	int rc = path_of(&path, request, em);
 
 	*out_r = NULL;
 	if (rc == 0)
-		rc = find_path(c, out_r, out, (char *)path.p, em);
+		rc = at == IDX_NOW ?
+			     find_path(c, out_r, out, (char *)path.p, em) :
+			     find_then(c, out_r, out, &path, at, em);
 	buf_release(&path);
 	return rc;
+}
+
+int verbs_find(struct core *c, struct idx_reader **out_r, uint64_t *out,
+	       const struct json *request, struct errmsg *em)
+{
+	return verbs_find_at(c, out_r, out, request, IDX_NOW, em);
 }
 
 static int prove(struct core *c, const struct json *request, struct buf *out,

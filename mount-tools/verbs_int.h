@@ -30,6 +30,10 @@ int must_use verbs_spool(const struct spool *s, bool exact, struct buf *out);
 int must_use verbs_find(struct core *c, struct idx_reader **out_r,
 			uint64_t *out, const struct json *request,
 			struct errmsg *em);
+/* The same as of entry `at` (IDX_NOW: as above), when it had that path. */
+int must_use verbs_find_at(struct core *c, struct idx_reader **out_r,
+			   uint64_t *out, const struct json *request,
+			   uint64_t at, struct errmsg *em);
 
 /* ctx is the core; in verbs.h is what they take. */
 int must_use verbs_blame(void *ctx, const struct json *request,
@@ -45,7 +49,6 @@ int must_use verbs_lineage(void *ctx, const struct json *request,
 			   const struct cred *peer, struct buf *out,
 			   struct errmsg *em);
 
-/* --- verbs_import.c --- */
 int must_use verbs_provenance(void *ctx, const struct json *request,
 			      const struct cred *peer, struct buf *out,
 			      struct errmsg *em);

@@ -259,6 +259,11 @@ int must_use core_make_version(struct core *c, uint64_t ino, uint8_t reason);
  */
 int must_use core_digest(struct core *c, uint64_t ino, struct digest *out);
 /*
+ * The same of an older version, by its VERSION entry.  -ENODATA: there is no
+ * such version, or its bytes were released; -ENOENT: the file is no more.
+ */
+int must_use core_digest_at(struct core *c, uint64_t version_no);
+/*
  * The mount ends: who is in core_digest() gives up, and so does whoever comes.
  * Its end waits for those who answer requests, and this one may take minutes.
  */

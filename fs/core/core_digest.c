@@ -10,7 +10,10 @@
 #include "fs/core/core_internal.h"
 #include "fs/commit/leafcell.h"
 
+#include "base/buf.h"
 #include "base/err.h"
+#include "ledger/entry.h"
+#include "ledger/ledger.h"
 
 struct digest_arg {
 	uint64_t ino;
@@ -133,4 +136,25 @@ int core_digest_of(struct core *c, const struct core_digest_old *v,
 	if (rc >= 0)
 		rc = core_op(c, enter_op, &a);
 	return rc < 0 ? rc : 0;
+}
+
+int core_digest_at(struct core *c, uint64_t version_no)
+{
+	struct core_digest_old old = { .ino = 0 };
+	struct buf stored = BUF_INIT;
+	struct entry e;
+	int rc = ledger_read_entry(c->ledger, &stored, &old.leaf, version_no);
+
+	if (rc >= 0)
+		rc = entry_open(&e, NULL, stored.p, stored.n, NULL);
+	if (rc >= 0 && (e.core.kind != ENTRY_VERSION || e.state != ENTRY_CLEAR))
+		rc = -ENODATA;
+	if (rc >= 0) {
+		old.ino = e.core.inode;
+		old.version = e.core.version;
+		old.size = e.body.version.size;
+		old.root = e.body.version.tree_root;
+	}
+	buf_release(&stored);
+	return rc < 0 ? rc : core_digest_of(c, &old, not_ended, c);
 }
