@@ -131,7 +131,8 @@ static int at_attr(struct provider *p, struct node *n, struct stat *out,
 	if (rc < 0)
 		return rc;
 	past_stat(past, out);
-	*ttl = TTL_MS;
+	/* a snapshot's name may be another's in a moment */
+	*ttl = n->key.b == STATE_ROOT_INO ? 0 : TTL_MS;
 	return 0;
 }
 

@@ -82,6 +82,12 @@ _vouch() {
 			return
 		fi
 		;;
+	*:--remove)
+		if [[ $verb == snapshot ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$(_vouch_audit at)" -- "$cur")
+			return
+		fi
+		;;
 	diff:diff | lineage:lineage)
 		[[ $cur == -* ]] || { _vouch_words_and_files _vouch_runs; return; }
 		;;

@@ -277,6 +277,9 @@ static void describe_other(struct buf *out, struct idx_reader *r,
 		return;
 	}
 	text_term_escape(out, s->p, s->n);
+	if (b->kind == ENTRY_SNAPSHOT &&
+	    b->snapshot.flags & ENTRY_SNAPSHOT_REMOVED)
+		buf_adds(out, "  removed");
 }
 
 void describe_entry(struct buf *out, struct idx_reader *r,

@@ -120,7 +120,9 @@ static const struct vouch_verb verbs[] = {
 	  "show SEAL.POS [STORE|DIR] [--format=text|json]\n"
 	  "show STORE PATH [--format=text|json]",
 	  "tell all that an entry says" },
-	{ "snapshot", cmd_snapshot, "snapshot STORE|DIR NAME",
+	{ "snapshot", cmd_snapshot,
+	  "snapshot STORE|DIR NAME [--remove] [--format=text|json]\n"
+	  "snapshot STORE|DIR --list [--format=text|json]",
 	  "give the state of now a name" },
 	{ "status", cmd_status, "status [-v] [STORE|DIR] [--format=text|json]",
 	  "tell how a volume is, or all that are mounted" },

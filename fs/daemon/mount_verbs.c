@@ -6,6 +6,7 @@
  *   status    -> the numbers of core_status(), and of requests by kind
  *   version   path -> inode: makes the version of one file now
  *   snapshot  name -> entry
+ *   snapshot-remove  name -> entry
  *   stop      unmounts and ends
  *   wait      (control.c) answers when the volume is closed
  */

@@ -238,6 +238,29 @@ static int verb_restore(void *ctx, const struct json *request,
 	return 0;
 }
 
+static int snapshot_told(int rc, const char *name, uint64_t no, struct buf *out,
+			 struct errmsg *em)
+{
+	if (rc == -EEXIST)
+		return errmsg_set(em, rc, "snapshot %s exists already", name);
+	if (rc == -ENOENT)
+		return errmsg_set(em, rc,
+				  "there is no snapshot %s: vouch snapshot "
+				  "--list shows those that there are",
+				  name);
+	if (rc == -EINVAL)
+		return errmsg_set(em, -ERR_USAGE,
+				  "%s cannot be a snapshot's name: it starts "
+				  "with a letter and has no /",
+				  name);
+	if (rc < 0)
+		return errmsg_set(em, rc, "snapshot %s: %s", name,
+				  err_text(rc));
+	control_add_u64(out, "seal", ENTRY_NO_SEAL(no));
+	control_add_u64(out, "position", ENTRY_NO_POS(no));
+	return 0;
+}
+
 static int verb_snapshot(void *ctx, const struct json *request,
 			 const struct cred *peer, struct buf *out,
 			 struct errmsg *em)
@@ -250,19 +273,22 @@ static int verb_snapshot(void *ctx, const struct json *request,
 	if (!name)
 		return errmsg_set(em, -ERR_USAGE, "snapshot: no name");
 	rc = core_snapshot(s->core, peer, name, &no);
-	if (rc == -EEXIST)
-		return errmsg_set(em, rc, "snapshot %s exists already", name);
-	if (rc == -EINVAL)
-		return errmsg_set(em, -ERR_USAGE,
-				  "%s cannot be a snapshot's name: it starts "
-				  "with a letter and has no /",
-				  name);
-	if (rc < 0)
-		return errmsg_set(em, rc, "snapshot %s: %s", name,
-				  err_text(rc));
-	control_add_u64(out, "seal", ENTRY_NO_SEAL(no));
-	control_add_u64(out, "position", ENTRY_NO_POS(no));
-	return 0;
+	return snapshot_told(rc, name, no, out, em);
+}
+
+static int verb_snapshot_remove(void *ctx, const struct json *request,
+				const struct cred *peer, struct buf *out,
+				struct errmsg *em)
+{
+	struct serve *s = ctx;
+	const char *name = json_get_str(request, "name");
+	uint64_t no = 0;
+	int rc;
+
+	if (!name)
+		return errmsg_set(em, -ERR_USAGE, "snapshot: no name");
+	rc = core_snapshot_remove(s->core, peer, name, &no);
+	return snapshot_told(rc, name, no, out, em);
 }
 
 /* --- life --- */
@@ -315,6 +341,7 @@ static const struct {
 	{ "anchor", verb_anchor },
 	{ "restore", verb_restore },
 	{ "snapshot", verb_snapshot },
+	{ "snapshot-remove", verb_snapshot_remove },
 	{ "replica-add", serve_replica_add },
 	{ "replica-remove", serve_replica_remove },
 	{ "replica-list", serve_replica_list },
