@@ -133,7 +133,8 @@ static int run_of(struct idx_reader *r, const struct cred *cr,
 		return rc;
 	if (rc == 0 || !may_see(cr, out))
 		return errmsg_set(em, -ENOENT,
-				  "no run %s: audit/runs lists those there are",
+				  "no run %s: `vouch runs --all STORE` lists "
+				  "those there are",
 				  word);
 	if (rc > 1)
 		return errmsg_set(em, -ENOENT,

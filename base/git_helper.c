@@ -324,6 +324,7 @@ static int receive_rest(int fd, struct buf *out)
 		if (!room)
 			return out->n + 4096 > CALL_MAX ? -ERR_LIMIT : -ENOMEM;
 		out->n -= 4096 - (got > 0 ? (size_t)got : 0);
+		out->p[out->n] = '\0'; /* what buf.h says of p */
 		if (got == 0)
 			return 0;
 		if (got < 0 && errno != EINTR)

@@ -205,15 +205,15 @@ int guard_check_identity(const struct guard *g, const struct guard *now,
 	if (!same)
 		return errmsg_set(
 			em, -ERR_COPY,
-			"this is a copy: `vouch adopt` if it moved, `vouch "
-			"fork` for a new volume");
+			"this is a copy: `vouch adopt STORE` if it moved, "
+			"`vouch fork STORE` for a new volume");
 	if (memcmp(g->machine, unknown, 16) != 0 &&
 	    memcmp(now->machine, unknown, 16) != 0 &&
 	    memcmp(g->machine, now->machine, 16) != 0)
 		return errmsg_set(
 			em, -ERR_COPY,
 			"this machine is a copy of the one that signed last: "
-			"`vouch adopt` if it moved, `vouch fork` for a new "
-			"volume");
+			"`vouch adopt STORE` if it moved, `vouch fork STORE` "
+			"for a new volume");
 	return 0;
 }

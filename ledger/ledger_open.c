@@ -120,7 +120,7 @@ static int load_key(struct ledger *l, struct key **out, bool *out_next,
 		em, -ERR_KEY,
 		"%s is not the active %s key of the log: put back the "
 		"one that is, or give the store new keys with "
-		"`vouch fork` (it needs the admin key)",
+		"`vouch fork STORE` (it needs the admin key)",
 		path, key_role_name(role));
 }
 
@@ -215,8 +215,8 @@ static int check_guard(struct ledger *l, const struct ledger_open_how *how,
 		return errmsg_set(
 			em, -ERR_COPY,
 			"this store was never used on this machine: `vouch "
-			"adopt` if it moved here, `vouch fork` for a new "
-			"volume");
+			"adopt STORE` if it moved here, `vouch fork STORE` for "
+			"a new volume");
 	l->guard_vio = NULL; /* made without one: rollback protection none */
 	return 0;
 }

@@ -247,7 +247,9 @@ static int check_revocable(struct ledger *l, const uint8_t id[KEY_ID_SIZE],
 	    memcmp(id, log, KEY_ID_SIZE) == 0)
 		return errmsg_set(
 			em, -ERR_USAGE,
-			"this is the active %s key: `vouch key rotate` first",
+			"this is the active %s key: `vouch key rotate STORE "
+			"%s` first",
+			memcmp(id, log, KEY_ID_SIZE) == 0 ? "log" : "mount",
 			memcmp(id, log, KEY_ID_SIZE) == 0 ? "log" : "mount");
 	if (rules_key_find(l->rules, id) == NULL)
 		return errmsg_set(em, -ERR_KEY, "no such key in the log");

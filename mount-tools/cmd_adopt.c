@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "index/idx.h"
 #include "mount-tools/admin.h"
+#include "mount-tools/hint.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/vouch.h"
 
@@ -51,7 +52,8 @@ static void say(const struct ledger_fork_report *r)
 		printf("Signed as %s and given up: seals %llu to %llu.\n", was,
 		       (unsigned long long)r->size,
 		       (unsigned long long)r->lost_size - 1);
-	printf("It has new keys: hand out `vouch key show` again.\n");
+	hint_print("It has new keys: hand out what `vouch key show STORE` "
+		   "prints again.");
 }
 
 int cmd_fork(int argc, char **argv)
@@ -81,5 +83,7 @@ int cmd_fork(int argc, char **argv)
 	if (rc == 0)
 		say(&r);
 	admin_close(&a);
+	if (rc == -ERR_USAGE)
+		return opt_misuse("fork", "%s", errmsg_text(&em, rc));
 	return rc < 0 ? opt_fail("fork", rc, &em) : 0;
 }

@@ -207,7 +207,7 @@ int cmd_anchor(int argc, char **argv)
 		OPT_END,
 	};
 	struct errmsg em = ERRMSG_INIT;
-	struct ctl_place place = { NULL, NULL, NULL };
+	struct ctl_place place = { .store = NULL };
 	int rc, made, status = opt_parse(options, &argc, &argv, 1, 1);
 
 	if (status != OPT_GO)

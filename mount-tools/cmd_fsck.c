@@ -112,6 +112,7 @@ static int compare(struct verify *v, struct reader *r, uint64_t *out,
 	if (rc == 0 && good)
 		rc = idx_compare(r->place.store, IDX_NAME, IDX_REBUILD_NAME,
 				 on_difference, v, out, em);
+	v->index_same = rc == 0 && good && *out == 0;
 	return rc;
 }
 
@@ -154,7 +155,7 @@ static int repair(struct verify *v, const char *path, bool accept_loss,
 
 int cmd_fsck(int argc, char **argv)
 {
-	struct verify v = { .format = OPT_AS_TEXT };
+	struct verify v = { .format = OPT_AS_TEXT, .fsck = true };
 	struct opt_texts from = { .n = 0 };
 	bool mend = false, accept_loss = false;
 	const struct opt options[] = {

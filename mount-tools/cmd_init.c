@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -21,6 +22,9 @@
 #include "base/vio.h"
 #include "fs/daemon/guard_place.h"
 #include "ledger/ledger.h"
+#include "ledger/volume.h"
+#include "mount-tools/hint.h"
+#include "mount-tools/mounts.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/vouch.h"
 
@@ -47,6 +51,23 @@ struct init {
 	bool made_dir;
 };
 
+/* The mount of ours that the path lies in, if it does. */
+static char *mount_over(const char *path)
+{
+	autofree char *at = realpath(path, NULL);
+	const struct mounts_one *one;
+	char *dir = NULL;
+	struct mounts m;
+
+	if (!at || mounts_read(&m) < 0)
+		return NULL;
+	one = mounts_over(&m, at);
+	if (one)
+		dir = strdup(one->dir);
+	mounts_release(&m);
+	return dir;
+}
+
 /* Its locks expire silently there, and two mounts may fork the log. */
 static int check_filesystem(const struct init *in, const char *path,
 			    struct errmsg *em)
@@ -61,10 +82,17 @@ static int check_filesystem(const struct init *in, const char *path,
 		{ CODA_SUPER_MAGIC, "Coda" }, { V9FS_MAGIC, "9p" },
 		{ FUSE_SUPER_MAGIC, "FUSE" },
 	};
+	autofree char *dir = NULL;
 	struct statfs s;
 
 	if (in->allow_network || statfs(path, &s) < 0)
 		return 0;
+	dir = mount_over(path);
+	if (dir)
+		return errmsg_set(em, -ERR_USAGE,
+				  "%s lies in a volume itself, in its mount "
+				  "%s: say a place outside of it",
+				  path, dir);
 	for (size_t i = 0; i < sizeof(network) / sizeof(network[0]); i++)
 		if ((unsigned long)s.f_type == network[i].magic)
 			return errmsg_set(em, -ERR_USAGE,
@@ -72,6 +100,33 @@ static int check_filesystem(const struct init *in, const char *path,
 					  "protect a store; --allow-network "
 					  "overrules",
 					  path, network[i].name);
+	return 0;
+}
+
+static bool is_store(const char *path)
+{
+	char conf[PATH_MAX];
+
+	return snprintf(conf, sizeof(conf), "%s/" VOLUME_FILE, path) <
+		       (int)sizeof(conf) &&
+	       access(conf, F_OK) == 0;
+}
+
+/* What a store holds is its own: it would count as a damaged part of it. */
+static int check_outside(const char *path, struct errmsg *em)
+{
+	autofree char *at = realpath(path, NULL);
+	char *slash;
+
+	while (at && (slash = strrchr(at, '/'))) {
+		*slash = '\0';
+		if (is_store(at[0] ? at : "/"))
+			return errmsg_set(em, -ERR_USAGE,
+					  "%s lies in the store of another "
+					  "volume, %s: say a place outside of "
+					  "it",
+					  path, at[0] ? at : "/");
+	}
 	return 0;
 }
 
@@ -88,41 +143,54 @@ static int check_empty(const char *path, struct errmsg *em)
 	closedir(d);
 	if (n == 0)
 		return 0;
-	char conf[PATH_MAX];
-	snprintf(conf, sizeof(conf), "%s/volume.conf", path);
-	if (access(conf, F_OK) == 0)
+	hint_store(path);
+	if (is_store(path))
 		return errmsg_set(em, -EEXIST,
 				  "%s is a volume already: mount it with "
-				  "`vouch mount %s DIR`",
-				  path, path);
-	return errmsg_set(em, -ENOTEMPTY, "%s is not empty", path);
+				  "`vouch mount STORE DIR`",
+				  path);
+	return errmsg_set(em, -ENOTEMPTY,
+			  "%s is not empty: a store is made in a directory of "
+			  "its own, which may be new",
+			  path);
 }
 
 static int make_dir(struct init *in, struct errmsg *em)
 {
+	if (!in->store[0])
+		return errmsg_set(em, -ERR_USAGE, "STORE is empty");
 	if (mkdir(in->store, 0700) == 0) {
 		in->made_dir = true;
 	} else if (errno != EEXIST) {
 		int rc = -errno;
 		return errmsg_set(em, rc, "%s: %s", in->store, err_text(rc));
 	}
-	int rc = check_filesystem(in, in->store, em);
+	int rc = check_outside(in->store, em);
+	if (rc == 0)
+		rc = check_filesystem(in, in->store, em);
 	return rc == 0 ? check_empty(in->store, em) : rc;
 }
 
-/* HOST/NAME, of letters that an origin may have. */
-static void default_origin(char out[LIMIT_ORIGIN + 1], const char *path)
+/*
+ * HOST/NAME-RANDOM, of letters that an origin may have: those who check proofs
+ * tell logs apart by it, and many stores are called vol.
+ */
+static int default_origin(char out[LIMIT_ORIGIN + 1], const char *path)
 {
 	char host[65] = "";
 	const char *slash = strrchr(path, '/');
+	uint32_t random;
 
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
 	if (gethostname(host, sizeof(host) - 1) < 0 || host[0] == '\0')
 		snprintf(host, sizeof(host), "localhost");
-	snprintf(out, LIMIT_ORIGIN + 1, "%s/%.100s", host,
-		 slash ? slash + 1 : path);
+	snprintf(out, LIMIT_ORIGIN + 1, "%s/%.100s-%08x", host,
+		 slash ? slash + 1 : path, random);
 	for (char *s = out; *s; s++)
 		if (*s <= ' ' || *s == '+' || (unsigned char)*s >= 0x7f)
 			*s = '-';
+	return 0;
 }
 
 static int create(const struct init *in, const char *origin, struct errmsg *em)
@@ -168,11 +236,10 @@ static void print_json(const struct init *in, const char *path,
 static void print_text(const struct init *in, const char *path,
 		       const char *origin, const char *guard)
 {
-	char p[PATH_MAX], g[PATH_MAX], s[PATH_MAX];
+	char p[PATH_MAX], g[PATH_MAX];
 
 	log_escape(p, sizeof(p), path, strlen(path));
 	log_escape(g, sizeof(g), guard, strlen(guard));
-	log_escape(s, sizeof(s), in->store, strlen(in->store));
 	printf("A new volume is in %s; its log is called %s.\n"
 	       "\n"
 	       "  admin key  %s/keys/admin.key\n"
@@ -189,10 +256,11 @@ static void print_text(const struct init *in, const char *path,
 		       "             A note outside the store, so that an old "
 		       "copy of it is noticed.\n",
 		       g);
-	printf("\n"
-	       "Next:  mkdir DIR && vouch mount %s DIR\n"
-	       "       what others need to check proofs: vouch key show %s\n",
-	       s, s);
+	hint_store(in->store);
+	hint_print("\n"
+		   "Next:  `mkdir DIR && vouch mount STORE DIR`\n"
+		   "       what others need to check proofs: `vouch key show "
+		   "STORE`");
 }
 
 static int init(struct init *in, struct errmsg *em)
@@ -207,7 +275,7 @@ static int init(struct init *in, struct errmsg *em)
 		rc = path ? 0 : -errno;
 	}
 	if (rc == 0 && !origin) {
-		default_origin(made, path);
+		rc = default_origin(made, path);
 		origin = made;
 	}
 	if (rc == 0)
@@ -245,5 +313,7 @@ int cmd_init(int argc, char **argv)
 		return status;
 	in.store = argv[0];
 	int rc = init(&in, &em);
+	if (rc == -ERR_USAGE)
+		return opt_misuse("init", "%s", errmsg_text(&em, rc));
 	return rc < 0 ? opt_fail("init", rc, &em) : 0;
 }

@@ -14,6 +14,7 @@
 #include "ledger/key.h"
 #include "ledger/ledger.h"
 #include "mount-tools/admin.h"
+#include "mount-tools/hint.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
 #include "mount-tools/reader.h"
@@ -69,7 +70,7 @@ static int show_pem(struct reader *r, const char *id, struct errmsg *em)
 
 	if (rc == 0 && !w.found)
 		rc = errmsg_set(em, -ENOENT,
-				"no key %s: `vouch key list` has "
+				"no key %s: `vouch key list STORE` has "
 				"those there are",
 				id ? id : "of this mount");
 	if (rc == 0) {
@@ -239,15 +240,16 @@ static int rotate(struct ledger *l, const char *role,
 	if (!log && strcmp(role, "mount") != 0)
 		return errmsg_set(em, -ERR_USAGE, "%s: mount or log", role);
 	rc = ledger_rotate(l, log ? KEY_LOG : KEY_MOUNT, admin, em);
-	if (rc == 0)
-		printf("A new %s key takes the place of the old one, which "
-		       "stays good for what it signed.\n%s",
-		       role,
-		       log ? "Hand out `vouch key show` again.\n" :
-			     "Keep a copy of it where you keep the "
-			     "others; replicas learn of it when the "
-			     "volume is mounted next.\n");
-	return rc;
+	if (rc < 0)
+		return rc;
+	printf("A new %s key takes the place of the old one, which "
+	       "stays good for what it signed.\n",
+	       role);
+	hint_print(log ? "Hand out what `vouch key show STORE` prints again." :
+			 "Keep a copy of it where you keep the others; "
+			 "replicas learn of it when the volume is mounted "
+			 "next.");
+	return 0;
 }
 
 static int revoke(struct ledger *l, const struct change *c, const char *id,

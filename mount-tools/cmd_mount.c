@@ -2,6 +2,9 @@
  * cmd_mount.c - `vouch mount`, and mount(8)'s helper.  Here the virtual files
  * of analytics and the verbs of other tools are wired to the mount.
  */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +14,11 @@
 #include "fs/daemon/mount.h"
 #include "fs/daemon/mount_opt.h"
 #include "fs/daemon/serve.h"
+#include "base/log.h"
+#include "ledger/volume.h"
+#include "mount-tools/ctl.h"
+#include "mount-tools/hint.h"
+#include "mount-tools/mounts.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/verbs.h"
 #include "mount-tools/vouch.h"
@@ -53,6 +61,73 @@ static void wire_release(void *ctx)
 	serve_close(take(w->serve));
 }
 
+/* One whose daemon died is in the table, and may be mounted anew. */
+static bool lives(const char *store)
+{
+	int rc = ctl_alive(store, NULL);
+
+	return rc == 0 || rc == -ETIMEDOUT;
+}
+
+/* By the table of mounts, which has the words that a lock has not. */
+static int check_mounted(const char *store, const char *dir, struct errmsg *em)
+{
+	struct mounts m;
+	int rc = mounts_read(&m);
+
+	for (size_t i = 0; rc == 0 && i < m.n; i++)
+		if (strcmp(m.v[i].store, store) == 0 && lives(store))
+			rc = errmsg_set(em, -EBUSY,
+					"%s is already mounted, on %s", store,
+					m.v[i].dir);
+		else if (strcmp(m.v[i].dir, dir) == 0)
+			rc = errmsg_set(em, -EBUSY,
+					"%s is where %s is mounted: `vouch "
+					"umount %s` first, or another DIR",
+					dir, m.v[i].store, dir);
+	mounts_release(&m);
+	return rc;
+}
+
+/* A store that is there would be hidden; of other files that is told. */
+static int check_dir(const char *dir, struct errmsg *em)
+{
+	DIR *d = opendir(dir);
+	bool store = false, other = false;
+
+	for (struct dirent *e; d && (e = readdir(d));) {
+		store = store || strcmp(e->d_name, VOLUME_FILE) == 0;
+		other = other || (strcmp(e->d_name, ".") != 0 &&
+				  strcmp(e->d_name, "..") != 0);
+	}
+	if (d)
+		closedir(d);
+	if (store)
+		return errmsg_set(em, -ENOTEMPTY,
+				  "%s is the store of a volume: a mount on it "
+				  "would hide it",
+				  dir);
+	if (other) {
+		char shown[PATH_MAX];
+
+		log_escape(shown, sizeof(shown), dir, strlen(dir));
+		fprintf(stderr,
+			"vouch mount: %s is not empty: what is in it is hidden "
+			"while the volume is mounted there\n",
+			shown);
+	}
+	return 0;
+}
+
+/* What a person should hear; what is wrong otherwise is told by mount_run. */
+static int check_person(const char *store, const char *dir, struct errmsg *em)
+{
+	autofree char *at = realpath(dir, NULL);
+	int rc = at ? check_mounted(store, at, em) : 0;
+
+	return rc < 0 || !at || strcmp(store, at) == 0 ? rc : check_dir(at, em);
+}
+
 static int do_mount(const struct mount_options *o)
 {
 	struct wired wired = { .serve = NULL };
@@ -62,8 +137,14 @@ static int do_mount(const struct mount_options *o)
 		.release = wire_release,
 		.ctx = &wired,
 	};
+	autofree char *store = realpath(o->store, NULL);
 	struct errmsg em = ERRMSG_INIT;
-	int rc = mount_run(o, &wiring, &em);
+	int rc;
+
+	hint_store(store ? store : o->store);
+	rc = store ? check_person(store, o->dir, &em) : 0;
+	if (rc == 0)
+		rc = mount_run(o, &wiring, &em);
 
 	if (rc == -ERR_USAGE)
 		return opt_misuse("mount", "%s", errmsg_text(&em, rc));

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "mount-tools/ask.h"
+#include "mount-tools/hint.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
 #include "mount-tools/vouch.h"
@@ -39,17 +40,23 @@ static int place_of(struct ctl_place *out, const char **out_path, int argc,
 static void say(const char *inside, const char *path, const char *to,
 		const struct json *answer)
 {
-	char a[PATH_MAX], b[PATH_MAX], c[PATH_MAX];
+	struct buf autocall(buf_release) hint = BUF_INIT;
+	char a[PATH_MAX], c[PATH_MAX];
 	uint64_t version = 0;
 
 	(void)!json_get_u64(answer, "version", &version);
 	log_escape(a, sizeof(a), inside, strlen(inside));
-	log_escape(b, sizeof(b), path, strlen(path));
 	log_escape(c, sizeof(c), to, strlen(to));
-	printf("%s proves version %llu of %s.\n"
-	       "Check it: vouch check %s %s --trust TRUST   (TRUST: what "
-	       "`vouch key show` prints)\n",
-	       c, (unsigned long long)version, a, b, c);
+	printf("%s proves version %llu of %s.\n", c,
+	       (unsigned long long)version, a);
+	buf_adds(&hint, "Check it: `vouch key show STORE >trust && "
+			"vouch check ");
+	hint_word(&hint, path);
+	buf_addc(&hint, ' ');
+	hint_word(&hint, to);
+	buf_adds(&hint, " --trust trust`");
+	if (!hint.bad)
+		hint_print((char *)hint.p);
 }
 
 enum { NEWEST = 0 }; /* versions are numbered from 1 */

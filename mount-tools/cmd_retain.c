@@ -289,7 +289,9 @@ static const char *rule_wrong(const struct set *o, struct idx_rule *out)
 	if (o->all == (out->keep != 0))
 		return "say --for=AGE, --versions=N or both; or --all";
 	if (o->age && !parse_age(o->age, &out->seconds))
-		return "--for is a number and one of s, m, h, d, w, y (30d)";
+		return "--for is a number, 1 or more, and one of s, m, h, d, "
+		       "w, y (30d); what it covers is kept that long after it "
+		       "was replaced";
 	if (out->keep & ENTRY_KEEP_COUNT &&
 	    (o->versions < 1 || o->versions > UINT32_MAX))
 		return "--versions is 1 or more: the file itself is always "

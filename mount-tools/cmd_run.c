@@ -26,6 +26,7 @@
 #include "fs/daemon/control.h"
 #include "fs/run/run_table.h"
 #include "index/idx_runs.h"
+#include "mount-tools/hint.h"
 #include "mount-tools/mounts.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
@@ -466,10 +467,11 @@ static void add_done(struct buf *b, const struct cmd *x)
 		buf_addf(b, "/runs/%s\n", x->word);
 	}
 	if (changed && comma[0] == ',') {
-		buf_addf(b,
-			 "  vouch diff %s shows it, vouch undo %s takes it "
-			 "back\n",
-			 x->word, x->word);
+		buf_addf(b, "  vouch diff %s", x->word);
+		hint_in(b, x->volumes[0].dir);
+		buf_addf(b, " shows it, vouch undo %s", x->word);
+		hint_in(b, x->volumes[0].dir);
+		buf_adds(b, " takes it back\n");
 	}
 	add_denied(b, json_get(json_root(doc), "denied"));
 	json_free(doc);

@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "mount-tools/hint.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/undo_place.h"
 #include "mount-tools/vouch.h"
@@ -241,6 +242,20 @@ static void print_rows(const struct row *v, size_t n)
 		}
 }
 
+static void print_hint(const struct runs *x, const char *word)
+{
+	struct buf autocall(buf_release) in = BUF_INIT;
+	struct buf autocall(buf_release) b = BUF_INIT;
+
+	hint_in(&in, x->place.dir);
+	buf_addf(&b, "What one changed: `vouch diff %s%s`\n", word,
+		 in.n ? (char *)in.p : "");
+	buf_addf(&b, "Take it back:     `vouch undo %s%s`", word,
+		 in.n ? (char *)in.p : "");
+	if (!b.bad)
+		hint_print((char *)b.p);
+}
+
 static int print_text(const struct runs *x)
 {
 	static const struct row head = { { "RUN", "STARTED (UTC)", "TOOK",
@@ -262,11 +277,9 @@ static int print_text(const struct runs *x)
 		fprintf(stderr, "no run was declared yet: `vouch run -- CMD` "
 				"does (--all: also what ran without it)\n");
 	if (person && x->more)
-		printf("Those before: vouch runs -n 0\n");
+		fputs("Older ones, too: -n 0\n", stdout);
 	if (person && x->n)
-		printf("What one changed: vouch diff %s; take it back: vouch "
-		       "undo %s\n",
-		       v[x->n].cell[0], v[x->n].cell[0]);
+		print_hint(x, v[x->n].cell[0]);
 	return 0;
 }
 

@@ -67,9 +67,10 @@ static int find_path(struct show *s)
 		return 0;
 	return rc < 0 ? rc :
 			errmsg_set(&s->em, -ENOENT,
-				   "%s is gone and had no version; `vouch log` "
+				   "%s is gone and had no version; `vouch log "
+				   "STORE %s` "
 				   "has its history",
-				   s->r.inner);
+				   s->r.inner, s->r.inner);
 }
 
 static int load(struct show *s)
@@ -197,7 +198,7 @@ static int on_input(void *ctx, const struct idx_read_item *item)
 
 	label(out, in->n++ == 0 ? "had opened" : "");
 	if (in->n > 20) {
-		buf_adds(out, "... (`vouch lineage` has all)\n");
+		buf_adds(out, "... (lineage has all)\n");
 		return 1;
 	}
 	if (item->ino)

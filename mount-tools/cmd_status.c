@@ -4,6 +4,7 @@
  * whose daemon died is told as dead.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "ledger/ledger.h"
 #include "ledger/volume.h"
 #include "mount-tools/ctl.h"
+#include "mount-tools/hint.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
 #include "mount-tools/status_more.h"
@@ -25,6 +27,7 @@ struct status {
 	enum opt_format format;
 	bool verbose;
 	bool first; /* nothing printed yet */
+	bool asked; /* for this one */
 	int worst;  /* exit status */
 };
 
@@ -32,10 +35,12 @@ struct status {
 
 static void line(const char *label, const char *value)
 {
-	struct buf b = BUF_INIT;
+	struct buf b = BUF_INIT, filled = BUF_INIT;
 
-	text_term_escape(&b, value, strlen(value));
+	hint_fill(&filled, value);
+	text_term_escape(&b, filled.p, filled.n);
 	printf("  %-12s%s\n", label, b.n ? (const char *)b.p : "");
+	buf_release(&filled);
 	buf_release(&b);
 }
 
@@ -167,15 +172,15 @@ static void print_health(const struct json *r)
 	if (lost > 0) {
 		snprintf(text, sizeof(text),
 			 "%llu chunk%s no good copy anywhere: `vouch verify "
-			 "--deep` says which",
+			 "--deep STORE` says which",
 			 (unsigned long long)lost,
 			 lost == 1 ? " has" : "s have");
 		line("DAMAGED", text);
 	}
 	if (missing > 0) {
 		snprintf(text, sizeof(text),
-			 "%llu pack%s missing, or never made: `vouch fsck` "
-			 "says what is lost",
+			 "%llu pack%s missing, or never made: unmounted, "
+			 "`vouch fsck STORE` says what is lost",
 			 (unsigned long long)missing,
 			 missing == 1 ? " is" : "s are");
 		line(lost ? "" : "UNSURE", text);
@@ -187,14 +192,21 @@ static void print_health(const struct json *r)
 static void print_undos(const struct json *r)
 {
 	const struct json *list = json_get(r, "undo_unfinished");
-	char text[256];
+	const char *dir = json_get_str(r, "dir");
+	char text[PATH_MAX + 256];
 
 	for (const struct json *v = list ? list->first : NULL; v; v = v->next) {
+		struct buf in = BUF_INIT;
+
+		if (dir)
+			hint_in(&in, dir);
 		snprintf(text, sizeof(text),
-			 "begun for %s and not finished: `vouch undo %s` goes "
-			 "on",
+			 "begun for %s and not finished: `vouch undo %s%s` "
+			 "goes on",
 			 json_str(v) ? json_str(v) : "?",
-			 json_str(v) ? json_str(v) : "?");
+			 json_str(v) ? json_str(v) : "?",
+			 in.n ? (char *)in.p : "");
+		buf_release(&in);
 		line("undo", text);
 	}
 }
@@ -296,18 +308,41 @@ static void show_dead(struct status *s, const char *store, const char *dir)
 	}
 	head(store, "its daemon is gone");
 	line("mounted on", dir);
-	printf("  run `vouch umount` on it, then mount again: what was synced "
-	       "is safe\n");
+	line("", "`vouch umount STORE`, then mount it again: what was synced "
+		 "is safe");
+}
+
+/* A mount of somebody else's: that much anybody can see. */
+static void show_theirs(struct status *s, const char *store, const char *dir,
+			const struct errmsg *em)
+{
+	if (s->asked)
+		s->worst = 1;
+	if (s->format == OPT_AS_JSON) {
+		print_json("mounted", store, dir, NULL, errmsg_text(em, 0));
+		return;
+	}
+	head(store, "mounted");
+	line("mounted on", dir);
+	line("", s->asked ? errmsg_text(em, 0) :
+			    "more is told to root and to its owner");
 }
 
 static int show_mounted(struct status *s, const char *store, const char *dir,
 			struct errmsg *em)
 {
 	struct json_doc *doc = NULL;
-	int rc = ctl_call_brief(&doc, store, "\"verb\":\"status\"", em);
+	int rc;
+
+	hint_store(store); /* one of several */
+	rc = ctl_call_brief(&doc, store, "\"verb\":\"status\"", em);
 
 	if (rc == -ENOTCONN || rc == -ENOENT) {
 		show_dead(s, store, dir);
+		return 0;
+	}
+	if (rc == -EACCES || rc == -EPERM) {
+		show_theirs(s, store, dir, em);
 		return 0;
 	}
 	if (rc < 0)
@@ -358,7 +393,10 @@ static int show_unmounted(struct status *s, const char *store,
 {
 	struct buf members = BUF_INIT, text = BUF_INIT;
 	struct json_doc *doc = NULL;
-	int rc = read_log(&members, store, em);
+	int rc;
+
+	hint_store(store);
+	rc = read_log(&members, store, em);
 
 	if (rc == 0) {
 		buf_addf(&text, "{%s}", (const char *)members.p);
@@ -406,6 +444,8 @@ static int show_path(struct status *s, const char *path)
 	struct errmsg em = ERRMSG_INIT;
 	struct ctl_place p;
 	int rc = ctl_find_volume(&p, path, &em);
+
+	s->asked = true;
 
 	if (rc == 0)
 		rc = p.dir ? show_mounted(s, p.store, p.dir, &em) :

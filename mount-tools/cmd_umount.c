@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "mount-tools/ctl.h"
+#include "mount-tools/hint.h"
 #include "mount-tools/mounts.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/vouch.h"
@@ -174,8 +175,16 @@ static int umount_path(const char *path, const struct how *how)
 
 	if (rc < 0)
 		return opt_fail("umount", rc, &em);
-	if (!place.dir) {
+	/* as umount(8): a slip shall not take away the mount one works in */
+	hint_store(place.store);
+	if (place.below)
+		rc = errmsg_set(&em, -EINVAL,
+				"%s is in the mount on %s, and no mount "
+				"itself: `vouch umount STORE` unmounts that",
+				path, place.dir);
+	else if (!place.dir)
 		rc = errmsg_set(&em, -EINVAL, "%s is not mounted", path);
+	if (rc < 0) {
 		ctl_place_release(&place);
 		return opt_fail("umount", rc, &em);
 	}

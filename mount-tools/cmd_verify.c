@@ -205,7 +205,7 @@ static int run(struct verify *v, const char *verb, const char *path,
 int cmd_verify(int argc, char **argv)
 {
 	struct verify v = { .format = OPT_AS_TEXT };
-	const char *consistent = NULL, *git = NULL, *ref = GIT_ANCHORS_REF;
+	const char *consistent = NULL, *git = NULL, *ref = NULL;
 	const struct opt options[] = {
 		{ 0, "deep", OPT_FLAG, &v.deep, NULL,
 		  "also every byte of every chunk" },
@@ -223,6 +223,10 @@ int cmd_verify(int argc, char **argv)
 
 	if (status != OPT_GO)
 		return status;
+	if (ref && !git)
+		return opt_misuse("verify", "--ref goes with --git");
+	if (!ref)
+		ref = GIT_ANCHORS_REF;
 	status = run(&v, "verify", argv[0], consistent);
 	if (git && check_anchors(argv[0], git, ref, v.format))
 		status = 1;

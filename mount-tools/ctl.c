@@ -23,6 +23,7 @@
 #include "base/json.h"
 #include "fs/daemon/control.h"
 #include "ledger/volume.h"
+#include "mount-tools/hint.h"
 #include "mount-tools/mounts.h"
 
 enum { REPLY_MAX = JSON_SIZE_MAX, BRIEF_S = 60 };
@@ -109,6 +110,7 @@ static int fill_mounted(struct ctl_place *out, const struct mounts_one *m,
 
 	out->store = strdup(m->store);
 	out->dir = strdup(m->dir);
+	out->below = rest[0] != '\0' && strcmp(rest, "/") != 0;
 	if (asprintf(&out->path, "%s%s", root, rest) < 0)
 		out->path = NULL;
 	if (out->path && out->path[0] == '\0') {
@@ -171,6 +173,12 @@ static int find_in(struct ctl_place *out, const struct mounts *m,
 		return fill_store(out, m, path);
 	if (errno == EACCES || errno == ENAMETOOLONG)
 		return errmsg_set(em, -errno, "%s: %s", path, err_text(-errno));
+	if (!far)
+		return errmsg_set(
+			em, -ENOENT,
+			"%s does not exist, inside a vouchfs mount or "
+			"elsewhere",
+			path);
 	return errmsg_set(em, -ENOENT,
 			  "%s is neither inside a vouchfs mount nor a store",
 			  path);
@@ -261,6 +269,7 @@ int ctl_connect(int *out_fd, const char *store, struct errmsg *em)
 	int dir = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int rc = 0;
 
+	hint_store(store); /* whatever it says is of that one */
 	if (dir < 0) {
 		rc = -errno;
 		if (rc == -EACCES)

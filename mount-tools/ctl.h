@@ -16,6 +16,7 @@ struct ctl_place {
 	char *store; /* absolute path of STORE */
 	char *dir;   /* mount point; NULL when not mounted */
 	char *path;  /* inside the volume, from "/"; NULL when PATH is STORE */
+	bool below;  /* it is not the mount point itself */
 };
 
 /*

@@ -321,6 +321,7 @@ static int on_replica(void *ctx, const struct idx_replica *i)
 
 	if (i->until_no != 0 || vio_posix_open(&vio, i->location) < 0)
 		return 0;
+	k->v->replicas++;
 	rc = replica_dir_identify(i->location, id, &em);
 	if (rc == 0 && memcmp(id, ledger_volume_id(k->r->ledger), 16) != 0)
 		tell(k, "%s: is a replica of another volume", i->location);

@@ -207,6 +207,7 @@ int fsck_packs_look(struct verify *v, struct vio *vio,
 	packfile_handles_init(&handles, 4);
 	for (size_t i = 0; rc == 0 && i < a.n; i++)
 		rc = look_at(v, &a.v[i], &o, in_use);
+	v->packs = a.n;
 	packfile_handles_release(&handles);
 	free(a.v);
 	return rc;

@@ -10,12 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "mount-tools/hint.h"
 #include "mount-tools/vouch.h"
 
-enum { OPTS_MAX = 32, LONG_ONLY = 256, EXIT_MISUSE = 2, WIDTH = 80 };
+enum {
+	OPTS_MAX = 32,
+	LONG_ONLY = 256,
+	EXIT_MISUSE = 2,
+	WIDTH = 80,
+	SHORT_USAGE = 120
+};
 
 /* Words from column `at` on, broken before the last column, then indented. */
 static void wrap(FILE *f, const char *text, size_t n, size_t at, int indent)
@@ -61,10 +69,26 @@ static void usage(FILE *f, const char *verb)
 
 static void say_escaped(FILE *f, const char *prefix, const char *text)
 {
+	struct buf autocall(buf_release) b = BUF_INIT;
 	char shown[4096];
 
+	hint_fill(&b, text);
+	if (b.n && !b.bad)
+		text = (char *)b.p;
 	log_escape(shown, sizeof(shown), text, strlen(text));
 	fprintf(f, "%s: %s\n", prefix, shown);
+}
+
+/* How to use it where that is short: the reason is to be seen. */
+static void usage_or_where(FILE *f, const char *verb)
+{
+	const struct vouch_verb *v = vouch_find(verb);
+	size_t n = v ? strlen(v->synopsis) : 0;
+
+	if (v && (n > SHORT_USAGE || strchr(v->synopsis, '\n')))
+		fprintf(f, "`vouch help %s` tells how it is used\n", verb);
+	else
+		usage(f, verb);
 }
 
 int opt_misuse(const char *verb, const char *fmt, ...)
@@ -77,7 +101,7 @@ int opt_misuse(const char *verb, const char *fmt, ...)
 	va_end(ap);
 	snprintf(prefix, sizeof(prefix), "vouch %s", verb);
 	say_escaped(stderr, prefix, text);
-	usage(stderr, verb);
+	usage_or_where(stderr, verb);
 	return EXIT_MISUSE;
 }
 
@@ -290,7 +314,11 @@ static int parse(const struct opt *options, int *argc, char ***argv,
 			return opt_misuse(verb, "unknown option %s", shown);
 		wrong = set(o, optarg);
 		if (wrong)
-			return opt_misuse(verb, "%s: %s", optarg, wrong);
+			return opt_misuse(
+				verb, "%s%.*s %s: %s",
+				c < LONG_ONLY && !o->name ? "-" : "--",
+				o->name ? 64 : 1,
+				o->name ? o->name : &o->letter, optarg, wrong);
 	}
 	*argc -= optind;
 	*argv += optind;

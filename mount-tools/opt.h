@@ -12,7 +12,8 @@
  *		return status;
  *
  * leaves in argv[0..argc-1] what is no option.  -h and --help print help on
- * stdout and give 0; a mistake prints the usage line on stderr and gives 2.
+ * stdout and give 0; a mistake prints what it is and the usage, or where to find
+ * a longer one, on stderr and gives 2.
  * Not thread-safe.
  */
 #ifndef MOUNT_TOOLS_OPT_H
@@ -71,7 +72,7 @@ int opt_parse(const struct opt *options, int *argc, char ***argv, int least,
  * argument that is no option, or what comes after --, ends ours.
  */
 int opt_parse_command(const struct opt *options, int *argc, char ***argv);
-/* "vouch VERB: words" and the verb's usage on stderr; returns 2. */
+/* "vouch VERB: words", and how it is used, on stderr; returns 2. */
 int opt_misuse(const char *verb, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* "vouch VERB: words" on stderr, escaped; returns 1. */

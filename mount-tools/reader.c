@@ -133,11 +133,12 @@ static int open_index(struct reader *r, struct errmsg *em)
 	if (r->live)
 		return errmsg_set(em, rc, "%s", errmsg_text(&own, rc));
 	if (!r->lock)
-		return errmsg_set(em, -ERR_AGAIN,
-				  "the index of %s is behind its log and may "
-				  "not be written here: run `vouch reindex` "
-				  "as the store's owner",
-				  r->place.store);
+		return errmsg_set(
+			em, -ERR_AGAIN,
+			"the index of %s is behind its log and may "
+			"not be written here: run `vouch reindex STORE` "
+			"as the store's owner",
+			r->place.store);
 	rc = catch_up(r, em);
 	return rc < 0 ? rc : idx_reader_open(&r->idx, r->place.store, em);
 }

@@ -59,7 +59,7 @@ void status_add_guard(struct buf *out, struct ledger *l,
 	else if (rc == -ENOENT && volume->guarded)
 		(void)errmsg_set(&em, rc,
 				 "this store was never used on this machine: "
-				 "`vouch adopt` or `vouch fork`");
+				 "`vouch adopt STORE` or `vouch fork STORE`");
 	if (rc < 0 && em.text[0])
 		control_add_str(out, "rollback_words", em.text);
 	vio_free(v);

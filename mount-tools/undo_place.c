@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "mount-tools/ctl.h"
+#include "mount-tools/hint.h"
 #include "mount-tools/mounts.h"
 
 /* --- the mount --- */
@@ -36,9 +37,12 @@ static int by_path(const struct mounts_one **out, const struct mounts *m,
 	struct ctl_place place;
 	int rc = ctl_find(&place, in, &why);
 
+	if (rc == 0)
+		hint_store(place.store);
 	if (rc == 0 && !place.dir)
 		rc = errmsg_set(em, -ENOENT,
-				"%s is not mounted: `vouch mount %s DIR`", in,
+				"%s is not mounted: `vouch mount STORE DIR` "
+				"first",
 				in);
 	else if (rc == -ENOENT)
 		rc = errmsg_set(em, rc, "%s is not inside a vouchfs mount", in);
@@ -122,6 +126,7 @@ int undo_place_mount(struct undo_place *p, const char *in, struct errmsg *em)
 		rc = errmsg_set(em, -ETIMEDOUT, "%s",
 				errmsg_text(&why, -ETIMEDOUT));
 	if (rc == 0) {
+		hint_store(one->store);
 		p->dir = strdup(one->dir);
 		p->read_only = one->read_only;
 		rc = p->dir ? 0 : -ENOMEM;
@@ -204,8 +209,9 @@ static int find_run(struct undo_place *p, const char *run, struct errmsg *em)
 		n = snprintf(p->word, sizeof(p->word), "%s.%lu", run, f.newest);
 	if (f.n == 0 || n <= 0 || (size_t)n >= sizeof(p->word))
 		return errmsg_set(em, -ENOENT,
-				  "no run %s: %s/runs lists those there are",
-				  run, p->audit);
+				  "no run %s: `vouch runs --all STORE` "
+				  "lists those there are",
+				  run);
 	return 0;
 }
 

@@ -149,11 +149,11 @@ static int one_word(struct asked *a)
 	if (rc == 0)
 		return until_now(a);
 	if (rc == -ERR_USAGE)
-		return errmsg_set(
-			a->em, -ENOENT,
-			"no run %s: audit/runs lists those there are; "
-			"and no snapshot, log position or time",
-			word);
+		return errmsg_set(a->em, -ENOENT,
+				  "no run %s: `vouch runs --all STORE` lists "
+				  "those there are; "
+				  "and no snapshot, log position or time",
+				  word);
 	return errmsg_set(a->em, rc, "%s", errmsg_text(&why, rc));
 }
 

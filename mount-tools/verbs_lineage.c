@@ -166,7 +166,8 @@ static int find_run(struct core *c, struct idx_reader **out_r,
 				  word, out->name, out->number);
 	if (rc == 0)
 		return errmsg_set(em, -ENOENT,
-				  "no run %s: audit/runs lists those there are",
+				  "no run %s: `vouch runs --all STORE` lists "
+				  "those there are",
 				  word);
 	return errmsg_set(em, rc, "run %s: %s", word ? word : "", err_text(rc));
 }

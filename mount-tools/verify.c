@@ -4,18 +4,23 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "mount-tools/hint.h"
 #include "mount-tools/print.h"
 
 void verify_found(struct verify *v, const char *words)
 {
+	struct buf filled = BUF_INIT;
+
 	if (v->found.n)
 		buf_addc(&v->found, ',');
 	text_json_string(&v->found, words, strlen(words));
 	if (v->format == OPT_AS_JSON)
 		return;
 	buf_adds(&v->lines, "  ");
-	text_term_escape(&v->lines, words, strlen(words));
+	hint_fill(&filled, words);
+	text_term_escape(&v->lines, filled.p, filled.n);
 	buf_addc(&v->lines, '\n');
+	buf_release(&filled);
 }
 
 static void on_found(void *ctx, const char *words)
@@ -48,6 +53,25 @@ int verify_offline(struct verify *v, struct ledger *l, struct store *s,
 	rc = fsck_verify(l, s, &v->report, &o, em);
 	progress_end(&v->bar);
 	return rc;
+}
+
+/* What fsck looked at besides; what was wrong with it is told below. */
+static void fsck_add(const struct verify *v, struct buf *out)
+{
+	if (v->index_same)
+		buf_adds(out, "index     row for row as one made anew from "
+			      "the log\n");
+	if (!v->deep) {
+		buf_adds(out, "packs     ");
+		print_count(out, v->packs, "pack");
+		buf_adds(out, ": names, headers, footers\n");
+	}
+	buf_adds(out, "files     volume.conf, keys, guard");
+	if (v->replicas) {
+		buf_adds(out, ", ");
+		print_count(out, v->replicas, "replica");
+	}
+	buf_addc(out, '\n');
 }
 
 static void text_add(struct verify *v, struct buf *out)
@@ -83,6 +107,8 @@ static void text_add(struct verify *v, struct buf *out)
 				 "may be gone\n",
 				 (unsigned long long)r->released);
 	}
+	if (v->fsck)
+		fsck_add(v, out);
 	if (r->store.repaired)
 		buf_addf(out, "repaired  %llu from replicas\n",
 			 (unsigned long long)r->store.repaired);
@@ -128,6 +154,15 @@ static void damage_add(struct buf *out, uint64_t places)
 		 places == 1 ? "" : "s");
 }
 
+static const char *good_words(const struct verify *v)
+{
+	if (v->deep)
+		return "nothing is damaged, nothing is missing";
+	return v->fsck ? "all of that fits together; --deep reads the "
+			 "content, too" :
+			 "the log is whole; --deep reads the content, too";
+}
+
 int verify_print(struct verify *v)
 {
 	struct buf out = BUF_INIT;
@@ -141,12 +176,7 @@ int verify_print(struct verify *v)
 		if (v->lines.n)
 			buf_addf(&out, "found\n%s", (char *)v->lines.p);
 		if (v->report.damaged == 0)
-			buf_adds(&out, v->deep ?
-					       "good      nothing is damaged, "
-					       "nothing is missing\n" :
-					       "good      the log is whole; "
-					       "--deep reads the content, "
-					       "too\n");
+			buf_addf(&out, "good      %s\n", good_words(v));
 		else if (ok)
 			buf_adds(&out, "good      all of it was repaired\n");
 		else

@@ -25,6 +25,10 @@ struct verify {
 	struct buf lines;   /* the same as text */
 	struct buf repairs; /* fsck --repair: JSON strings */
 	struct progress bar;
+	bool fsck;	   /* these were looked at, too: */
+	bool index_same;   /* row for row as one made anew */
+	uint64_t packs;	   /* names, headers, footers */
+	uint64_t replicas; /* that could be reached */
 };
 
 void verify_found(struct verify *v, const char *words);

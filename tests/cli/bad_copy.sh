@@ -64,7 +64,7 @@ expect 'the new proof' vouch check three p.g --trust trust.fork
 fresh_volume
 cp -a vol copy
 for verb in 'mount copy mnt' 'snapshot copy s' 'scrub copy' 'key rotate copy log'; do
-	refuse "a copy: $verb" 1 'this is a copy: `vouch adopt` if it moved, `vouch fork`' vouch $verb
+	refuse "a copy: $verb" 1 "this is a copy: .vouch adopt $PWD/copy. if it moved, .vouch fork $PWD/copy." vouch $verb
 done
 vouch status copy | grep -q 'ROLLBACK.*this is a copy' || fail 'status of a copy'
 expect 'reading a copy' vouch verify copy --deep
@@ -95,7 +95,7 @@ refuse 'a damaged guard' 1 'guard file .* is damaged: restore it, or `vouch adop
 vouch status vol | grep -q 'ROLLBACK.*damaged' || fail 'status with a damaged guard'
 fresh_volume
 rm guard/*
-refuse 'no guard' 1 'never used on this machine: `vouch adopt`' vouch mount vol mnt
+refuse 'no guard' 1 "never used on this machine: .vouch adopt $PWD/vol." vouch mount vol mnt
 vouch status vol | grep -q 'ROLLBACK.*never used' || fail 'status without a guard'
 fresh_volume
 sed -i 's/^vouchfs-guard-v1/vouchfs-guard-v9/' guard/*

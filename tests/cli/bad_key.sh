@@ -80,7 +80,7 @@ cp -p stolen vol/keys/mount.key
 refuse 'signing with the rotated key' 1 'keys/mount.key is not the active mount key' vouch mount vol mnt
 cp -p good vol/keys/mount.key
 now=$(vouch key list vol --format=json | jq -r '.[] | select(.role == "mount" and .state == "active").id')
-refuse 'revoking the active key' 2 'rotate. first' vouch key revoke vol "$now" --reason stolen
+refuse 'revoking the active key' 2 'key rotate .*vol mount. first' vouch key revoke vol "$now" --reason stolen
 expect 'an older key was stolen, it turns out' vouch key revoke vol "$old" --reason stolen --suspect-since '1 day ago' ||
 	true
 mount_volume

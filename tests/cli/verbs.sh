@@ -17,7 +17,10 @@ for verb in $verbs; do
 	vouch "$verb" --nonsense >out 2>err
 	[ $? = 2 ] || fail "$verb --nonsense is not misuse"
 	[ -s out ] && fail "$verb --nonsense printed to standard output"
-	grep -q "^usage: vouch $verb" err || fail "$verb --nonsense: no usage"
+	# the reason first, and not much after it
+	head -n 1 err | grep -q "^vouch $verb: unknown option --nonsense" || fail "$verb --nonsense: $(cat err)"
+	grep -qE "^usage: vouch $verb|^.vouch help $verb. tells" err || fail "$verb --nonsense: no usage"
+	[ "$(wc -l <err)" -le 3 ] || fail "$verb --nonsense: more than three lines: $(cat err)"
 	vouch "$verb" a b c d e f >out 2>err
 	# of one they are the command
 	[ $? = 2 ] || [ "$verb" = run ] || fail "$verb with six arguments is not misuse"

@@ -37,8 +37,8 @@ vouch runs mnt --all >all || fail "--all: $?"
 grep -q '^\(da\|ba\)*sh\.[0-9].*  -  .* implicit$' all || fail "what nobody declared: $(cat all)"
 same "all, oldest first" "$(awk 'NR > 1 && /\.1 / { print $2 $3 }' all | sort -c && echo sorted)" sorted
 script -qec "vouch runs mnt -n 1" /dev/null >tty </dev/null || fail "to a terminal: $?"
-grep -q 'vouch diff on.1; take it back: vouch undo on.1' tty || fail "no hint: $(cat tty)"
-expect "the hint is right" vouch undo on.1 -n --in=mnt
+grep -q "vouch diff on.1 --in=$PWD/mnt" tty || fail "no hint: $(cat tty)"
+expect "the hint is right" bash -c "$(sed -n "s/^Take.*\`\(.*\)\`.*/\1 -n/p" tty)"
 
 # the list is the newest first, and every line has what its summary begins with
 same "the list" "$(jq -r 'select(.implicit | not).run' mnt/audit/runs.jsonl | tr '\n' ' ')" "on.1 keys.1 kill.1 fix.1 "
@@ -65,5 +65,5 @@ umount_volume
 mount_volume -o virtual=.v
 same "under a name" "$(vouch runs mnt -n 9 | grep -c 'fix.1\|on.1')" 2
 umount_volume
-refuse "not mounted" 1 "vol is not mounted: .vouch mount vol DIR" vouch runs vol
+refuse "not mounted" 1 "vol is not mounted: .vouch mount $PWD/vol DIR" vouch runs vol
 [ $failures = 0 ]

@@ -59,7 +59,7 @@ expect "a snapshot called so" vouch snapshot mnt work.1:end
 same "which of them" "$(vouch restore mnt/f --at work.1:end >out && cat mnt/f)" nine
 
 # none of all that
-refuse "no such run" 1 'no run nobody: audit/runs lists' vouch restore mnt/f --at nobody:start
+refuse "no such run" 1 'no run nobody: .vouch runs --all .*vol. lists' vouch restore mnt/f --at nobody:start
 refuse "which run" 1 'several runs named work: say work.2' vouch restore mnt/f --at work:end
 refuse "a run alone" 2 'that is a run: say work.2:start or work.2:end' vouch restore mnt/f --at work.2
 refuse "nothing of it" 2 'no snapshot, log position or time, no RUN:start' vouch restore mnt/f --at work.2:middle

@@ -217,8 +217,8 @@ Test(guard_rows, a_copy_is_refused_and_the_original_goes_on)
 	work(3);
 	shell("cp -a store copy");
 	use("copy");
-	refused(-ERR_COPY, "this is a copy: `vouch adopt` if it moved, `vouch "
-			   "fork` for a new volume");
+	refused(-ERR_COPY, "this is a copy: `vouch adopt STORE` if it moved, "
+			   "`vouch fork STORE` for a new volume");
 	use("store");
 	work(1);
 }
