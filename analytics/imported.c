@@ -11,8 +11,11 @@
 #include "ledger/entry_import.h"
 #include "ledger/entry_json.h"
 
-/* It follows its version, after its digest at most. */
-enum { LOOK_AHEAD = 16 };
+/*
+ * It follows its version, after its digest at most; but who imports again,
+ * with keys that he trusts now, adds another, and the last one counts.
+ */
+enum { LOOK_AHEAD = 64 };
 
 struct look {
 	uint64_t version;
@@ -28,7 +31,7 @@ static int look(void *ctx, const struct idx_entry *e)
 	if (e->kind != ENTRY_IMPORT || e->rejected)
 		return 0;
 	l->no = e->no;
-	return 1;
+	return 0;
 }
 
 int imported_find(struct core *c, struct idx_reader *r,

@@ -49,6 +49,8 @@ int must_use bundle_write(uint64_t *out_proved, uint64_t *out_unproved,
 int must_use bundle_open(struct bundle *out, const char *dir,
 			 struct errmsg *em);
 void bundle_close(struct bundle *b);
+/* The line of a path; NULL: there is none. */
+struct bundle_line *bundle_find(const struct bundle *b, const char *path);
 /* Appends the proof of a line that has one. */
 int must_use bundle_proof(const struct bundle *b, const struct bundle_line *l,
 			  struct buf *out, struct errmsg *em);

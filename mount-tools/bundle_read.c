@@ -159,6 +159,13 @@ void bundle_close(struct bundle *b)
 	b->fd = -1;
 }
 
+struct bundle_line *bundle_find(const struct bundle *b, const char *path)
+{
+	const struct bundle_line key = { .path = (char *)(uintptr_t)path };
+
+	return b->n ? bsearch(&key, b->v, b->n, sizeof(key), by_path) : NULL;
+}
+
 int bundle_proof(const struct bundle *b, const struct bundle_line *l,
 		 struct buf *out, struct errmsg *em)
 {
@@ -213,15 +220,14 @@ static int verify_one(void *ctx, const struct dir_walk_entry *e,
 		      struct errmsg *em)
 {
 	struct verify *v = ctx;
-	struct bundle_line key = { .path = (char *)e->path }, *l;
+	struct bundle_line *l;
 	struct errmsg why = ERRMSG_INIT;
 	struct digest sha256;
 	int rc;
 
 	if (!S_ISREG(e->st->st_mode))
 		return 0;
-	l = v->b->n ? bsearch(&key, v->b->v, v->b->n, sizeof(key), by_path) :
-		      NULL;
+	l = bundle_find(v->b, e->path);
 	if (!l)
 		return errmsg_set(em, -ERR_PROOF,
 				  "%s: the bundle does not say where it comes "

@@ -18,10 +18,11 @@
 #include "index/idx_query.h"
 #include "ledger/ledger.h"
 #include "mount-tools/bundle.h"
-#include "mount-tools/dir_walk.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
+#include "mount-tools/progress.h"
 #include "mount-tools/reader.h"
+#include "mount-tools/tree_copy.h"
 #include "mount-tools/tree_out.h"
 #include "mount-tools/vouch.h"
 
@@ -73,7 +74,9 @@ static int write_tree(struct reader *r, const char *dir, const char *when,
 static int copy_tree(const char *from, const char *dir,
 		     struct tree_out_report *out, struct errmsg *em)
 {
-	struct dir_walk_copied copied = { .files = 0 };
+	struct progress bar;
+	const struct tree_copy_options o = { .from_mount = true, .bar = &bar };
+	struct tree_copied copied = { .files = 0 };
 	autofree char *target = NULL;
 	int rc;
 
@@ -84,10 +87,12 @@ static int copy_tree(const char *from, const char *dir,
 	if (mkdir(target, 0777) < 0)
 		return errmsg_set(em, -errno, "%s: %s", target,
 				  err_text(-errno));
-	rc = dir_walk_copy(&copied, from, target, em);
+	progress_start(&bar, "copying", false);
+	rc = tree_copy(&copied, from, target, &o, em);
+	progress_end(&bar);
 	out->files = copied.files;
 	out->dirs = copied.dirs;
-	out->others = copied.links;
+	out->others = copied.others;
 	return rc;
 }
 

@@ -17,10 +17,11 @@
 #include "fs/content/content.h"
 #include "fs/core/core.h"
 #include "index/idx_query.h"
+#include "mount-tools/dir_walk.h"
 #include "mount-tools/names.h"
 #include "mount-tools/progress.h"
 
-enum { STEP = 1 << 20, HOLE = 4096, DEPTH_MAX = 2048 };
+enum { STEP = 1 << 20, DEPTH_MAX = 2048 };
 
 struct tree_out {
 	struct core *core;
@@ -37,31 +38,6 @@ static int fail(struct tree_out *t, int rc, const char *name)
 	return errmsg_set(t->em, rc, "%s: %s", name, err_text(rc));
 }
 
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	return n > 0 && p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
-}
-
-/* Whole blocks of zeros stay holes. */
-static int put(int fd, const uint8_t *p, size_t n, uint64_t off)
-{
-	while (n > 0) {
-		size_t step = n < HOLE ? n : HOLE;
-		ssize_t done = (ssize_t)step;
-
-		if (!is_zero(p, step))
-			done = pwrite(fd, p, step, (off_t)off);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -errno;
-		p += done;
-		n -= (size_t)done;
-		off += (uint64_t)done;
-	}
-	return 0;
-}
-
 static int copy(struct tree_out *t, const struct past *p, int fd)
 {
 	struct content *content = NULL;
@@ -71,7 +47,8 @@ static int copy(struct tree_out *t, const struct past *p, int fd)
 
 	while (rc == 0 && n > 0) {
 		n = past_read(p, content, t->bytes, STEP, off);
-		rc = n < 0 ? (int)n : put(fd, t->bytes, (size_t)n, off);
+		rc = n < 0 ? (int)n :
+			     dir_walk_put(fd, t->bytes, (size_t)n, off);
 		off += n > 0 ? (uint64_t)n : 0;
 		t->report->bytes += n > 0 ? (uint64_t)n : 0;
 		progress_set(&t->bar, t->report->bytes, 0);

@@ -99,10 +99,59 @@ refuse "no bundle" 1 "no bundle" vouch import mnt2 mnt2/x --trust=trust
 refuse "another's keys" 1 "" vouch import part mnt2/foreign --trust=<(vouch key show vol2)
 [ ! -e mnt2/foreign ] || fail "copied although the keys are another's"
 refuse "not in a mount" 1 "neither inside a vouchfs mount" vouch import part plain
-# nothing there is replaced
+# nothing there is replaced, and nothing copied beside it
 echo mine >mnt2/in.csv
-refuse "an existing file" 1 "exists" vouch import part mnt2
+names=$(ls mnt2)
+refuse "an existing file" 1 "in.csv: exists" vouch import part mnt2
 same "it stays" "$(cat mnt2/in.csv)" mine
+same "alone" "$(ls mnt2)" "$names"
+
+# --- said again: what is missing, and nothing twice ---
+
+imports() { jq -r 'select(.kind == "import") | .kind' "mnt2/audit/history/$1.jsonl" | wc -l; }
+expect "again" vouch import part mnt2/again --trust=trust
+expect "and again" vouch import part mnt2/again --trust=trust
+grep -q 'taken up before: nothing new' out || fail "again: $(cat out)"
+same "entered once" "$(imports again/in.csv)" 1
+rm mnt2/again/in.csv
+expect "what is missing" vouch import part mnt2/again --trust=trust
+grep -q '^1 file, and of 1 where' out || fail "what is missing: $(cat out)"
+same "is there" "$(cat mnt2/again/in.csv)" 1,2,3
+# claims that are verified later are entered as that
+expect "trusted later" vouch import part mnt2/claimed --trust=trust
+grep -q '^0 files, and of 4 where' out && fail "a changed file was entered"
+same "verified now" "$(imported mnt2/claimed/in.csv | jq -r '.[0]')" verified
+
+# --- as cp -a ---
+
+mkdir plain && cp -a part/tree/. plain/
+ln plain/in.csv plain/deep/hard
+mkfifo plain/pipe
+chmod 1755 plain/deep
+truncate -s 8M plain/sparse && printf x | dd of=plain/sparse bs=1 seek=5000000 conv=notrunc status=none
+setfattr -n user.colour -v red plain/deep/out
+setfacl -m u:12345:r plain/deep/out
+touch -d 2020-01-02T03:04:05.123456789Z plain/deep/out
+touch -h -d 2020-01-02T03:04:05Z plain/link
+[ "$(id -u)" != 0 ] || chown 1234:4321 plain/owed
+chmod 4755 plain/empty
+touch -d 2020-01-02T03:04:05Z plain/deep
+cp -a plain mnt2/like
+expect "out of a mount" vouch export mnt2/like like --tree
+expect "into one" vouch import like mnt2/like2
+grep -q '^1 had set-user-ID' out || ! grep -q . like/tree/empty || fail "bits: $(cat out)"
+looks() { # DIR: what the trees are to have alike
+	(cd "$1" && find . -printf '%P %y %m %U:%G %s %T@ %n %l\n' | grep -av '^ d' |
+		sed -E 's/^(.*) d ([0-9]+) ([0-9:]+) [0-9]+ (.*) [0-9]+ $/\1 d \2 \3 \4/; s/ 4755 / 755 /' | LC_ALL=C sort
+		getfacl -R -n -p . 2>/dev/null | grep -av '^# flags\|^$' | grep -aA9 'deep/out'
+		getfattr -n user.colour --only-values deep/out; find . -type f -exec sha256sum {} + | LC_ALL=C sort)
+}
+looks plain >wanted
+looks like/tree >got && diff wanted got >&2 || fail "what came out is not alike"
+looks mnt2/like2 >got && diff wanted got >&2 || fail "what came in is not alike"
+[ "$(du -k like/tree/sparse | cut -f1)" -lt 1024 ] || fail "it has no holes outside"
+[ "$(du -k mnt2/like2/sparse | cut -f1)" -lt 1024 ] || fail "it has no holes inside"
+same "one file of two names" "$(stat -c %i mnt2/like2/in.csv)" "$(stat -c %i mnt2/like2/deep/hard)"
 vouch umount mnt2 || fail umount
 expect "the log is right" vouch verify vol2
 expect "and the index" vouch fsck vol2
