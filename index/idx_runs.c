@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <assert.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -178,6 +179,24 @@ int idx_runs(struct idx_reader *r, uint64_t before, uint32_t max,
 	db_bind_u64(s, 1, idx_reader_cap(before));
 	db_bind_u64(s, 2, max);
 	return each(r, READER_S_RUNS, s, fn, ctx);
+}
+
+int idx_runs_beginning(struct idx_reader *r, const uint8_t *first, size_t n,
+		       idx_run_fn *fn, void *ctx)
+{
+	uint8_t last[16];
+	sqlite3_stmt *s = NULL;
+	int rc;
+
+	assert(n > 0 && n <= sizeof(last));
+	memset(last, 0xff, sizeof(last));
+	memcpy(last, first, n);
+	rc = idx_reader_take(r, READER_S_RUNS_BEGINNING, &s);
+	if (rc)
+		return rc;
+	db_bind_blob(s, 1, first, n);
+	db_bind_blob(s, 2, last, sizeof(last));
+	return each(r, READER_S_RUNS_BEGINNING, s, fn, ctx);
 }
 
 int idx_runs_open(struct idx_reader *r, idx_run_fn *fn, void *ctx)

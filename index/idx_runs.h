@@ -56,6 +56,9 @@ int must_use idx_run_find(struct idx_reader *r, struct idx_run *out,
 /* Those that began before entry `before`, newest first, at most max. */
 int must_use idx_runs(struct idx_reader *r, uint64_t before, uint32_t max,
 		      idx_run_fn *fn, void *ctx);
+/* Explicit ones whose ids begin with these n bytes. */
+int must_use idx_runs_beginning(struct idx_reader *r, const uint8_t *first,
+				size_t n, idx_run_fn *fn, void *ctx);
 /* Explicit ones without a RUN_END, oldest first. */
 int must_use idx_runs_open(struct idx_reader *r, idx_run_fn *fn, void *ctx);
 

@@ -191,6 +191,8 @@
 #define READER_STATEMENTS_RUNS(X)                                           \
 	X(RUN, READER_RUN " WHERE no=?")                                    \
 	X(RUN_BY_ID, READER_RUN " WHERE id=?")                              \
+	X(RUNS_BEGINNING,                                                   \
+	  READER_RUN " WHERE id>=? AND id<=? AND NOT implicit")             \
 	X(RUN_BY_WORD, READER_RUN " WHERE name=? AND number=?")             \
 	X(RUNS_BY_NAME,                                                     \
 	  READER_RUN " WHERE name=? ORDER BY number DESC LIMIT 2")          \

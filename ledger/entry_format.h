@@ -76,7 +76,8 @@
  *                  str name, str argv, str cwd, str user, str host,
  *                  str policy, u16 n, n * (str name, 32 value digest);
  *                  TLV 0x8003 path of its cgroup, 0x8004 u32 names left
- *                  out, 0x8008 u8 git of what, u8 what is not known
+ *                  out, 0x8008 u8 git of what, u8 what is not known,
+ *                  0x800c u64 limit that its processes inherit
  *   RUN_END        16 run, 32 RUN_START, u8 how, u32 status, i64 started_ns,
  *                  u64 processes
  *   ATTEST         32 subject, u8 what, u16 item, 32 digest
@@ -125,6 +126,7 @@ enum {
 	ENTRY_TLV_RUN_ENV_LEFT = 0x8004,
 	ENTRY_TLV_DENIED = 0x8005,
 	ENTRY_TLV_RUN_GIT = 0x8008,
+	ENTRY_TLV_RUN_LIMIT = 0x800c,
 	ENTRY_AUTHOR_SIG_SIZE = 81,
 };
 

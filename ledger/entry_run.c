@@ -98,6 +98,26 @@ void entry_run_git_put(struct buf *out, struct entry_run_git git)
 	buf_u8(out, git.state);
 }
 
+uint64_t entry_run_limit(const struct entry_body *b)
+{
+	struct entry_str v = entry_tlv(b, ENTRY_TLV_RUN_LIMIT);
+	struct breader r;
+
+	if (b->kind != ENTRY_RUN_START || v.n != 8)
+		return 0;
+	breader_init(&r, v.p, v.n);
+	return breader_u64(&r);
+}
+
+void entry_run_limit_put(struct buf *out, uint64_t limit)
+{
+	if (limit == 0)
+		return;
+	buf_u16(out, ENTRY_TLV_RUN_LIMIT);
+	buf_u16(out, 8);
+	buf_u64(out, limit);
+}
+
 const char *entry_run_git_of_word(unsigned of)
 {
 	static const char *const words[] = { NULL, "script", "executable",

@@ -55,6 +55,14 @@ struct entry_run_git {
 struct entry_run_git entry_run_git(const struct entry_body *b);
 /* Appends it for b->extra, after the others. */
 void entry_run_git_put(struct buf *out, struct entry_run_git git);
+/*
+ * Of a RUN_START that has a policy: the hard limit of file locks that all its
+ * processes inherit; 0: none.
+ */
+uint64_t entry_run_limit(const struct entry_body *b);
+/* Appends it for b->extra, after the others; 0 is left out. */
+void entry_run_limit_put(struct buf *out, uint64_t limit);
+
 /* "script", "executable", "working directory"; NULL for the others. */
 const char *entry_run_git_of_word(unsigned of);
 /* "not known in time" and so on; NULL: all is known. */

@@ -35,6 +35,7 @@
 #include "mount-tools/run_client.h"
 #include "mount-tools/run_git.h"
 #include "mount-tools/run_guarded.h"
+#include "mount-tools/run_limit.h"
 #include "mount-tools/run_said.h"
 #include "mount-tools/vouch.h"
 
@@ -52,6 +53,7 @@ struct cmd {
 	bool quiet, no_cgroup;
 	struct run_guarded guarded;
 	struct buf policy; /* empty: not guarded */
+	uint64_t limit;	   /* run_limit.h; 0: none */
 	enum opt_format format;
 	char id[RUN_ID_HEX + 1];
 	char own_name[RUN_NAME_MAX + 1];
@@ -181,7 +183,8 @@ static int make_child(struct cmd *x, char **argv)
 {
 	char marker[sizeof(RUN_MARKER) + 1 + RUN_ID_HEX + 1];
 	autofree char **envp = marked(marker, sizeof(marker), x->id);
-	int rc = envp ? run_child_make(&x->child, argv, envp, &x->cgroup) :
+	int rc = envp ? run_child_make(&x->child, argv, envp, &x->cgroup,
+				       x->limit) :
 			-ENOMEM;
 
 	if (rc == 0 && x->cgroup.dir >= 0 && !x->child.in_cgroup) {
@@ -212,7 +215,7 @@ static int declare(struct cmd *x, char **argv, struct errmsg *em)
 
 	if (x->git.n)
 		buf_add(&members, x->git.p, x->git.n);
-	run_said_policy(&members, &x->policy);
+	run_said_policy(&members, &x->policy, x->limit);
 	if (rc == 0 && members.bad)
 		rc = -ENOMEM;
 
@@ -245,6 +248,7 @@ static int start_as(struct cmd *x, char **argv, bool with_cgroup,
 		return errmsg_set(em, -EIO, "no random bytes");
 	id[0] &= (uint8_t)~RUN_ID_IMPLICIT;
 	digest_hex_bytes(x->id, id, sizeof(id));
+	x->limit = x->policy.n > 0 ? run_limit_choose(id) : 0;
 	x->cgroup_rc = -ECANCELED;
 	if (with_cgroup)
 		x->cgroup_rc = run_cgroup_make(&x->cgroup, x->id);
@@ -492,7 +496,7 @@ static void say_text(const struct cmd *x)
 		 x->processes == 1 ? "" : "es");
 	buf_adds(&b, " used the volume\n");
 	add_done(&b, x);
-	if (x->cgroup.dir < 0)
+	if (x->cgroup.dir < 0 && x->policy.n == 0) /* else said at first */
 		buf_addf(&b,
 			 "  without a cgroup of its own (%s): processes are "
 			 "told by ancestry and a marker\n",
@@ -567,10 +571,12 @@ static int run(struct cmd *x, char **argv)
 	}
 	if (x->policy.n > 0 && x->cgroup.dir < 0 && !x->quiet)
 		fprintf(stderr,
-			"vouch run: without a cgroup of its own (%s) the "
-			"guard is weaker: processes are told by ancestry and "
-			"a marker\n",
-			err_text(x->cgroup_rc));
+			"vouch run: without a cgroup of its own (%s): who "
+			"is guarded is told by ancestry, a marker and %s\n",
+			err_text(x->cgroup_rc),
+			x->limit == 0  ? "nothing else, which is weak" :
+			geteuid() == 0 ? "a limit, which root can raise" :
+					 "a limit that cannot be raised");
 	rc = run_child_go(&x->child);
 	if (rc < 0)
 		return not_started(x, argv[0], rc);

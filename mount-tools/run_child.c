@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "mount-tools/run_cgroup.h"
+#include "mount-tools/run_limit.h"
 
 static const int passed_on[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
 				 SIGUSR1, SIGUSR2, SIGWINCH };
@@ -60,12 +61,14 @@ static void hear_signals(struct run_child *c)
 }
 
 static _Noreturn void child_main(const struct run_child *c, char **argv,
-				 char **envp, int go, int failed)
+				 char **envp, int go, int failed,
+				 uint64_t limit)
 {
 	char byte;
 	int error;
 	ssize_t n;
 
+	run_limit_lower(limit);
 	do {
 		n = read(go, &byte, 1);
 	} while (n < 0 && errno == EINTR);
@@ -94,7 +97,7 @@ static pid_t fork_into(int cgroup)
 }
 
 int run_child_make(struct run_child *out, char **argv, char **envp,
-		   const struct run_cgroup *g)
+		   const struct run_cgroup *g, uint64_t limit)
 {
 	int go[2], failed[2], rc = 0;
 	bool moved = false;
@@ -121,7 +124,7 @@ int run_child_make(struct run_child *out, char **argv, char **envp,
 	if (pid == 0) {
 		close(go[1]);
 		close(failed[0]);
-		child_main(out, argv, envp, go[0], failed[1]);
+		child_main(out, argv, envp, go[0], failed[1], limit);
 	}
 	if (pid < 0)
 		rc = -errno;

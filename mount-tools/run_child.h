@@ -7,6 +7,7 @@
 #ifndef MOUNT_TOOLS_RUN_CHILD_H
 #define MOUNT_TOOLS_RUN_CHILD_H
 
+#include <stdint.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -33,11 +34,11 @@ struct run_child {
 	}
 
 /*
- * Makes the process, in the cgroup if that has one; it waits for
- * run_child_go().  From here on signals wait until run_child_wait().
+ * Makes the process, in the cgroup if that has one, with that limit
+ * (run_limit.h; 0: none); it waits for run_child_go().  From here on signals wait until run_child_wait().
  */
 int must_use run_child_make(struct run_child *out, char **argv, char **envp,
-			    const struct run_cgroup *g);
+			    const struct run_cgroup *g, uint64_t limit);
 /* 0: the program runs; -errno: it could not be started, and is reaped. */
 int must_use run_child_go(struct run_child *c);
 /* Passes signals on until it ends; the status as of waitpid(2). */

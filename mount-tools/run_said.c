@@ -1,6 +1,7 @@
 /*
  * run_said.c - see run_said.h.
  */
+#include "fs/daemon/control.h"
 #include "mount-tools/run_said.h"
 
 #include <errno.h>
@@ -134,10 +135,12 @@ int run_said_members(struct buf *out, const char *id_hex, const char *name,
 	return rc == 0 && out->bad ? -ENOMEM : rc;
 }
 
-void run_said_policy(struct buf *out, const struct buf *policy)
+void run_said_policy(struct buf *out, const struct buf *policy, uint64_t limit)
 {
 	if (policy->n > 0)
 		add_hex(out, "policy", policy->p, policy->n);
+	if (policy->n > 0 && limit > 0)
+		control_add_u64(out, "limit", limit);
 	if (policy->bad)
 		out->bad = true;
 }

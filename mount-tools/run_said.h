@@ -6,6 +6,7 @@
 #ifndef MOUNT_TOOLS_RUN_SAID_H
 #define MOUNT_TOOLS_RUN_SAID_H
 
+#include <stdint.h>
 #include <stdbool.h>
 
 #include "base/auto.h"
@@ -18,7 +19,7 @@ int must_use run_said_members(struct buf *out, const char *id_hex,
 			      const char *name, char **argv, char **envp,
 			      bool own_cgroup);
 /* The member of what it may not do, if there is anything. */
-void run_said_policy(struct buf *out, const struct buf *policy);
+void run_said_policy(struct buf *out, const struct buf *policy, uint64_t limit);
 /* A run's name made of a command: its last component, made fit. */
 void run_said_name(char out[RUN_NAME_MAX + 1], const char *command);
 

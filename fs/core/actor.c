@@ -428,7 +428,8 @@ static int capture_rest(struct actor_table *t, struct capture *c, int depth)
 	if (!c->parent && c->proc.ppid != 0 && depth < DEPTH_MAX)
 		c->parent = find_actor(t, c->proc.ppid, NULL, NULL, depth + 1);
 	c->run_how = actor_run_of(&runs, c->run, &c->proc, c->parent);
-	return actor_run_guard(&runs, &c->guard, c->run, &c->proc, c->parent);
+	return actor_run_guard(&runs, &c->guard, c->run, c->run_how, &c->proc,
+			       c->parent);
 }
 
 static int capture(struct actor_table *t, struct capture *c, uint32_t pid,

@@ -225,6 +225,44 @@ int actor_proc_start(uint64_t *out, uint32_t pid)
 	return rc;
 }
 
+int actor_proc_parse_limit(uint64_t *out, const char *p, size_t n)
+{
+	static const char label[] = "Max file locks ";
+	const size_t len = sizeof(label) - 1;
+	const char *end = p + n;
+
+	while (p < end) {
+		const char *eol = memchr(p, '\n', (size_t)(end - p));
+		const char *s = p + len, *soft = s;
+
+		if (!eol)
+			break; /* cut */
+		p = eol + 1;
+		if ((size_t)(eol - (s - len)) <= len ||
+		    memcmp(s - len, label, len) != 0)
+			continue;
+		while (soft < eol && *soft == ' ')
+			soft++;
+		s = memchr(soft, ' ', (size_t)(eol - soft));
+		while (s && s < eol && *s == ' ')
+			s++;
+		if (s && eol - s >= 9 && memcmp(s, "unlimited", 9) == 0)
+			*out = UINT64_MAX;
+		else if (!s || !number(out, &s, eol))
+			break;
+		return 0;
+	}
+	return -ERR_FORMAT;
+}
+
+int actor_proc_limit(uint64_t *out, uint32_t pid)
+{
+	char text[PROC_TEXT_MAX];
+	ssize_t n = proc_slurp(pid, "limits", text, sizeof(text));
+
+	return n < 0 ? (int)n : actor_proc_parse_limit(out, text, (size_t)n);
+}
+
 const char *actor_proc_parse_cgroup(char *text, size_t n)
 {
 	static const char gone[] = " (deleted)";
@@ -375,4 +413,22 @@ bool actor_proc_cgroup_gone(const char *path)
 		return false;
 	snprintf(all, sizeof(all), "%s%s", dir, path);
 	return access(all, F_OK) < 0 && errno == ENOENT;
+}
+
+bool actor_proc_cgroup_populated(const char *path)
+{
+	char dir[LIMIT_PATH + 1], all[2 * LIMIT_PATH + 32], text[256];
+	ssize_t n;
+	int fd;
+
+	if (!actor_proc_cgroup_root(dir, sizeof(dir)))
+		return true; /* who knows */
+	snprintf(all, sizeof(all), "%s%s/cgroup.events", dir, path);
+	fd = open(all, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno != ENOENT;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return n <= 0 || strstr(text, "populated 1") != NULL;
 }

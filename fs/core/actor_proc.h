@@ -57,12 +57,20 @@ bool actor_proc_shares_memory(uint32_t a, uint32_t b);
 int must_use actor_proc_user(uint32_t *out, uint32_t pid);
 /* When process pid started; -ESRCH when it is gone. */
 int must_use actor_proc_start(uint64_t *out, uint32_t pid);
+/*
+ * Its hard limit of file locks, which nothing uses any more (RLIMIT_LOCKS);
+ * UINT64_MAX: unlimited.  A process can lower it and not raise it again.
+ */
+int must_use actor_proc_limit(uint64_t *out, uint32_t pid);
+int must_use actor_proc_parse_limit(uint64_t *out, const char *p, size_t n);
 /* Its path in the cgroup v2 hierarchy, in text[]; NULL: none, or too long. */
 const char *actor_proc_cgroup(uint32_t pid, char *text, size_t cap);
 /* Where that hierarchy is mounted whole; false: nowhere that we see. */
 bool actor_proc_cgroup_root(char *out, size_t cap);
 /* Is that cgroup certainly gone, and so all that were in it? */
 bool actor_proc_cgroup_gone(const char *path);
+/* May anybody be in it, or in one inside it? */
+bool actor_proc_cgroup_populated(const char *path);
 /* Pure; text is that of /proc/PID/cgroup, n < cap bytes, and is changed. */
 const char *actor_proc_parse_cgroup(char *text, size_t n);
 

@@ -30,6 +30,23 @@ static enum entry_run_how by_marker(const struct actor_run_source *s,
 	return run_of_marker(s->runs, out, value, (size_t)n, proc->uid);
 }
 
+/*
+ * Who drops the marker and has no parents any more keeps the limit that the
+ * wrapper set.
+ */
+static enum entry_run_how by_limit(const struct actor_run_source *s,
+				   uint8_t out[RUN_ID_SIZE],
+				   const struct actor_proc *proc)
+{
+	uint64_t limit;
+
+	if (!run_table_limits(s->runs) ||
+	    actor_proc_limit(&limit, proc->tgid) < 0 || limit == UINT64_MAX ||
+	    !run_table_of_limit(s->runs, out, limit, proc->uid))
+		return ENTRY_RUN_UNKNOWN;
+	return ENTRY_RUN_MARKER;
+}
+
 static enum entry_run_how by_group(const struct actor_run_source *s,
 				   uint8_t out[RUN_ID_SIZE],
 				   const struct actor_proc *proc)
@@ -100,9 +117,28 @@ static int see(const struct actor_run_source *s, struct run_of_seen *seen,
 	return run_table_marks(s->runs) ? see_above(s, seen, proc) : 0;
 }
 
+/* Those of the runs that its limit says it may come from. */
+static int guards_of_limit(const struct actor_run_source *s,
+			   struct run_guard **all, const uint8_t *run,
+			   enum entry_run_how how,
+			   const struct actor_proc *proc)
+{
+	bool told = how == ENTRY_RUN_CGROUP || how == ENTRY_RUN_ANCESTRY;
+	uint64_t limit;
+	int rc;
+
+	if (!run_table_limits(s->runs))
+		return 0;
+	rc = actor_proc_limit(&limit, proc->tgid);
+	if (rc < 0 || limit == UINT64_MAX)
+		return rc < 0 ? -ESRCH : 0;
+	return run_table_guards_of_limit(s->runs, all, limit, proc->uid,
+					 told ? run : NULL);
+}
+
 int actor_run_guard(const struct actor_run_source *s, struct run_guard **out,
-		    const uint8_t *run, const struct actor_proc *proc,
-		    const struct actor *parent)
+		    const uint8_t *run, enum entry_run_how how,
+		    const struct actor_proc *proc, const struct actor *parent)
 {
 	struct run_of_seen seen = { .cgroup = NULL };
 	char text[CGROUP_TEXT_MAX];
@@ -116,6 +152,8 @@ int actor_run_guard(const struct actor_run_source *s, struct run_guard **out,
 		rc = run_of_add_guard(s->runs, out, run);
 	if (rc == 0)
 		rc = run_of_guards(s->runs, out, &seen);
+	if (rc == 0)
+		rc = guards_of_limit(s, out, run, how, proc);
 	if (rc < 0) {
 		run_guard_drop(*out);
 		*out = NULL;
@@ -142,6 +180,8 @@ enum entry_run_how actor_run_of(const struct actor_run_source *s,
 		how = run_of_seen(s->runs, out, &seen);
 		if (how == ENTRY_RUN_UNKNOWN)
 			how = by_marker(s, out, proc);
+		if (how == ENTRY_RUN_UNKNOWN)
+			how = by_limit(s, out, proc);
 	}
 	if (how == ENTRY_RUN_UNKNOWN)
 		how = by_group(s, out, proc);

@@ -30,6 +30,7 @@ enum entry_run_how actor_run_of(const struct actor_run_source *s,
  */
 int must_use actor_run_guard(const struct actor_run_source *s,
 			     struct run_guard **out, const uint8_t *run,
+			     enum entry_run_how how,
 			     const struct actor_proc *proc,
 			     const struct actor *parent);
 

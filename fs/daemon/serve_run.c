@@ -169,6 +169,7 @@ static int get_said(struct said *x, const struct json *request,
 	if (!x->s.name)
 		return errmsg_set(em, -ERR_USAGE, "run-start: no name");
 	x->s.own_cgroup = json_get_bool(request, "cgroup", false);
+	(void)!json_get_u64(request, "limit", &x->s.limit);
 	(void)!json_get_u64(request, "env_left", &left);
 	x->s.env_left = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
 	rc = get_bytes(&x->all, &x->s.argv.n, request, "argv", em);

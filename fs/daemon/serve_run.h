@@ -2,8 +2,8 @@
  * serve_run.h - the verbs of one connection to the run channel
  * (run_channel.h), on which `vouch run` declares one run:
  *
- *   run-start {run, name, argv, cwd, user, policy?, cgroup?, env, env_left?,
- *              git?, dirty?, git_of?, git_state?}
+ *   run-start {run, name, argv, cwd, user, policy?, limit?, cgroup?, env,
+ *              env_left?, git?, dirty?, git_of?, git_state?}
  *             run: 32 hex digits; argv (ledger/argv.h form), cwd and user in
  *             hex; env: {"NAME in hex": "SHA-256 of the value"}, ascending
  *   run-end   {how: "exit" | "signal", status, left?, word?} -> processes,

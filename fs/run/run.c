@@ -22,6 +22,7 @@
 #include "fs/core/core_internal.h"
 #include "fs/core/file.h"
 #include "fs/core/trail.h"
+#include "fs/run/run_alive.h"
 #include "fs/run/run_guard.h"
 #include "fs/run/run_peer.h"
 #include "index/idx.h"
@@ -35,12 +36,16 @@ struct run_going {
 	struct actor *wrapper; /* a reference; NULL: none is known */
 	struct leafcell *start;
 	int64_t started_ns;
+	bool guarded;
+	char *cgroup;	/* NULL: none */
+	uint64_t limit; /* run_limit.h; 0: none */
 };
 
 static void going_free(struct core *c, struct run_going *r)
 {
 	actor_drop(c->actors, r->wrapper);
 	leafcell_drop(r->start);
+	free(r->cgroup);
 	free(r);
 }
 
@@ -154,6 +159,44 @@ static void cgroup_path(struct buf *out, const struct actor *wrapper,
 		 strcmp(own, "/") == 0 ? "" : own, hex);
 }
 
+struct run_gone {
+	struct run_table *table;
+	const struct run_going *ending; /* NULL: none ends just now */
+	bool looked;
+	struct run_alive_limits limits;
+};
+
+static bool is_gone(void *ctx, const struct run_table_left *run)
+{
+	struct run_gone *g = ctx;
+	const struct run_going *r = g->ending;
+	bool own = r && memcmp(r->id, run->id, sizeof(r->id)) == 0;
+
+	/* That of one that ends just now is there yet. */
+	if (run->cgroup && (own ? actor_proc_cgroup_populated(run->cgroup) :
+				  !actor_proc_cgroup_gone(run->cgroup)))
+		return false;
+	if (run->limit && !g->looked) {
+		run_alive_limits_look(&g->limits);
+		g->looked = true;
+	}
+	return run->limit ? !run_alive_under(&g->limits, g->table, run->uid,
+					     run->limit) :
+			    own || run->cgroup;
+}
+
+/*
+ * Guards are dear, and let go of when somebody asks, or ends: whether
+ * processes are left is not only the word of a wrapper, which they can reach.
+ */
+static void reap(struct core *c, const struct run_going *ending)
+{
+	struct run_gone g = { .table = c->runs, .ending = ending };
+
+	run_table_reap(c->runs, is_gone, &g);
+	run_alive_limits_release(&g.limits);
+}
+
 static int enter_table(struct core *c, const struct start_arg *a,
 		       struct errmsg *em)
 {
@@ -163,15 +206,15 @@ static int enter_table(struct core *c, const struct start_arg *a,
 		.uid = a->cr->uid,
 		.wrapper = w ? w->tgid : 0,
 		.wrapper_start = w ? w->start_time : 0,
-		.cgroup = a->cgroup.n ? a->cgroup.p : NULL,
+		.cgroup = a->r->cgroup,
 		.guard = a->guard,
+		.limit = a->r->limit,
 	};
 	int rc;
 
-	if (a->guard) /* guards are dear, and let go of when somebody asks */
-		run_table_reap(c->runs, actor_proc_cgroup_gone);
+	if (a->guard)
+		reap(c, NULL);
 	rc = run_table_add(c->runs, &n);
-
 	if (rc == -EEXIST)
 		return errmsg_set(em, rc, KNOWN);
 	if (rc == -ENFILE)
@@ -259,6 +302,7 @@ static int make_guard(struct start_arg *a, struct errmsg *em)
 	a->guard = run_guard_new(p, outer);
 	if (!a->guard)
 		run_policy_free(p);
+	a->r->limit = a->said->limit;
 	return a->guard ? 0 : -ENOMEM;
 }
 
@@ -283,13 +327,16 @@ int run_start(struct core *c, const struct run_peer *who,
 	rc = make_guard(&a, em);
 	if (rc < 0)
 		goto fail;
+	r->guarded = a.guard != NULL;
 	if (said->own_cgroup)
 		cgroup_path(&path, r->wrapper, said->id);
 	a.cgroup = (struct entry_str){ (char *)path.p, path.n };
+	r->cgroup = path.n ? strdup((char *)path.p) : NULL;
 	a.host = c->actors ? actor_host(c->actors) : "";
 	entry_run_start_put(&a.tlvs, a.cgroup, said->env_left);
 	entry_run_git_put(&a.tlvs, said->git_of);
-	rc = path.bad || a.tlvs.bad ? -ENOMEM : 0;
+	entry_run_limit_put(&a.tlvs, r->limit);
+	rc = path.bad || a.tlvs.bad || (path.n && !r->cgroup) ? -ENOMEM : 0;
 	if (rc == 0 && !idx_run_name_ok(said->name, strlen(said->name)))
 		rc = errmsg_set(em, -ERR_USAGE,
 				"a run's name is 1 to %d of A-Z a-z 0-9 . _ -, "
@@ -363,6 +410,7 @@ int run_end(struct core *c, struct run_going *r, const struct run_ended *e,
 	    uint64_t *out_processes)
 {
 	struct end_arg a = { .r = r, .e = e };
+	bool left = e->left || e->how == RUN_END_LOST;
 	int rc = file_version_of(c, r->id, ENTRY_REASON_CLOSE);
 
 	if (rc < 0)
@@ -371,7 +419,9 @@ int run_end(struct core *c, struct run_going *r, const struct run_ended *e,
 	a.processes = run_table_processes(c->runs, r->id);
 	core_denied_end(c, r->id);
 	rc = core_op(c, end_op, &a);
-	run_table_end(c->runs, r->id, e->left || e->how == RUN_END_LOST);
+	run_table_end(c->runs, r->id, left || r->guarded);
+	if (r->guarded)
+		reap(c, left ? NULL : r);
 	if (out_processes)
 		*out_processes = a.processes;
 	going_free(c, r);

@@ -27,6 +27,7 @@ struct run_said {
 	struct entry_str argv; /* ledger/argv.h form */
 	struct entry_str cwd, user;
 	struct entry_str policy;     /* run_policy.h; empty: none */
+	uint64_t limit;		     /* run_limit.h, with a policy; 0: none */
 	const struct entry_env *env; /* names strictly ascending */
 	uint16_t n_env;
 	uint32_t env_left;

@@ -93,29 +93,32 @@ static int each_component(const struct walk *w, const char *path)
 	return rc;
 }
 
-static int walk_processes(struct walk *w)
+/* Calls fn for each process; -ESRCH: they cannot be seen. */
+static int each_process(int (*fn)(void *ctx, uint32_t pid), void *ctx)
 {
-	char text[CGROUP_TEXT_MAX];
 	const struct dirent *e;
 	DIR *d = actor_proc_ours() ? opendir("/proc") : NULL;
 	int rc = 0;
 
-	if (!d) {
-		w->cut = true;
-		return 0;
-	}
+	if (!d)
+		return -ESRCH;
 	while (rc >= 0 && (e = readdir(d))) {
 		unsigned long pid = strtoul(e->d_name, NULL, 10);
-		const char *path;
 
-		if (pid == 0 || pid > UINT32_MAX)
-			continue;
-		path = actor_proc_cgroup((uint32_t)pid, text, sizeof(text));
-		if (path)
-			rc = each_component(w, path);
+		if (pid > 0 && pid <= UINT32_MAX)
+			rc = fn(ctx, (uint32_t)pid);
 	}
 	closedir(d);
 	return rc;
+}
+
+static int cgroup_of(void *ctx, uint32_t pid)
+{
+	const struct walk *w = ctx;
+	char text[CGROUP_TEXT_MAX];
+	const char *path = actor_proc_cgroup(pid, text, sizeof(text));
+
+	return path ? each_component(w, path) : 0;
 }
 
 int run_alive_each(run_alive_fn *fn, void *ctx)
@@ -128,6 +131,68 @@ int run_alive_each(run_alive_fn *fn, void *ctx)
 	int rc = walk_cgroups(&w);
 
 	if (rc >= 0)
-		rc = walk_processes(&w);
+		rc = each_process(cgroup_of, &w);
+	if (rc == -ESRCH) {
+		w.cut = true;
+		rc = 0;
+	}
 	return rc < 0 ? rc : !w.cut;
+}
+
+/* --- limits --- */
+
+static int limit_of(void *ctx, uint32_t pid)
+{
+	struct run_alive_limits *l = ctx;
+	struct actor_proc proc;
+	uint64_t limit;
+
+	if (actor_proc_limit(&limit, pid) < 0 || limit == UINT64_MAX ||
+	    actor_proc_read(&proc, pid) < 0)
+		return 0; /* it went, or has none */
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? 2 * l->cap : 64;
+		struct run_alive_limit *v = reallocarray(l->v, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		l->v = v;
+		l->cap = cap;
+	}
+	l->v[l->n++] = (struct run_alive_limit){ proc.uid, limit };
+	return 0;
+}
+
+void run_alive_limits_look(struct run_alive_limits *out)
+{
+	*out = (struct run_alive_limits){ .n = 0 };
+	for (int i = 0; i < 2 && !out->cut; i++)
+		out->cut = each_process(limit_of, out) < 0;
+}
+
+void run_alive_limits_release(struct run_alive_limits *l)
+{
+	free(l->v);
+	*l = (struct run_alive_limits){ .n = 0 };
+}
+
+bool run_alive_under(const struct run_alive_limits *l, struct run_table *t,
+		     uint32_t uid, uint64_t limit)
+{
+	uint8_t id[RUN_ID_SIZE];
+
+	if (l->cut)
+		return true;
+	for (size_t i = 0; i < l->n; i++) {
+		const struct run_alive_limit *p = &l->v[i];
+
+		if (p->limit > limit)
+			continue;
+		if (p->limit == limit && (p->uid == uid || uid == 0))
+			return true;
+		if (p->uid == uid &&
+		    !(t && run_table_of_limit(t, id, p->limit, uid)))
+			return true;
+	}
+	return false;
 }

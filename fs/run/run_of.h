@@ -5,7 +5,8 @@
  *   1. it is in the cgroup of a run, the innermost one: a fact
  *   2. its parent is the wrapper of an open run, or belongs to a run itself:
  *      by ancestry; no surer than the parent's own belonging
- *   3. it carries the marker of a run of the same user: a claim
+ *   3. it carries the marker of a run of the same user, or the limit that its
+ *      processes inherit: a claim
  *   4. its process group (run_group.h): an implicit run
  *
  * Asked once per process image, never per request.  Pure but for the table,

@@ -31,6 +31,7 @@
 #include "fs/run/run.h"
 #include "fs/run/run_alive.h"
 #include "fs/run/run_guard.h"
+#include "fs/run/run_limit.h"
 #include "index/idx.h"
 #include "index/idx_runs.h"
 #include "ledger/entry_run.h"
@@ -40,7 +41,7 @@ enum { KNOWN_MAX = 128, LOOK_MAX = 2048, NESTED_MAX = 64, PAGE = 512 };
 
 struct found {
 	struct idx_run *v;
-	size_t n, cap;
+	size_t n, cap, max;
 };
 
 static int add(struct found *f, const struct idx_run *run)
@@ -69,14 +70,17 @@ static int on_run(void *ctx, const struct idx_run *run)
 
 	if (run->implicit || !run->end_no)
 		return 0;
-	return f->n == KNOWN_MAX ? 1 : add(f, run);
+	return f->n == f->max ? 1 : add(f, run);
 }
 
-static int look(struct core *c, struct found *open, struct found *ended)
+static int look(struct core *c, struct found *open, struct found *ended,
+		bool limits)
 {
 	struct idx_reader *r = NULL;
 	int rc = core_reader_take(c, &r);
 
+	/* A limit that was lowered on does not tell whose it was. */
+	ended->max = limits ? LOOK_MAX : KNOWN_MAX;
 	if (rc >= 0)
 		rc = idx_runs_open(r, on_open, open);
 	if (rc >= 0)
@@ -136,7 +140,26 @@ static int look_at_all(struct idx_reader *r, struct found *out)
 	return rc;
 }
 
-static int look_alive(struct core *c, struct found *out)
+static int on_limit(void *ctx, const struct idx_run *run)
+{
+	return on_alive(ctx, run->id);
+}
+
+/* Those whose limit it is, by the part of the id that is in it. */
+static int look_limits(struct alive *a, const struct run_alive_limits *l)
+{
+	uint8_t first[RUN_LIMIT_ID_BYTES];
+	int rc = 0;
+
+	for (size_t i = 0; i < l->n && rc >= 0; i++)
+		if (run_limit_id(first, l->v[i].limit))
+			rc = idx_runs_beginning(a->reader, first, sizeof(first),
+						on_limit, a);
+	return rc;
+}
+
+static int look_alive(struct core *c, struct found *out,
+		      const struct run_alive_limits *l)
 {
 	struct alive a = { .found = out };
 	int rc;
@@ -148,6 +171,8 @@ static int look_alive(struct core *c, struct found *out)
 		rc = run_alive_each(on_alive, &a);
 	if (rc == 0)
 		rc = look_at_all(a.reader, out);
+	if (rc >= 0)
+		rc = look_limits(&a, l);
 	core_reader_give(c, a.reader);
 	return rc < 0 ? rc : 0;
 }
@@ -251,15 +276,19 @@ static int guard_of(struct core *c, struct run_guard **out,
 /* --- the table --------------------------------------------------------------- */
 
 /*
- * May processes of it go on?  Where a cgroup does not tell, those of a run that
- * nobody saw end may, for all we know.
+ * May processes of it go on?  Where neither cgroup nor limit tells, those of a
+ * run that nobody saw end may, for all we know.
  */
-static bool may_go_on(const struct idx_run *run, const char *cgroup)
+static bool may_go_on(const struct idx_run *run, const char *cgroup,
+		      uint64_t limit, const struct run_alive_limits *l)
 {
 	if (run->end_no == 0)
 		return true;
-	return cgroup ? !actor_proc_cgroup_gone(cgroup) :
-			run->how == RUN_END_LOST;
+	if (limit && run_alive_under(l, NULL, run->uid, limit))
+		return true;
+	if (cgroup)
+		return !actor_proc_cgroup_gone(cgroup);
+	return !limit && run->how == RUN_END_LOST;
 }
 
 /* Puts it in the table, without a wrapper. */
@@ -272,15 +301,16 @@ static int know(struct core *c, const struct idx_run *run,
 		.id = run->id,
 		.uid = run->uid,
 		.cgroup = path,
+		.limit = entry_run_limit(&e->body),
 		.recovered = true,
 	};
 	bool lost = run->end_no == 0;
 	int rc = 0;
 
-	(void)leaf, (void)ctx;
+	(void)leaf;
 	if (cgroup.n && !path)
 		return -ENOMEM;
-	if (may_go_on(run, path))
+	if (may_go_on(run, path, new.limit, ctx))
 		rc = guard_of(c, &new.guard, run, 0);
 	if (rc == 0)
 		rc = run_table_add(c->runs, &new);
@@ -357,12 +387,13 @@ static int lose(struct core *c, const struct idx_run *run,
 }
 
 /* Those that ended, the oldest first. */
-static int know_ended(struct core *c, const struct found *f, bool seen)
+static int know_ended(struct core *c, const struct found *f,
+		      struct run_alive_limits *l, bool seen)
 {
 	int rc = 0;
 
 	for (size_t i = f->n; i-- > 0 && rc != -ENOMEM;) {
-		rc = with_start(c, &f->v[i], know, NULL);
+		rc = with_start(c, &f->v[i], know, l);
 		if (rc < 0)
 			rc = know_unread(c, &f->v[i], rc, seen);
 	}
@@ -390,19 +421,24 @@ int run_recover(struct core *c)
 {
 	struct found open = { .v = NULL }, ended = { .v = NULL };
 	struct found alive = { .v = NULL };
-	int rc = look(c, &open, &ended);
+	struct run_alive_limits limits = { .n = 0 };
+	int rc;
 
+	if (c->actors)
+		run_alive_limits_look(&limits);
+	rc = look(c, &open, &ended, limits.n > 0);
 	/* One that cannot be read does not keep the volume from being used. */
 	if (rc == 0)
-		rc = look_alive(c, &alive);
+		rc = look_alive(c, &alive, &limits);
 	if (rc == 0)
-		rc = know_ended(c, &alive, true);
+		rc = know_ended(c, &alive, &limits, true);
 	if (rc == 0)
-		rc = know_ended(c, &ended, false);
+		rc = know_ended(c, &ended, &limits, false);
 	if (rc == 0)
 		rc = end_open(c, &open);
 	free(open.v);
 	free(ended.v);
 	free(alive.v);
+	run_alive_limits_release(&limits);
 	return rc;
 }

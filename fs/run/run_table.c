@@ -8,7 +8,7 @@
  * list holds; marks is the number of runs that are not OVER.  (3) each user
  * that has runs in it is among the users, with how many of them may be
  * forgotten.  (4) guarded is the number of guarded runs that are not OVER; one
- * that is OVER has no guard any more.
+ * that is OVER has no guard any more; limits of them have one.
  */
 #include "fs/run/run_table.h"
 
@@ -39,6 +39,7 @@ struct run {
 	uint64_t wrapper_start;
 	uint64_t processes;
 	struct run_guard *guard; /* a reference; NULL: none */
+	uint64_t limit;
 	bool anywhere;
 	size_t cgroup_n; /* 0: none */
 	char cgroup[];
@@ -50,6 +51,7 @@ struct run_table {
 	struct user *users;		    /* guarded by mu */
 	unsigned n_open;		    /* guarded by mu */
 	_Atomic unsigned n, marks, guarded; /* changed under mu */
+	_Atomic unsigned limits;	    /* the same */
 };
 
 static struct run *find_locked(struct run_table *t, const uint8_t *id)
@@ -195,6 +197,7 @@ static int add_locked(struct run_table *t, struct run *r,
 		run_guard_hold(r->guard);
 		r->user->n_guarded++;
 		atomic_fetch_add(&t->guarded, 1);
+		atomic_fetch_add(&t->limits, r->limit != 0);
 	}
 	r->next = t->first;
 	t->first = r;
@@ -216,6 +219,7 @@ int run_table_add(struct run_table *t, const struct run_table_new *n)
 	r->wrapper = n->wrapper;
 	r->wrapper_start = n->wrapper_start;
 	r->guard = n->guard;
+	r->limit = n->limit;
 	r->anywhere = n->anywhere;
 	r->cgroup_n = len;
 	if (len > 0)
@@ -236,6 +240,7 @@ static void unguard_locked(struct run_table *t, struct run *r)
 	r->guard = NULL;
 	r->user->n_guarded--;
 	atomic_fetch_sub(&t->guarded, 1);
+	atomic_fetch_sub(&t->limits, r->limit != 0);
 }
 
 void run_table_end(struct run_table *t, const uint8_t *id, bool left)
@@ -270,41 +275,105 @@ bool run_table_guards_user(struct run_table *t, uint32_t uid)
 	return yes;
 }
 
-/* The next of them after place *at, which moves on; its cgroup, to be freed. */
-static char *next_left(struct run_table *t, unsigned *at,
-		       uint8_t id[RUN_ID_SIZE])
+bool run_table_limits(const struct run_table *t)
 {
-	char *path = NULL;
+	return atomic_load_explicit(&t->limits, memory_order_acquire) > 0;
+}
+
+bool run_table_of_limit(struct run_table *t, uint8_t out[RUN_ID_SIZE],
+			uint64_t limit, uint32_t uid)
+{
+	const struct run *r;
+
+	mutex_lock(&t->mu);
+	for (r = t->first; r; r = r->next)
+		if (r->guard && r->limit == limit && r->user->uid == uid)
+			break;
+	if (r)
+		memcpy(out, r->id, RUN_ID_SIZE);
+	mutex_unlock(&t->mu);
+	return r != NULL;
+}
+
+static int guards_of_limit_locked(struct run_table *t, struct run_guard **all,
+				  uint64_t limit, uint32_t uid)
+	requires_capability(&t->mu)
+{
+	for (const struct run *r = t->first; r; r = r->next) {
+		struct run_guard *both = NULL;
+
+		if (!r->guard || r->limit < limit ||
+		    (r->user->uid != uid &&
+		     (r->limit != limit || r->user->uid != 0)))
+			continue;
+		if (run_guard_join(&both, *all, r->guard) < 0)
+			return -ENOMEM;
+		run_guard_drop(*all);
+		*all = both;
+	}
+	return 0;
+}
+
+int run_table_guards_of_limit(struct run_table *t, struct run_guard **all,
+			      uint64_t limit, uint32_t uid, const uint8_t *told)
+{
+	int rc = 0;
+
+	mutex_lock(&t->mu);
+	const struct run *r = told ? find_locked(t, told) : NULL;
+	if (!r || r->limit != limit)
+		rc = guards_of_limit_locked(t, all, limit, uid);
+	mutex_unlock(&t->mu);
+	return rc;
+}
+
+/* A copy of what is told of one. */
+struct left {
+	uint8_t id[RUN_ID_SIZE];
+	char *cgroup;
+	struct run_table_left told;
+};
+
+/* The next of them after place *at, which moves on. */
+static bool next_left(struct run_table *t, unsigned *at, struct left *out)
+{
+	bool found = false;
 	unsigned i = 0;
 
 	mutex_lock(&t->mu);
-	for (const struct run *r = t->first; r && !path; r = r->next) {
+	for (const struct run *r = t->first; r && !found; r = r->next) {
 		if (i++ < *at)
 			continue;
 		*at = i;
-		if (r->state != RUN_LEFT || !r->guard || r->cgroup_n == 0)
+		if (r->state != RUN_LEFT || !r->guard)
 			continue;
-		memcpy(id, r->id, RUN_ID_SIZE);
-		path = strdup(r->cgroup);
+		memcpy(out->id, r->id, RUN_ID_SIZE);
+		out->cgroup = r->cgroup_n ? strdup(r->cgroup) : NULL;
+		out->told = (struct run_table_left){
+			.id = out->id,
+			.uid = r->user->uid,
+			.cgroup = out->cgroup,
+			.limit = r->limit,
+		};
+		found = out->cgroup || !r->cgroup_n;
 	}
 	mutex_unlock(&t->mu);
-	return path;
+	return found;
 }
 
-void run_table_reap(struct run_table *t, bool (*gone)(const char *cgroup))
+void run_table_reap(struct run_table *t, run_table_gone_fn *gone, void *ctx)
 {
-	uint8_t id[RUN_ID_SIZE];
+	struct left one;
 	unsigned at = 0;
-	char *path;
 
-	while ((path = next_left(t, &at, id))) {
-		bool over = gone(path);
+	while (next_left(t, &at, &one)) {
+		bool over = gone(ctx, &one.told);
 
-		free(path);
+		free(one.cgroup);
 		if (!over)
 			continue;
 		mutex_lock(&t->mu);
-		struct run *r = find_locked(t, id);
+		struct run *r = find_locked(t, one.id);
 		if (r && r->state == RUN_LEFT && r->guard) {
 			r->state = RUN_OVER;
 			atomic_fetch_sub(&t->marks, 1);

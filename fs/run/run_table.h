@@ -53,6 +53,7 @@ struct run_table_new {
 	uint64_t wrapper_start;
 	const char *cgroup;	 /* as /proc/PID/cgroup says; NULL: none */
 	struct run_guard *guard; /* NULL: none; the table takes a reference */
+	uint64_t limit;		 /* run_limit.h; 0: none */
 	/*
 	 * Of an earlier mount: there it is, and so it is let in, however many
 	 * there are.
@@ -84,11 +85,34 @@ bool run_table_guarded(const struct run_table *t);
 bool run_table_guards_user(struct run_table *t, uint32_t uid);
 /* The run's guard, with a reference; NULL: none. */
 struct run_guard *run_table_guard(struct run_table *t, const uint8_t *id);
+/* Has any guarded run a limit?  Cheap. */
+bool run_table_limits(const struct run_table *t);
+/* The run of that user that has this very limit, and is open or LEFT. */
+bool run_table_of_limit(struct run_table *t, uint8_t out[RUN_ID_SIZE],
+			uint64_t limit, uint32_t uid);
 /*
- * Calls gone() with the cgroup of each guarded run that is LEFT; those of which
- * it says yes are OVER.  No lock is held meanwhile.
+ * Joins to *all the guards of the runs that a process with that limit may have
+ * come from: of its user all whose limit is no lower, of root's those with the
+ * very one.  told (may be NULL) is the run that it is known to be in: where
+ * that one's limit is the process's, it comes from no other.  -ENOMEM.
  */
-void run_table_reap(struct run_table *t, bool (*gone)(const char *cgroup));
+int must_use run_table_guards_of_limit(struct run_table *t,
+				       struct run_guard **all, uint64_t limit,
+				       uint32_t uid, const uint8_t *told);
+
+/* A guarded run that is LEFT. */
+struct run_table_left {
+	const uint8_t *id;
+	uint32_t uid;
+	const char *cgroup; /* NULL: none */
+	uint64_t limit;
+};
+/*
+ * Calls gone() with each guarded run that is LEFT; those of which it says yes
+ * are OVER.  No lock is held meanwhile.
+ */
+typedef bool run_table_gone_fn(void *ctx, const struct run_table_left *run);
+void run_table_reap(struct run_table *t, run_table_gone_fn *gone, void *ctx);
 /* May a marker be believed at all? */
 bool run_table_marks(const struct run_table *t);
 /* Is it a run of that user which is open or LEFT? */

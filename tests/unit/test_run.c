@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/vio.h"
 #include "fs/core/actor_proc.h"
 #include "fs/run/run_group.h"
 #include "fs/run/run_guard.h"
+#include "fs/run/run_limit.h"
 #include "fs/run/run_of.h"
 #include "fs/run/run_table.h"
 
@@ -419,4 +421,56 @@ Test(actor_proc, the_cgroup_is_the_line_of_version_two)
 					  !got,
 			  "case %zu: %s", i, got ? got : "none");
 	}
+}
+
+Test(actor_proc, the_limit_is_the_hard_one_of_file_locks)
+{
+	const struct {
+		const char *text;
+		int rc;
+		uint64_t want;
+	} cases[] = {
+		{ "Limit  Soft Limit  Hard Limit  Units\n"
+		  "Max file size  1  2  bytes\n"
+		  "Max file locks            unlimited            unlimited"
+		  "            locks     \n",
+		  0, UINT64_MAX },
+		{ "Max file locks            7                    "
+		  "4611686018427387904  locks     \n",
+		  0, 4611686018427387904ULL },
+		{ "Max file locks  5  0  locks\n", 0, 0 },
+		{ "Max file locks  5  0  locks", -ERR_FORMAT, 0 },
+		{ "Max file locks  5\n", -ERR_FORMAT, 0 },
+		{ "Max file locks  \n", -ERR_FORMAT, 0 },
+		{ "Max file locks  5  99999999999999999999 locks\n",
+		  -ERR_FORMAT, 0 },
+		{ "Max file size  1  2  bytes\n", -ERR_FORMAT, 0 },
+		{ "", -ERR_FORMAT, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t got = 1;
+		int rc = actor_proc_parse_limit(&got, cases[i].text,
+						strlen(cases[i].text));
+
+		cr_expect_eq(rc, cases[i].rc, "case %zu: %d", i, rc);
+		cr_expect(rc < 0 || got == cases[i].want, "case %zu", i);
+	}
+}
+
+Test(run_limit, has_the_begin_of_the_id_in_it)
+{
+	uint8_t id[RUN_ID_SIZE], first[RUN_LIMIT_ID_BYTES];
+
+	for (unsigned i = 0; i < 256; i++) {
+		memset(id, (int)(i & 0x7f), sizeof(id));
+		id[3] = (uint8_t)(3 * i);
+		uint64_t limit = run_limit_of(id);
+		/* and so has what is less, of 31 runs inside each other */
+		cr_assert(run_limit_id(first, limit - 31 * 65536));
+		cr_assert_arr_eq(first, id, sizeof(first));
+		cr_assert_lt(limit, (uint64_t)1 << 63);
+	}
+	cr_assert_not(run_limit_id(first, 77));
+	cr_assert_not(run_limit_id(first, UINT64_MAX));
 }

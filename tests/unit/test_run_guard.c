@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "fs/run/run_alive.h"
 #include "fs/run/run_guard.h"
 #include "fs/run/run_table.h"
 #include "ledger/entry.h"
@@ -168,9 +169,10 @@ static bool guarded(struct run_table *t, unsigned i)
 	return g != NULL;
 }
 
-static bool gone(const char *cgroup)
+static bool gone(void *ctx, const struct run_table_left *run)
 {
-	return strcmp(cgroup, "/gone") == 0;
+	(void)ctx;
+	return strcmp(run->cgroup, "/gone") == 0;
 }
 
 Test(run_guard, goes_with_the_last_process_of_its_run)
@@ -192,11 +194,11 @@ Test(run_guard, goes_with_the_last_process_of_its_run)
 	cr_assert_not(run_table_guards_user(t, 1000));
 	end(t, 3, true);
 	cr_assert(guarded(t, 3), "somebody is left");
-	run_table_reap(t, gone); /* 3 has its cgroup still */
+	run_table_reap(t, gone, NULL); /* 3 has its cgroup still */
 	cr_assert(guarded(t, 3));
 	cr_assert_eq(add(t, 4, g), 0);
 	end(t, 4, true);
-	run_table_reap(t, gone);
+	run_table_reap(t, gone, NULL);
 	cr_assert(guarded(t, 3) && !guarded(t, 4));
 	run_table_close(t);
 	run_guard_drop(g);
@@ -220,8 +222,110 @@ Test(run_guard, nobody_pushes_one_out_of_the_table)
 	}
 	for (unsigned i = 0; i < n; i++)
 		cr_assert(guarded(t, i), "%u", i);
-	run_table_reap(t, gone);
+	run_table_reap(t, gone, NULL);
 	cr_assert_eq(add(t, 9 * RUN_TABLE_MAX, g), 0, "there is room again");
+	run_table_close(t);
+	run_guard_drop(g);
+}
+
+/* --- limits --- */
+
+static void add_limited(struct run_table *t, unsigned i, uint32_t uid,
+			uint64_t limit, struct run_guard *g)
+{
+	uint8_t id[RUN_ID_SIZE];
+	const struct run_table_new run = {
+		.id = id,
+		.uid = uid,
+		.guard = g,
+		.limit = limit,
+	};
+
+	number(id, i);
+	cr_assert_eq(run_table_add(t, &run), 0);
+}
+
+/* What is said of x/a (hidden by 1), x/b (by 2), x/c (by 3), as letters. */
+static const char *under(struct run_table *t, uint64_t limit, uint32_t uid,
+			 unsigned told)
+{
+	static char text[4];
+	struct run_guard *g = NULL;
+	uint8_t id[RUN_ID_SIZE];
+	char *p = text;
+
+	number(id, told);
+	cr_assert_eq(
+		run_table_guards_of_limit(t, &g, limit, uid, told ? id : NULL),
+		0);
+	for (char c = 'a'; c <= 'c'; c++) {
+		const char path[] = { 'x', '/', c, '\0' };
+
+		if (look(g, path))
+			*p++ = c;
+	}
+	*p = '\0';
+	run_guard_drop(g);
+	return text;
+}
+
+Test(run_guard, a_limit_tells_what_a_process_may_come_from)
+{
+	struct run_guard *a = guard_of("hide x/a\n", NULL);
+	struct run_guard *b = guard_of("hide x/b\n", NULL);
+	struct run_guard *r = guard_of("hide x/c\n", NULL);
+	struct run_table *t = NULL;
+	uint8_t id[RUN_ID_SIZE];
+
+	cr_assert_eq(run_table_open(&t), 0);
+	cr_assert_not(run_table_limits(t));
+	add_limited(t, 1, 1000, 500, a);
+	add_limited(t, 2, 1000, 700, b);
+	add_limited(t, 3, 0, 600, r);
+	cr_assert(run_table_limits(t));
+	cr_assert_str_eq(under(t, 701, 1000, 0), "", "it had less before");
+	cr_assert_str_eq(under(t, 700, 1000, 0), "b");
+	cr_assert_str_eq(under(t, 501, 1000, 0), "b", "who lowers it");
+	cr_assert_str_eq(under(t, 500, 1000, 0), "ab");
+	cr_assert_str_eq(under(t, 500, 1000, 1), "", "it is told by more");
+	cr_assert_str_eq(under(t, 500, 1000, 2), "ab", "that lies");
+	cr_assert_str_eq(under(t, 0, 1000, 0), "ab");
+	cr_assert_str_eq(under(t, 500, 1001, 0), "", "another user's");
+	cr_assert_str_eq(under(t, 600, 1001, 0), "c", "root's, who changed");
+	cr_assert_str_eq(under(t, 599, 1001, 0), "");
+	cr_assert(run_table_of_limit(t, id, 700, 1000));
+	cr_assert_not(run_table_of_limit(t, id, 700, 1001));
+	cr_assert_not(run_table_of_limit(t, id, 699, 1000));
+	end(t, 1, false);
+	end(t, 2, true);
+	cr_assert_str_eq(under(t, 0, 1000, 0), "b");
+	end(t, 3, false);
+	cr_assert(run_table_limits(t));
+	run_table_close(t);
+	run_guard_drop(a);
+	run_guard_drop(b);
+	run_guard_drop(r);
+}
+
+Test(run_guard, a_run_is_alive_while_a_limit_says_so)
+{
+	struct run_alive_limit v[] = { { 1000, 500 }, { 1001, 80 } };
+	struct run_alive_limits l = { .v = v, .n = 2 };
+	struct run_guard *g = guard_of("hide x/a\n", NULL);
+	struct run_table *t = NULL;
+
+	cr_assert(run_alive_under(&l, NULL, 1000, 500));
+	cr_assert(run_alive_under(&l, NULL, 1000, 700), "it was lowered");
+	cr_assert_not(run_alive_under(&l, NULL, 1000, 499));
+	cr_assert_not(run_alive_under(&l, NULL, 1002, 700));
+	cr_assert(run_alive_under(&l, NULL, 0, 500), "root's, who changed");
+	cr_assert_not(run_alive_under(&l, NULL, 0, 501));
+	cr_assert_eq(run_table_open(&t), 0);
+	add_limited(t, 1, 1000, 500, g);
+	cr_assert_not(run_alive_under(&l, t, 1000, 700), "it is another's");
+	cr_assert(run_alive_under(&l, t, 1000, 500));
+	l.cut = true;
+	cr_assert(run_alive_under(&l, t, 1002, 1), "who knows");
 	run_table_close(t);
 	run_guard_drop(g);
 }
