@@ -157,6 +157,8 @@ static void item_release(struct run_diff_item *i)
 {
 	side_release(&i->before);
 	side_release(&i->after);
+	free(i->link);
+	i->link = NULL;
 	for (size_t k = 0; k < i->n_xattrs; k++)
 		free(i->xattrs[k].name);
 	free(i->xattrs);
@@ -178,19 +180,38 @@ struct change {
 	bool attributes;
 };
 
-/* One name of it, or two: it was moved. */
-static int add_item(struct find *f, const struct change *c, const char *before,
-		    const char *after)
+/* One name of it, or two: it was moved; and one it has besides, or NULL. */
+struct named {
+	const char *before, *after, *link;
+};
+
+static int add_item(struct find *f, const struct change *c,
+		    const struct named *n)
 {
 	struct run_diff_item item = { .attributes = c->attributes };
-	int rc = side_load(f, &item.before, c->ino, c->from, before);
+	int rc = side_load(f, &item.before, c->ino, c->from, n->before);
 
 	if (rc >= 0)
-		rc = side_load(f, &item.after, c->ino, c->until, after);
+		rc = side_load(f, &item.after, c->ino, c->until, n->after);
+	if (rc >= 0 && n->link) {
+		item.link = strdup(n->link);
+		rc = item.link ? 0 : -ENOMEM;
+	}
 	if (rc >= 0)
 		rc = add(f->out, &item);
 	item_release(&item);
 	return rc == -ENOENT ? 0 : rc;
+}
+
+/* Of a name that came or went alone: one that the file has besides. */
+static const char *link_of(const struct paths *a, const struct paths *b,
+			   const struct paths *both, size_t i)
+{
+	if (both->n)
+		return both->v[0];
+	if (i == 0) /* it came, or went, with the first of its names */
+		return NULL;
+	return b->n ? b->v[0] : a->v[0];
 }
 
 static int add_between(struct find *f, const struct change *c)
@@ -205,10 +226,16 @@ static int add_between(struct find *f, const struct change *c)
 	if (rc >= 0)
 		rc = paths_split(&a, &b, &both);
 	for (size_t i = 0; rc >= 0 && i < both.n; i++)
-		rc = add_item(f, c, both.v[i], both.v[i]);
-	for (size_t i = 0; rc >= 0 && (i < a.n || i < b.n); i++)
-		rc = add_item(f, c, i < a.n ? a.v[i] : NULL,
-			      i < b.n ? b.v[i] : NULL);
+		rc = add_item(f, c,
+			      &(struct named){ both.v[i], both.v[i], NULL });
+	for (size_t i = 0; rc >= 0 && (i < a.n || i < b.n); i++) {
+		struct named n = { .before = i < a.n ? a.v[i] : NULL,
+				   .after = i < b.n ? b.v[i] : NULL };
+
+		if (!n.before != !n.after)
+			n.link = link_of(&a, &b, &both, i);
+		rc = add_item(f, c, &n);
+	}
 	paths_release(&a);
 	paths_release(&b);
 	paths_release(&both);
@@ -329,6 +356,8 @@ static void join_replaced(struct run_diff_list *l)
 		    !((prev->before.past->mode ^ v->after.past->mode) &
 		      S_IFMT)) {
 			prev->after = v->after;
+			free(prev->link);
+			prev->link = v->link;
 			prev->attributes = true;
 			continue;
 		}

@@ -269,12 +269,28 @@ static void note_attributes(struct buf *out, const struct run_diff_item *i)
 	}
 }
 
+/* To git each name is a file of its own. */
+static void note_link(struct buf *out, const struct run_diff_item *i)
+{
+	buf_adds(out, "# ");
+	run_diff_name(out, "", i->after.path ? i->after.path : i->before.path);
+	buf_adds(out,
+		 i->after.path ? ": hard link to " : ": was a hard link to ");
+	run_diff_name(out, "", i->link);
+	buf_addc(out, '\n');
+}
+
 void run_diff_note(struct buf *out, const struct run_diff_item *i)
 {
 	const struct run_diff_side *a = &i->before, *b = &i->after;
 	const struct run_diff_side *last = b->path ? b : a;
 	bool both = a->path && b->path;
 
+	if (i->link && run_diff_is_file(i)) {
+		note_link(out, i);
+		if (!both)
+			return;
+	}
 	if (run_diff_is_file(i) && !run_diff_other_attributes(i))
 		return;
 	buf_adds(out, "# ");

@@ -28,6 +28,11 @@ struct run_diff_xattr {
 struct run_diff_item {
 	struct run_diff_side before, after; /* one of them at least is there */
 	bool attributes; /* extended ones may have changed: to be looked at */
+	/*
+	 * Where one side alone is there: another name that the file has beside
+	 * it, or had; NULL: none.
+	 */
+	char *link;
 	struct run_diff_xattr *xattrs;
 	size_t n_xattrs;
 };

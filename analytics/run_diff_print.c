@@ -29,6 +29,8 @@ struct printer {
 	struct spool *out;
 	struct buf head, hunks;
 	bool hidden; /* not his to read */
+	/* what could not be compared by lines, as it is not there, or long */
+	bool released, too_long;
 	const struct run_diff_what *what;
 	uint64_t files, added, removed;
 };
@@ -59,7 +61,7 @@ static bool may_read(struct printer *p, const struct run_diff_side *s)
 	return core_may_read(p->core, cr, s->past->ino) == 0;
 }
 
-/* 1 read; 0: too long, or its bytes were released. */
+/* 1 read; 0: too long, or its bytes were released, as *p says then. */
 static int read_side(struct printer *p, const struct run_diff_side *s,
 		     struct buf *out)
 {
@@ -74,8 +76,10 @@ static int read_side(struct printer *p, const struct run_diff_side *s,
 		buf_adds(out, s->past->target ? s->past->target : "");
 		return 1;
 	}
-	if (s->past->size > GIT_HELPER_MAX)
+	if (s->past->size > GIT_HELPER_MAX) {
+		p->too_long = true;
 		return 0;
+	}
 	room = buf_grow(out, (size_t)s->past->size + 1);
 	if (!room)
 		return -ENOMEM;
@@ -85,6 +89,7 @@ static int read_side(struct printer *p, const struct run_diff_side *s,
 		    past_read(s->past, content, room, (size_t)s->past->size, 0);
 	content_close(content);
 	out->n = n < 0 ? 0 : (size_t)n;
+	p->released = p->released || n == -ENODATA;
 	if (n == -ENODATA)
 		return 0;
 	return n < 0 ? (int)n : 1;
@@ -120,6 +125,7 @@ static int compare(struct printer *p, const struct run_diff_item *i,
 
 	*out = (struct git_diff_counts){ .binary = true };
 	buf_clear(&p->hunks);
+	p->released = p->too_long = false;
 	p->hidden = !may_read(p, &i->before) || !may_read(p, &i->after);
 	if (p->hidden)
 		return 0;
@@ -157,15 +163,23 @@ static bool is_in_git(const struct printer *p, const struct run_diff_item *i,
 		strcmp(a->path, b->path) != 0 || git_mode(a) != git_mode(b));
 }
 
-static void put_header(struct buf *out, const struct run_diff_item *i)
+/*
+ * In git's order.  An "index" line names git's own objects, which nobody made
+ * of these bytes; but a header of one line is none to git apply, and what is
+ * binary has no other.
+ */
+static void put_header(struct buf *out, const struct run_diff_item *i,
+		       const struct git_diff_counts *n)
 {
 	const struct run_diff_side *a = &i->before, *b = &i->after;
+	size_t start;
 
 	buf_adds(out, "diff --git ");
 	run_diff_name(out, "a/", a->path ? a->path : b->path);
 	buf_addc(out, ' ');
 	run_diff_name(out, "b/", b->path ? b->path : a->path);
 	buf_addc(out, '\n');
+	start = out->n;
 	if (!a->path)
 		buf_addf(out, "new file mode %06o\n", git_mode(b));
 	else if (!b->path)
@@ -173,15 +187,17 @@ static void put_header(struct buf *out, const struct run_diff_item *i)
 	else if (git_mode(a) != git_mode(b))
 		buf_addf(out, "old mode %06o\nnew mode %06o\n", git_mode(a),
 			 git_mode(b));
-	else /* git wants it, and takes the mode from it */
-		buf_addf(out, "index 0000000..0000000 %06o\n", git_mode(b));
 	if (a->path && b->path && strcmp(a->path, b->path) != 0) {
+		if (!n->binary && !n->added && !n->removed)
+			buf_adds(out, "similarity index 100%\n");
 		buf_adds(out, "rename from ");
 		run_diff_name(out, "", a->path);
 		buf_adds(out, "\nrename to ");
 		run_diff_name(out, "", b->path);
 		buf_addc(out, '\n');
 	}
+	if (n->binary && out->n == start)
+		buf_addf(out, "index 0000000..0000000 %06o\n", git_mode(b));
 }
 
 static void put_file(struct buf *out, const char *prefix,
@@ -207,7 +223,7 @@ static void print_patch(struct printer *p, const struct run_diff_item *i,
 			const struct git_diff_counts *n)
 {
 	if (is_in_git(p, i, n))
-		put_header(&p->head, i);
+		put_header(&p->head, i, n);
 	if (n->binary && run_diff_is_file(i)) {
 		buf_adds(&p->head, "Binary files ");
 		put_file(&p->head, "a/", &i->before);
@@ -220,6 +236,12 @@ static void print_patch(struct printer *p, const struct run_diff_item *i,
 			put_digest(&p->head, &i->before);
 			buf_adds(&p->head, " -> ");
 			put_digest(&p->head, &i->after);
+			buf_adds(
+				&p->head,
+				p->released ? ", released (vouch gc): these "
+					      "bytes are no more" :
+				p->too_long ? ", too long to compare by lines" :
+					      "");
 		}
 		buf_addc(&p->head, '\n');
 	} else if (p->hunks.n) {
@@ -303,6 +325,8 @@ static void print_stat(struct printer *p, const struct run_diff_item *i,
 		buf_adds(&p->head, " | not yours to read\n");
 	} else if (!is_in_git(p, i, n)) {
 		buf_adds(&p->head, " | attributes\n");
+	} else if (n->binary && p->released) {
+		buf_adds(&p->head, " | released\n");
 	} else if (n->binary) {
 		buf_addf(&p->head, " | Bin %llu -> %llu bytes\n",
 			 i->before.path ?
@@ -369,8 +393,14 @@ static void print_json(struct printer *p, const struct run_diff_item *i,
 	put_side(&p->head, "after", &i->after, p->hidden);
 	if (i->n_xattrs && !p->hidden)
 		put_xattrs(&p->head, i);
+	if (i->link && !p->hidden) {
+		buf_addc(&p->head, ',');
+		line_text(&p->head, "link", i->link, strlen(i->link));
+	}
 	if (p->hidden)
 		buf_adds(&p->head, ",\"hidden\":true}\n");
+	else if (n->binary && p->released)
+		buf_adds(&p->head, ",\"released\":true}\n");
 	else if (n->binary)
 		buf_adds(&p->head, ",\"binary\":true}\n");
 	else

@@ -19,6 +19,7 @@
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
 #include "mount-tools/reader.h"
+#include "mount-tools/undo_place.h"
 #include "mount-tools/vouch.h"
 
 struct diff {
@@ -115,6 +116,36 @@ static int put_out(const struct diff *d, const char *base64)
 	return rc;
 }
 
+/* What is too long for an answer: the same, in the mount. */
+static int put_file(const struct diff *d, const char *name, struct errmsg *em)
+{
+	autofree char *path = NULL, *line = NULL;
+	bool shown = isatty(STDOUT_FILENO);
+	struct undo_place place = { .dir = NULL };
+	size_t cap = 0;
+	ssize_t n = 0;
+	FILE *f = NULL;
+	int rc = undo_place_mount(&place, d->place.dir, em);
+
+	if (rc == 0)
+		f = undo_place_file(&place, name, em);
+	if (rc == 0 && !f)
+		rc = -EIO;
+	while (rc == 0 && (n = getline(&line, &cap, f)) > 0) {
+		if (shown)
+			rc = show(line, (size_t)n, true);
+		else if (fwrite(line, 1, (size_t)n, stdout) != (size_t)n)
+			rc = -errno;
+	}
+	if (rc == 0 && ferror(f))
+		rc = errmsg_set(em, -EIO, "audit/%s cannot be read to its end",
+				name);
+	if (f)
+		fclose(f);
+	undo_place_release(&place);
+	return rc;
+}
+
 /* The volume: what --in says, else that of the first PATH, else here. */
 static int find_volume(struct diff *d, struct errmsg *em)
 {
@@ -172,12 +203,16 @@ static int diff(struct diff *d, struct errmsg *em)
 		ask_add(&b, "at", d->at);
 	if (d->to)
 		ask_add(&b, "to", d->to);
+	if (rc == 0 && d->place.dir)
+		buf_adds(&b, ",\"mounted\":true");
 	if (rc == 0) {
 		add_words(&b, d);
 		rc = b.bad ? -ENOMEM :
 			     ask_look(&answer, &d->place, (char *)b.p, em);
 	}
-	if (rc == 0)
+	if (rc == 0 && json_get_str(json_root(answer), "file"))
+		rc = put_file(d, json_get_str(json_root(answer), "file"), em);
+	else if (rc == 0)
 		rc = put_out(d, json_get_str(json_root(answer), "base64"));
 	json_free(answer);
 	buf_release(&b);

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/limits.h"
 #include "fs/core/core.h"
 #include "fs/daemon/control.h"
 #include "index/idx.h"
@@ -29,6 +30,7 @@ struct asked {
 	const char **inner; /* "": not in the volume */
 	size_t n, used;	    /* by what is no PATH */
 	const char *at, *to;
+	bool mounted;
 	struct run_diff_what what;
 	struct idx_run run;
 	struct errmsg *em;
@@ -55,6 +57,7 @@ static int read_words(struct asked *a, const struct json *request)
 
 	a->at = json_get_str(request, "at");
 	a->to = json_get_str(request, "to");
+	a->mounted = json_get_bool(request, "mounted", false);
 	a->n = words && words->type == JSON_ARRAY ? words->count : 0;
 	if (a->n > WORDS_MAX)
 		return errmsg_set(a->em, -ERR_USAGE, "more than %d words",
@@ -188,9 +191,61 @@ static int mean(struct asked *a)
 	return a->n == 1 ? one_word(a) : two_words(a);
 }
 
+/* `vouch diff 2 minutes ago`: a WHEN of several words is one argument. */
+static bool is_when_in_words(struct asked *a, struct buf *joined)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		buf_adds(joined, i ? " " : "");
+		buf_adds(joined, a->words[i]);
+	}
+	return !joined->bad && joined->n < LIMIT_NAME &&
+	       find_when(a, &a->what.from, (char *)joined->p, NULL) == 0;
+}
+
+/* A PATH that was there in neither state differs in nothing: a mistake. */
+static int nowhere(struct asked *a, const char *word)
+{
+	struct buf autocall(buf_release) joined = BUF_INIT;
+	uint64_t from = a->what.from;
+	bool when = !a->at && is_when_in_words(a, &joined);
+
+	a->what.from = from;
+	if (when)
+		return errmsg_set(a->em, -ERR_USAGE,
+				  "%s: nothing of that name was there; if "
+				  "\"%.200s\" is meant, put it in quotes",
+				  word, (char *)joined.p);
+	if (a->what.run)
+		return errmsg_set(a->em, -ENOENT,
+				  "%s: there was never anything of that name",
+				  word);
+	return errmsg_set(a->em, -ENOENT,
+			  "%s: nothing of that name was there in either of "
+			  "the two states",
+			  word);
+}
+
+/* 1: the path is there in one of the states, or for a run ever was. */
+static int is_somewhere(struct asked *a, const char *path)
+{
+	size_t n = strlen(path);
+	uint64_t ino;
+	bool gone;
+	int rc;
+
+	if (!n)
+		return 1;
+	if (a->what.run)
+		return idx_resolve_last(a->r, &ino, &gone, path, n);
+	rc = idx_resolve(a->r, &ino, path, n, a->what.from);
+	return rc ? rc : idx_resolve(a->r, &ino, path, n, a->what.until);
+}
+
 /* The rest are PATHs. */
 static int take_paths(struct asked *a)
 {
+	int rc;
+
 	for (size_t i = a->used; i < a->n; i++) {
 		const char *p = a->inner[i];
 
@@ -201,6 +256,9 @@ static int take_paths(struct asked *a)
 		while (*p == '/')
 			p++;
 		a->inner[i] = p;
+		rc = is_somewhere(a, p);
+		if (rc <= 0)
+			return rc < 0 ? rc : nowhere(a, a->words[i]);
 	}
 	a->what.paths = a->inner + a->used;
 	a->what.n_paths = a->n - a->used;
@@ -209,21 +267,28 @@ static int take_paths(struct asked *a)
 
 /* --- the answer --- */
 
-static int too_long(const struct asked *a)
+enum { ANSWER_MAX = JSON_SIZE_MAX / 4 };
+
+static int too_many(const struct asked *a)
 {
-	if (a->what.run)
-		return errmsg_set(a->em, -ERR_LIMIT,
-				  "too long for here: --stat or --name-status "
-				  "are shorter, or name a PATH; up to %d files "
-				  "are compared, and "
-				  "audit/runs/%s.%u/changes.diff in the mount "
-				  "has no other limit than time",
-				  RUN_DIFF_MAX, a->run.name, a->run.number);
-	return errmsg_set(
-		a->em, -ERR_LIMIT,
-		"too long for here: --stat or --name-status are "
-		"shorter, or name a PATH; up to %d files are compared",
-		RUN_DIFF_MAX);
+	return errmsg_set(a->em, -ERR_LIMIT,
+			  "more than %d files, or than %d changes: name a PATH",
+			  RUN_DIFF_MAX, RUN_TOUCHES_MAX);
+}
+
+/* The whole patch of a run is a file in the mount, as long as it may be. */
+static int too_long(const struct asked *a, struct buf *out)
+{
+	if (a->what.run && a->what.as == RUN_DIFF_PATCH && !a->what.n_paths &&
+	    a->mounted) {
+		buf_addf(out, "\"file\":\"runs/%s.%u/changes.diff\"",
+			 a->run.name, a->run.number);
+		return 0;
+	}
+	return errmsg_set(a->em, -ERR_LIMIT,
+			  "longer than %d MiB: --stat, --name-status and "
+			  "--name-only are shorter, or name a PATH",
+			  ANSWER_MAX >> 20);
 }
 
 static int answer(struct asked *a, struct buf *out)
@@ -233,14 +298,14 @@ static int answer(struct asked *a, struct buf *out)
 	struct spool s;
 	int rc;
 
-	spool_init(&s, core_store_dir(a->core), JSON_SIZE_MAX / 4);
+	spool_init(&s, core_store_dir(a->core), ANSWER_MAX);
 	rc = run_diff(a->core, &all, a->r, &a->what, &s, &why);
 	if (rc == 0)
 		rc = spool_end(&s);
 	if (rc == 0)
 		rc = verbs_spool(&s, true, out);
 	if (rc == -ERR_LIMIT)
-		rc = too_long(a);
+		rc = s.rc == -ERR_LIMIT ? too_long(a, out) : too_many(a);
 	else if (rc < 0)
 		rc = errmsg_set(a->em, rc, "%s", errmsg_text(&why, rc));
 	spool_release(&s);

@@ -64,6 +64,17 @@ rm -rf tree/.git
 diff -r --no-dereference tree/t after || fail "git makes another tree of it"
 same "mode" "$(stat -c %a tree/t/script)" 755
 
+# longer than an answer may be: the same, from the mount
+expect "a run that writes much" vouch run -q --name much --in=mnt -- sh -c 'for i in 1 2; do yes "$(printf %01000d $i)" | head -n 9000 >mnt/much$i; done'
+vouch diff much --in=mnt >much.diff || fail "vouch diff of much"
+same "all of it" "$(grep -ac '^+[0-9]' much.diff)" 18000
+cmp much.diff mnt/audit/runs/much.1/changes.diff || fail "what is long is another"
+expect "in short" vouch diff much --in=mnt --stat
+expect "one PATH" vouch diff much mnt/much1 --name-only
+expect "a state" vouch snapshot mnt after-much
+refuse "states" 1 'longer than 16 MiB: --stat' vouch diff much:start after-much --in=mnt
+rm -f mnt/much1 mnt/much2 much.diff
+
 # the same in other forms
 vouch diff work --in=mnt --stat >stat || fail "vouch diff --stat"
 same "the sums" "$(tail -n 1 stat)" " 11 files changed, 8 insertions(+), 5 deletions(-)"

@@ -116,7 +116,44 @@ same "a run's start and end" "$(vouch diff move:start move:end --in=mnt --name-s
 	"R=m/sub/x=n/sub/x R=m/y=n/y "
 same "a run, one path" "$(vouch diff move mnt/n/y --name-status | tr '\t' =)" "A=n/y"
 
+# a name more of a file is a file to git, and said
+expect "before links" vouch snapshot mnt unlinked
+ln mnt/pf mnt/q/link && echo new >mnt/new1 && ln mnt/new1 mnt/new2
+expect "with links" vouch diff unlinked now --in=mnt
+same "links" "$(grep '^# ' out | tr '\n' ';')" "# new2: hard link to new1;# q/link: hard link to pf;"
+same "a link, as JSON" "$(vouch diff unlinked now --in=mnt --format=json | jq -rc 'select(.link) | [.after.path, .link]' | tr '\n' ' ')" \
+	'["new2","new1"] ["q/link","pf"] '
+(cd work && rm -rf .git q && git init -q . && git apply ../out && same "git takes it" "$(cat q/link)" C) ||
+	fail "git does not take it"
+rm mnt/q/link
+expect "a link less" vouch diff --at unlinked --in=mnt mnt/q
+same "of which nothing is left" "$(cat out)" ""
+
+# what was released is said to be
+seq 1 30 >mnt/rel
+expect "a version" vouch snapshot mnt thirty
+at=$(sed -n 's/.* is entry \(.*\)\.$/\1/p' out)
+seq 1 31 >mnt/rel && vouch sync mnt
+expect "its name goes" vouch snapshot mnt thirty --remove
+expect "a policy" vouch retain set mnt rel --versions=1
+expect "gc" vouch gc mnt
+expect "what was released" vouch diff "$at" now mnt/rel
+grep -q '^# blake3:.*, released (vouch gc): these bytes are no more$' out || fail "released, and not said: $(cat out)"
+same "in the sums" "$(vouch diff "$at" now mnt/rel --stat | grep -c '| released$')" 1
+same "as JSON" "$(vouch diff "$at" now mnt/rel --format=json | jq .released)" true
+
+# in git's order, and no line that says nothing
+expect "before a move" vouch snapshot mnt still
+mv mnt/q/g mnt/q/moved && mv mnt/q/f mnt/q/f2 && echo more >>mnt/q/f2 && chmod 755 mnt/q/f2
+expect "moves" vouch diff still now mnt/q
+same "their heads" "$(grep -v '^[#@ +-]' out | tr '\n' ';')" "$(printf '%s;' 'diff --git a/q/f b/q/f2' 'old mode 100644' \
+	'new mode 100755' 'rename from q/f' 'rename to q/f2' 'diff --git a/q/g b/q/moved' 'similarity index 100%' \
+	'rename from q/g' 'rename to q/moved')"
+
 # questions that have no answer
+refuse "a path that never was" 1 'nope: nothing of that name was there in either of the two' vouch diff still now mnt/nope
+refuse "in no run" 1 'nope: there was never anything of that name' vouch diff move mnt/nope
+(cd mnt && refuse "a time in words" 2 '"2 minutes ago" is meant, put it in quotes' vouch diff 2 minutes ago) || fail "in words"
 refuse "nothing" 2 'which run, which states' vouch diff --in=mnt
 refuse "no state" 1 'no run nothing: .*no snapshot, log position or time' vouch diff nothing --in=mnt
 refuse "no second state" 2 'nothing: no snapshot' vouch diff s1 nothing --in=vol
