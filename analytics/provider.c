@@ -414,6 +414,8 @@ static int op_setxattr(void *ctx, const struct cred *cr, uint64_t ino,
 	struct provider *p = ctx;
 	int rc;
 
+	if (strcmp(name, UNDO_EXPECT) == 0)
+		return undo_expect(p->core, cr, value, n);
 	if (strcmp(name, UNDO_ATTRIBUTE) != 0)
 		return -EPERM;
 	if (__atomic_exchange_n(&p->putting, true, __ATOMIC_ACQUIRE))

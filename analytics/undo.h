@@ -31,6 +31,7 @@ struct spool;
 /* Names of what is on its way: then 8 digits of the run's id, a dot, a number. */
 #define UNDO_TEMPORARY ".vouch-undo."
 #define UNDO_ATTRIBUTE "user.vouch.restore"
+#define UNDO_EXPECT "user.vouch.expect"
 
 /* -ERR_LIMIT: more than UNDO_MAX inodes, or the spool is full. */
 enum { UNDO_MAX = 1 << 18 };
@@ -53,5 +54,9 @@ int must_use undo_report_since(struct core *c, struct run_view *v,
  */
 int must_use undo_put(struct core *c, const struct cred *cr, uint64_t ino,
 		      const char *value, size_t n);
+
+/* setxattr(2) of UNDO_EXPECT, on whatever the caller may write. */
+int must_use undo_expect(struct core *c, const struct cred *cr,
+			 const char *value, size_t n);
 
 #endif

@@ -47,6 +47,9 @@ static int compare_number(struct undo_item *i, int k, const char *what)
 		      s->foreign	  ? s->foreign :
 					    s->theirs;
 
+	/* what is written gets a time, too, and no entry says so */
+	if (k == UNDO_MTIME && S_ISREG(i->holder->type))
+		now = i->holder->written_ns;
 	if (before == after || now == before ||
 	    (i->src == i->dst && !s->touched))
 		return 0;

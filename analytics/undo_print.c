@@ -310,8 +310,10 @@ static int put_make(struct undo *u, struct buf *out, const struct undo_item *i)
 	int rc = put_old(u, out, i);
 
 	if (rc == 0 && i->over)
-		buf_addf(out, ",\"over\":%llu",
-			 (unsigned long long)i->dst->ino);
+		buf_addf(out, ",\"over\":%llu,\"written\":%lld",
+			 (unsigned long long)i->dst->ino,
+			 S_ISREG(i->dst->type) ? (long long)i->dst->written_ns :
+						 0);
 	return rc < 0 ? rc : put_names(u, out, "names", i, false);
 }
 
@@ -322,7 +324,16 @@ static int put_settings(struct undo *u, struct buf *out,
 	const char *comma = "";
 	int rc = 0;
 
-	buf_adds(out, ",\"set\":{");
+	buf_adds(out, ",\"is\":{");
+	for (int k = 0; k < UNDO_MTIME; k++) {
+		if (!i->set[k])
+			continue;
+		buf_addf(out, "%s\"%s\":%lld", comma, keys[k],
+			 (long long)i->holder->number[k].now);
+		comma = ",";
+	}
+	comma = "";
+	buf_adds(out, "},\"set\":{");
 	for (int k = 0; k < UNDO_NUMBERS; k++) {
 		const struct undo_number *n = &i->src->number[k];
 

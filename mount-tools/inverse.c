@@ -191,6 +191,7 @@ int inverse_open(struct inverse **out, const char *dir, struct errmsg *em)
 	if (!x)
 		return -ENOMEM;
 	x->last_dir = -1;
+	x->expects = -1;
 	x->root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (x->root < 0) {
 		int rc = -errno;
@@ -219,6 +220,8 @@ void inverse_close(struct inverse *x)
 	json_free(x->head);
 	if (x->last_dir >= 0)
 		close(x->last_dir);
+	if (x->expects >= 0)
+		close(x->expects);
 	close(x->root);
 	free(x);
 }
@@ -318,14 +321,17 @@ static int is_still(int dir, const char *name, const struct inverse_one *o)
 		       0;
 }
 
-/* 0: it went, or is gone already. */
+/* 0: it went, or is gone already.  told: up to which line it is said. */
 static int remove_name(struct inverse *x, const struct inverse_one *o,
-		       const struct inverse_name *n, int flags)
+		       const struct inverse_name *n, int flags, size_t at,
+		       size_t *told)
 {
 	int dir = inverse_dir(x, n), rc;
 
 	if (dir < 0)
 		return dir == -ENOENT ? 0 : dir;
+	if (at >= *told)
+		*told = inverse_expect_removals(x, dir, at);
 	rc = is_still(dir, n->name, o);
 	if (rc == 0 && unlinkat(dir, n->name, flags) < 0)
 		rc = -errno;
@@ -333,14 +339,22 @@ static int remove_name(struct inverse *x, const struct inverse_one *o,
 	return rc == -ENOENT ? 0 : rc;
 }
 
+bool inverse_loses_names(const struct inverse_one *o)
+{
+	const enum inverse_what what = o->item.what;
+
+	return o->item.chosen && !inverse_is_directory(o) &&
+	       (what == INVERSE_CHANGE || what == INVERSE_REMOVE);
+}
+
 static void remove_files(struct inverse *x)
 {
+	size_t told = 0;
+
 	for (size_t i = 0; i < x->n && !x->fatal; i++) {
 		struct inverse_one *o = x->v[i];
-		bool links = o->item.what == INVERSE_CHANGE;
 
-		if (!o->item.chosen || inverse_is_directory(o) ||
-		    (!links && o->item.what != INVERSE_REMOVE))
+		if (!inverse_loses_names(o))
 			continue;
 		for (size_t k = 0; k < o->n_moves; k++) {
 			struct inverse_move *m = &o->moves[k];
@@ -348,17 +362,19 @@ static void remove_files(struct inverse *x)
 
 			if (m->to.name)
 				continue;
-			rc = remove_name(x, o, &m->from, 0);
+			rc = remove_name(x, o, &m->from, 0, i, &told);
 			if (rc < 0)
 				inverse_fail(x, o, "removal", rc);
 			m->done = true;
 		}
 	}
+	inverse_expect_any(x);
 }
 
 /* What is inside goes first, whatever the order of the lines. */
 static void remove_directories(struct inverse *x)
 {
+	size_t told = SIZE_MAX; /* what is not empty stays by itself */
 	bool any = true;
 
 	while (any && !x->fatal) {
@@ -372,7 +388,8 @@ static void remove_directories(struct inverse *x)
 			    o->item.what != INVERSE_REMOVE || !o->n_moves ||
 			    m->done)
 				continue;
-			rc = remove_name(x, o, &m->from, AT_REMOVEDIR);
+			rc = remove_name(x, o, &m->from, AT_REMOVEDIR, i,
+					 &told);
 			if (rc == -ENOTEMPTY || rc == -EEXIST)
 				continue;
 			if (rc < 0)
@@ -409,6 +426,7 @@ static int rename_noted(struct inverse *x, struct inverse_one *o, int from_dir,
 	autofree char *a = NULL, *b = NULL, *p = NULL, *q = NULL;
 	int rc;
 
+	inverse_expect(x, from_dir, o->holder ? o->holder : o->ino, 0);
 	if (renameat2(from_dir, from->name, to_dir, to->name,
 		      RENAME_NOREPLACE) < 0)
 		return -errno;
@@ -445,7 +463,8 @@ static int link_one(struct inverse *x, const struct inverse_one *o, int to,
 {
 	const struct inverse_name *have = &o->at;
 	uint64_t there = 0, ino = o->made_ino ? o->made_ino : o->holder;
-	int from, rc;
+	char path[64];
+	int from, fd, rc;
 
 	for (size_t k = 0; k < o->n_moves; k++)
 		if (o->moves[k].came)
@@ -455,11 +474,15 @@ static int link_one(struct inverse *x, const struct inverse_one *o, int to,
 	from = inverse_dir(x, have);
 	if (from < 0)
 		return from;
-	rc = inverse_ino_at(from, have->name, &there);
+	fd = openat(from, have->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	rc = fd < 0 ? -errno : inverse_ino_at(fd, "", &there);
 	if (rc == 0 && there != ino)
 		rc = -ESTALE;
-	if (rc == 0 && linkat(from, have->name, to, name, 0) < 0)
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (rc == 0 && linkat(AT_FDCWD, path, to, name, AT_SYMLINK_FOLLOW) < 0)
 		rc = -errno;
+	if (fd >= 0)
+		close(fd);
 	close(from);
 	return rc;
 }
@@ -479,12 +502,16 @@ static int make_one(struct inverse *x, struct inverse_one *o,
 		if (rc < 0 || there != o->over)
 			return rc < 0 ? rc : -ESTALE;
 	}
+	inverse_expect_any(x);
 	rc = inverse_make(x, o, dir, name, &there);
 	if (rc < 0)
 		return rc;
+	if (o->over)
+		inverse_expect(x, dir, o->over, o->written_ns);
 	if (renameat2(dir, name, dir, m->to.name,
 		      o->over ? 0 : RENAME_NOREPLACE) < 0) {
 		rc = -errno;
+		inverse_expect_any(x);
 		(void)!unlinkat(dir, name,
 				inverse_is_directory(o) ? AT_REMOVEDIR : 0);
 		return rc;
@@ -681,6 +708,7 @@ int inverse_do(struct inverse *x)
 	change_all(x, false);
 	remove_files(x);
 	come_back(x);
+	inverse_expect_any(x);
 	remove_directories(x);
 	change_all(x, true);
 	for (size_t i = x->n; i-- > 0 && !x->fatal;) {

@@ -182,13 +182,42 @@ static int open_holder(struct inverse *x, struct inverse_one *o, int *out_dir)
 	return fd;
 }
 
+/* Is what will be set as the plan saw it?  -EBUSY: somebody has set it since. */
+static int check_settings(int fd, const struct json *is, const char **what)
+{
+	static const char *const words[] = { "mode", "owner", "group" };
+	static const char *const keys[] = { "mode", "uid", "gid" };
+	struct stat st;
+
+	if (!is || !is->count)
+		return 0;
+	*what = words[0];
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	for (int k = 0; k < 3; k++) {
+		const int64_t now[] = { st.st_mode & 07777, st.st_uid,
+					st.st_gid };
+		int64_t was;
+
+		*what = words[k];
+		if (json_get_i64(is, keys[k], &was) && was != now[k])
+			return -EBUSY;
+	}
+	return 0;
+}
+
 static void change(struct inverse *x, struct inverse_one *o, int fd, int dir)
 {
 	const struct json *set = json_get(o->item.line, "set");
-	const char *put = json_get_str(o->item.line, "put");
+	const char *put = json_get_str(o->item.line, "put"), *what = "";
 	autofree char *path = NULL;
-	int rc = put ? put_content(fd, put) : 0;
+	int rc = check_settings(fd, json_get(o->item.line, "is"), &what);
 
+	if (rc < 0) {
+		inverse_fail(x, o, what, rc);
+		return;
+	}
+	rc = put ? put_content(fd, put) : 0;
 	if (rc < 0) {
 		inverse_fail(x, o, "content", rc);
 		return;

@@ -54,6 +54,7 @@ struct inverse {
 	size_t n_renamed;
 	int last_dir; /* of inode last_in; -1: none */
 	uint64_t last_in;
+	int expects; /* where it is said what goes; -1: it is not */
 	int fatal;
 };
 
@@ -74,6 +75,20 @@ bool inverse_is_directory(const struct inverse_one *o);
 struct inverse_one *inverse_of(struct inverse *x, uint64_t ino);
 /* The inode at a name, "": of dir itself: 0 and *out, or -errno. */
 int must_use inverse_ino_at(int dir, const char *name, uint64_t *out);
+
+/* --- what others put there is not taken away: inverse_expect.c --- */
+
+enum { INVERSE_EXPECT_MAX = 256 };
+
+/* The next name that goes, or is replaced, is of ino; written: 0 or st_mtime. */
+void inverse_expect(struct inverse *x, int dir, uint64_t ino,
+		    int64_t written_ns);
+/* The same of the next lines; which one comes after these. */
+size_t inverse_expect_removals(struct inverse *x, int dir, size_t from);
+/* That is over. */
+void inverse_expect_any(struct inverse *x);
+/* A chosen line of no directory, some of whose names go. */
+bool inverse_loses_names(const struct inverse_one *o);
 
 /* --- what is put back: inverse_dress.c --- */
 

@@ -18,6 +18,7 @@
 #include "fs/commit/commit.h"
 #include "fs/core/core_dir_int.h"
 #include "fs/core/core_denied.h"
+#include "fs/core/core_expect.h"
 #include "fs/core/core_internal.h"
 #include "fs/core/file.h"
 #include "fs/commit/leafcell.h"
@@ -521,6 +522,7 @@ static void core_free(struct core *c)
 	file_drop_all(c);
 	trail_forget(c);
 	core_denied_close(c, c->denied);
+	core_expect_close(c);
 	actor_table_close(c->actors);
 	run_group_close(c->groups);
 	run_table_close(c->runs);

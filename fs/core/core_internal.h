@@ -17,6 +17,7 @@
 #include "fs/core/actor.h"
 #include "fs/content/content.h"
 #include "fs/core/core.h"
+#include "fs/core/core_expect.h"
 #include "fs/core/itable_internal.h"
 #include "fs/core/moment.h"
 #include "fs/core/trail.h"
@@ -68,6 +69,8 @@ struct core {
 	struct run_group *groups; /* and others */
 	struct mutex guard_mu;	  /* one guarded process changes names */
 	struct core_denied *denied;
+	struct core_expect *expects[CORE_EXPECT_MAX]; /* guarded by t.mu */
+	unsigned n_expects;			      /* guarded by t.mu */
 	atomic_ullong guard_asked; /* questions while guarded runs went on */
 	struct actor *self;	   /* this process: recovery, ticks */
 	uint32_t mount_no;

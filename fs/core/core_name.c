@@ -426,6 +426,9 @@ static int unlink_op(struct core *c, struct itable_tx *tx, void *arg)
 		return -EISDIR;
 	if (a->dir && i->row.nchild)
 		return -ENOTEMPTY;
+	rc = core_expect_check(c, a->actor, i);
+	if (rc < 0)
+		return rc;
 	if (!core_is_reg(i)) { /* whoever has it open may still ask */
 		rc = itable_xattrs(tx, i);
 		if (rc < 0)
@@ -605,6 +608,9 @@ static int rename_op(struct core *c, struct itable_tx *tx, void *arg)
 		return -ENOENT;
 	if (there == i)
 		return 0; /* two names of one file: nothing to do */
+	rc = core_expect_check(c, a->actor, there ? there : i);
+	if (rc < 0)
+		return rc;
 	a->dirty_ino = is_dirty(i) ? i->row.ino : 0;
 	if (!a->dirty_ino && there && a->flags & RENAME_EXCHANGE)
 		a->dirty_ino = is_dirty(there) ? there->row.ino : 0;

@@ -23,9 +23,10 @@ at_work() {
 
 mkdir mnt/l
 echo before >mnt/l/changed
+echo x >mnt/l/mode
 cat >job.sh <<'END'
 cd mnt/l || exit
-echo new >new; echo new >untouched; echo after >changed; mkdir d; echo in >d/in
+chmod 600 mode; echo new >new; echo new >untouched; echo after >changed; mkdir d; echo in >d/in
 END
 expect "the run" vouch run -q --name late --in=mnt -- bash job.sh
 exec 9<mnt
@@ -36,12 +37,14 @@ at_work $undo
 echo mine >>mnt/l/new
 echo mine >>mnt/l/changed
 echo mine >>mnt/l/d/in
+chmod 640 mnt/l/mode
 flock -u 9
 wait $undo
 same "it tells that something stays" "$? $(cat undo.err)" "1 "
 same "what was written stays" "$(cd mnt/l && tail -qn 1 new changed d/in | tr '\n' ' '; ls | tr '\n' ' ')" \
-	"mine mine mine changed d new "
-same "and is told" "$(grep -c 'l/new: removal: it changed\|l/changed: content: it changed\|l/d/in: removal: it changed' undo.out)" 3
+	"mine mine mine changed d mode new "
+same "so does what was set" "$(stat -c %a mnt/l/mode)" 640
+same "and is told" "$(grep -c 'l/new: removal: it changed\|l/changed: content: it changed\|l/d/in: removal: it changed\|l/mode: mode: it changed' undo.out)" 4
 
 # --- two at once --------------------------------------------------------------------
 
