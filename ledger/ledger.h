@@ -352,6 +352,8 @@ struct ledger_verify_options {
 	const char *consistent_with; /* an old checkpoint note, or NULL */
 	void (*found)(void *ctx, const char *words);
 	void (*progress)(void *ctx, uint64_t done, uint64_t all);
+	/* True: give up, with -ECANCELED; asked with each progress. */
+	bool (*stop)(void *ctx);
 	/* Each valid entry in order; nonzero stops. NULL: none. */
 	int (*entry)(void *ctx, uint64_t entry_no, const struct digest *leaf,
 		     const uint8_t *bytes, uint32_t len);

@@ -101,6 +101,9 @@ static int on_batch(void *ctx, uint64_t index, const struct frame *f,
 
 	if (v->o->progress != NULL && index % PROGRESS_EVERY == 0)
 		v->o->progress(v->o->ctx, index, v->size);
+	if (v->o->stop != NULL && index % PROGRESS_EVERY == 0 &&
+	    v->o->stop(v->o->ctx))
+		return -ECANCELED;
 	return f == NULL ? ledger_verify_lost(v, index) :
 			   ledger_verify_frame(v, f, entries, prepared);
 }

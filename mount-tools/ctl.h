@@ -43,11 +43,13 @@ int must_use ctl_each_mount(ctl_mount_fn *fn, void *ctx);
  * A daemon that does not answer is told in words, with -ETIMEDOUT: alive asks
  * it something that needs nothing (-ENOTCONN when none listens); await returns
  * 0 once fd can be read, however long that takes, as long as the daemon lives,
- * but after most_s, unless 0.
+ * but after most_s, unless 0.  await_step waits for a second: 1 when fd can be
+ * read, 0 when it cannot yet.
  */
 int must_use ctl_alive(const char *store, struct errmsg *em);
 int must_use ctl_await(int fd, const char *store, int most_s,
 		       struct errmsg *em);
+int must_use ctl_await_step(int fd, const char *store, struct errmsg *em);
 int ctl_patience_s(void); /* VOUCH_PATIENCE, else 15 */
 
 /*

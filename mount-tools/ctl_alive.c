@@ -106,20 +106,28 @@ int ctl_alive(const char *store, struct errmsg *em)
 	return rc == -EPIPE ? 0 : rc; /* too many ask: it told one so */
 }
 
+int ctl_await_step(int fd, const char *store, struct errmsg *em)
+{
+	int pid = ctl_peer_pid(fd), rc;
+
+	if (readable(fd, STEP_MS) != 0)
+		return 1;
+	rc = ctl_alive(store, NULL);
+	/* its socket is gone while it unmounts: who waits, waits on */
+	if (rc == -ETIMEDOUT && !is_stopped(pid))
+		rc = ctl_alive(store, NULL); /* it went just then */
+	if (rc == -ETIMEDOUT || (rc < 0 && is_stopped(pid)))
+		return hangs(store, pid, em);
+	return 0;
+}
+
 int ctl_await(int fd, const char *store, int most_s, struct errmsg *em)
 {
 	int64_t until = now_ms() + (int64_t)most_s * 1000;
-	int pid = ctl_peer_pid(fd), rc = 0;
+	int rc;
 
-	while (readable(fd, STEP_MS) == 0) {
+	while ((rc = ctl_await_step(fd, store, em)) == 0)
 		if (most_s > 0 && now_ms() >= until)
-			return hangs(store, pid, em);
-		rc = ctl_alive(store, NULL);
-		/* its socket is gone while it unmounts: who waits, waits on */
-		if (rc == -ETIMEDOUT && !is_stopped(pid))
-			rc = ctl_alive(store, NULL); /* it went just then */
-		if (rc == -ETIMEDOUT || (rc < 0 && is_stopped(pid)))
-			return hangs(store, pid, em);
-	}
-	return 0;
+			return hangs(store, ctl_peer_pid(fd), em);
+	return rc < 0 ? rc : 0;
 }

@@ -292,7 +292,7 @@ bool core_is_owner(struct core *c, const struct cred *cr);
 
 struct core_status {
 	uint64_t seals, checkpointed, applied, unapplied, queued;
-	uint64_t dirty_bytes, open_handles, cached_inodes;
+	uint64_t dirty_bytes, dirty_files, open_handles, cached_inodes;
 	uint64_t unsettled_bytes;
 	int failed; /* sticky error or 0 */
 	char failed_words[256];

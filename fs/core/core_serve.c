@@ -250,6 +250,7 @@ void core_status(struct core *c, struct core_status *out)
 	out->mounted_wall_ns = c->mounted_wall_ns;
 	out->guard_asked = atomic_load(&c->guard_asked);
 	mutex_lock(&c->t.mu);
+	out->dirty_files = c->n_dirty;
 	out->open_handles = c->n_handles;
 	out->cached_inodes = c->t.n_inodes;
 	mutex_unlock(&c->t.mu);

@@ -6,6 +6,8 @@
  *   IDLE (reads a line) -> RUNNING (a verb) -> IDLE ...
  *                       -> WAITING (asked "wait") -> answered by control_close
  * control_quiesce() waits for RUNNING ones only and shuts the others' input.
+ * Who waits is told now and then what for, if it asked; one that left gives
+ * its place back.
  *
  * Invariants: (1) the socket file is removed before the volume's lock is let
  * go, so that it is never a later daemon's.  (2) No verb runs after quiesce.
@@ -21,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -31,7 +34,8 @@
 #include "base/thread.h"
 #include "fs/core/core.h"
 
-enum { CONNECTIONS_MAX = 32, SEND_TIMEOUT_S = 30 };
+enum { CONNECTIONS_MAX = 32, SEND_TIMEOUT_S = 30, TELL_MS = 1000 };
+#define NS_PER_MS 1000000LL
 
 struct verb {
 	const char *name;
@@ -43,8 +47,9 @@ struct connection {
 	struct control *control;
 	struct thread thread;
 	int fd;
-	bool busy; /* a verb runs; guarded by mu */
-	bool done; /* the thread may be joined; guarded by mu */
+	bool busy;	  /* a verb runs; guarded by mu */
+	const char *verb; /* which; guarded by mu */
+	bool done;	  /* the thread may be joined; guarded by mu */
 	bool used;
 };
 
@@ -55,6 +60,10 @@ struct control {
 	size_t n_verbs;
 	control_admit_fn *admit; /* NULL: all are */
 	void *admit_ctx;
+	control_doing_fn *doing; /* NULL: nobody is told */
+	void *doing_ctx;
+	control_ending_fn *ending; /* NULL: nothing to be given up */
+	void *ending_ctx;
 	struct connection connections[CONNECTIONS_MAX]; /* guarded by mu */
 	bool quiet;					/* guarded by mu */
 	bool final;					/* guarded by mu */
@@ -154,9 +163,10 @@ static const struct verb *verb_find(const struct control *c, const char *name)
 	return NULL;
 }
 
-static int call(struct control *c, const struct json *request,
+static int call(struct connection *k, const struct json *request,
 		const struct cred *peer, struct buf *out, struct errmsg *em)
 {
+	struct control *c = k->control;
 	const char *name = json_get_str(request, "verb");
 	const struct verb *v = name ? verb_find(c, name) : NULL;
 
@@ -164,6 +174,9 @@ static int call(struct control *c, const struct json *request,
 		return errmsg_set(em, -ERR_USAGE, "request without a verb");
 	if (!v)
 		return errmsg_set(em, -ERR_USAGE, "unknown verb");
+	mutex_lock(&c->mu);
+	k->verb = v->name;
+	mutex_unlock(&c->mu);
 	int rc = c->admit ? c->admit(c->admit_ctx, v->name, peer, em) : 0;
 	if (rc == 0)
 		rc = v->fn(v->ctx, request, peer, out, em);
@@ -189,10 +202,11 @@ static int answer(struct connection *k, const struct cred *peer,
 		mutex_unlock(&c->mu);
 	}
 	if (rc == 0)
-		rc = call(c, json_root(doc), peer, &members, &em);
+		rc = call(k, json_root(doc), peer, &members, &em);
 	rc = reply(k->fd, rc, &members, &em);
 	mutex_lock(&c->mu);
 	k->busy = false;
+	k->verb = NULL;
 	cond_broadcast(&c->changed);
 	mutex_unlock(&c->mu);
 	buf_release(&members);
@@ -200,22 +214,75 @@ static int answer(struct connection *k, const struct cred *peer,
 	return rc;
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 * NS_PER_MS + ts.tv_nsec;
+}
+
+/* The other side of a connection that is to say nothing more. */
+static bool has_left(int fd)
+{
+	char byte;
+	ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/* A line that is not the last: {"ok":true,"doing":"words"}. */
+static int tell_doing(struct connection *k)
+{
+	struct control *c = k->control;
+	struct buf words = BUF_INIT, members = BUF_INIT;
+	int rc = 0;
+
+	c->doing(c->doing_ctx, &words);
+	if (words.n > 0 && !words.bad) {
+		buf_addc(&words, '\0');
+		control_add_str(&members, "doing", (const char *)words.p);
+		rc = reply(k->fd, 0, &members, NULL);
+	}
+	buf_release(&members);
+	buf_release(&words);
+	return rc;
+}
+
 /* "wait": says so at once, and again when the volume is closed. */
-static void wait_for_end(struct connection *k)
+static void wait_for_end(struct connection *k, bool tell)
 {
 	struct control *c = k->control;
 	struct buf none = BUF_INIT;
+	int64_t told_ns = now_ns();
+	bool left = false, final;
 
 	if (reply(k->fd, 0, &none, NULL) < 0)
 		return;
 	mutex_lock(&c->mu);
-	while (!c->final)
-		cond_wait(&c->changed, &c->mu);
+	while (!c->final && !left) {
+		bool due;
+
+		cond_timedwait_ns(&c->changed, &c->mu, TELL_MS * NS_PER_MS);
+		if (c->final)
+			break; /* and control_close has shut our input */
+		mutex_unlock(&c->mu);
+		left = has_left(k->fd);
+		due = tell && c->doing &&
+		      now_ns() - told_ns >= TELL_MS * NS_PER_MS;
+		if (due && !left)
+			left = tell_doing(k) < 0;
+		if (due)
+			told_ns = now_ns();
+		mutex_lock(&c->mu);
+	}
+	final = c->final;
 	mutex_unlock(&c->mu);
-	(void)reply(k->fd, c->final_rc, &none, &c->final_words);
+	if (final)
+		(void)reply(k->fd, c->final_rc, &none, &c->final_words);
 }
 
-static bool is_wait(const char *line, size_t n)
+static bool is_wait(const char *line, size_t n, bool *out_tell)
 {
 	struct json_doc *doc = NULL;
 	bool yes = false;
@@ -223,6 +290,7 @@ static bool is_wait(const char *line, size_t n)
 	if (json_parse(&doc, line, n, NULL) == 0) {
 		const char *verb = json_get_str(json_root(doc), "verb");
 		yes = verb && strcmp(verb, "wait") == 0;
+		*out_tell = json_get_bool(json_root(doc), "tell", false);
 	}
 	json_free(doc);
 	return yes;
@@ -234,13 +302,14 @@ static void serve(struct connection *k, const struct cred *peer)
 	struct buf in = { .max = CONTROL_REQUEST_MAX };
 	char piece[4096];
 	ssize_t n = 0;
+	bool tell = false;
 
 	for (;;) {
 		char *eol = in.n ? memchr(in.p, '\n', in.n) : NULL;
 		if (eol) {
 			size_t len = (size_t)(eol - (char *)in.p);
-			if (is_wait((char *)in.p, len)) {
-				wait_for_end(k);
+			if (is_wait((char *)in.p, len, &tell)) {
+				wait_for_end(k, tell);
 				break;
 			}
 			if (answer(k, peer, (char *)in.p, len) < 0)
@@ -412,6 +481,30 @@ void control_admit(struct control *c, control_admit_fn *fn, void *ctx)
 	c->admit_ctx = ctx;
 }
 
+void control_on_wait(struct control *c, control_doing_fn *fn, void *ctx)
+{
+	c->doing = fn;
+	c->doing_ctx = ctx;
+}
+
+void control_on_end(struct control *c, control_ending_fn *fn, void *ctx)
+{
+	c->ending = fn;
+	c->ending_ctx = ctx;
+}
+
+void control_busy(struct control *c, struct buf *out)
+{
+	mutex_lock(&c->mu);
+	for (int i = 0; i < CONNECTIONS_MAX; i++) {
+		const struct connection *k = &c->connections[i];
+
+		if (k->busy && k->verb)
+			buf_addf(out, "%s%s", out->n ? ", " : "", k->verb);
+	}
+	mutex_unlock(&c->mu);
+}
+
 void control_register(struct control *c, const char *verb, control_fn *fn,
 		      void *ctx)
 {
@@ -438,9 +531,12 @@ void control_quiesce(struct control *c)
 	mutex_lock(&c->mu);
 	c->quiet = true;
 	mutex_unlock(&c->mu);
+	if (c->ending && c->thread.running)
+		c->ending(c->ending_ctx);
 	if (c->bound)
 		(void)unlinkat(c->dir, CONTROL_NAME, 0);
 	c->bound = false;
+	c->ending = NULL; /* told */
 	if (c->thread.running)
 		while (write(c->stop[1], "x", 1) < 0 && errno == EINTR)
 			continue;

@@ -47,6 +47,21 @@ void control_register(struct control *c, const char *verb, control_fn *fn,
 typedef int control_admit_fn(void *ctx, const char *verb,
 			     const struct cred *peer, struct errmsg *em);
 void control_admit(struct control *c, control_admit_fn *fn, void *ctx);
+/*
+ * What the volume is doing, in words, for those who asked {"verb":"wait",
+ * "tell":true}: once a second, until control_close(), which no call outlives.
+ * No words: nothing is told.  One; before control_start().
+ */
+typedef void control_doing_fn(void *ctx, struct buf *out);
+void control_on_wait(struct control *c, control_doing_fn *fn, void *ctx);
+/*
+ * Called once when control_quiesce() begins: verbs that take long are to give
+ * up.  One; before control_start().
+ */
+typedef void control_ending_fn(void *ctx);
+void control_on_end(struct control *c, control_ending_fn *fn, void *ctx);
+/* The names of the verbs that run now, with commas between. */
+void control_busy(struct control *c, struct buf *out);
 int must_use control_start(struct control *c);
 /*
  * Removes the socket, refuses new requests and returns when those that run

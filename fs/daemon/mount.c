@@ -43,6 +43,7 @@ static void mount_release(struct mount *m)
 	free(m->guard);
 	if (m->ready_fd >= 0)
 		close(m->ready_fd);
+	ending_release(&m->ending);
 	mutex_destroy(&m->mu);
 }
 
@@ -270,6 +271,7 @@ int mount_run(const struct mount_options *o, const struct mount_wiring *wiring,
 	int rc;
 
 	mutex_init(&m.mu);
+	ending_init(&m.ending);
 	rc = mount_opt_parse(&m.opt, o->text, geteuid() == 0, em);
 	if (rc == 0)
 		rc = check_paths(&m, o, em);

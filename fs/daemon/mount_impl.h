@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/thread.h"
+#include "fs/daemon/ending.h"
 #include "fs/daemon/mount.h"
 #include "fs/daemon/mount_opt.h"
 #include "fs/fuse/vdir.h"
@@ -32,6 +33,7 @@ struct mount {
 	struct vdir vdir;
 	bool wired;
 	uint64_t container, hybrid;
+	struct ending ending;
 
 	struct mutex mu;
 	struct fuse_ll *ll; /* guarded by mu: core's threads may ask */

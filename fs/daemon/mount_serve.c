@@ -41,10 +41,11 @@
 #include "ledger/ledger.h"
 
 enum { READ_AHEAD_KB = 2048 };
-/* Added up by the eventfd: 16 bits each, 32 for the last. */
+/* Added up by the eventfd: 16 bits each. */
 #define WAKE_STOP 1ULL
 #define WAKE_READY (1ULL << 16)
-#define WAKE_END (1ULL << 32)
+#define WAKE_ENDING (1ULL << 32)
+#define WAKE_END (1ULL << 48)
 
 /* --- the end ------------------------------------------------------------------ */
 
@@ -167,7 +168,8 @@ static void signal_main(void *arg)
 		struct signalfd_siginfo si;
 		uint64_t why = 0;
 
-		if (poll(p, 2, -1) < 0)
+		/* an unmount that takes long is logged */
+		if (poll(p, 2, ending_log(&m->ending)) < 0)
 			continue;
 		if ((p[1].revents & POLLIN) &&
 		    read(m->wake_fd, &why, sizeof(why)) < 0)
@@ -423,6 +425,8 @@ static int serve(struct mount *m, struct errmsg *em)
 	if (rc < 0)
 		return rc;
 	mount_verbs_register(m);
+	ending_set(&m->ending, m->core, m->control);
+	control_on_wait(m->control, ending_words, &m->ending);
 	rc = control_start(m->control);
 	if (rc == 0)
 		rc = fuse_ll_run(m->ll);
@@ -437,17 +441,24 @@ int mount_serve(struct mount *m, struct errmsg *em)
 	struct errmsg close_em = ERRMSG_INIT;
 	int rc = serve(m, em);
 
+	ending_at(&m->ending, ENDING_COMMANDS);
+	wake(m, WAKE_ENDING);
 	if (m->core)
 		core_gc_end(m->core); /* the socket waits for its caller */
 	if (m->control)
 		control_quiesce(m->control);
+	ending_at(&m->ending, ENDING_REQUESTS);
 	close_session(m);
+	ending_at(&m->ending, ENDING_RUNS);
 	run_channel_close(take(m->runs)); /* what goes on has ended as lost */
 	if (m->wired)
 		m->wiring->close(m->wiring->ctx, &m->vdir);
+	ending_at(&m->ending, ENDING_SAVE);
 	int closed = m->core ? core_finish(m->core, &close_em) : 0;
+	ending_at(&m->ending, ENDING_REPLICAS);
 	if (m->wired)
 		m->wiring->release(m->wiring->ctx);
+	ending_at(&m->ending, ENDING_CLOSE);
 	(void)core_close(take(m->core), NULL);
 	vio_close(m->lock);
 	vio_free(m->lock_vio);

@@ -15,6 +15,7 @@
 #include "fs/upkeep/fsck.h"
 #include "fs/upkeep/retain.h"
 #include "fs/daemon/serve_impl.h"
+#include "fs/replica/replicate.h"
 #include "index/idx_query.h"
 #include "ledger/entry.h"
 #include "ledger/ledger.h"
@@ -128,6 +129,17 @@ static int enter_segments(struct serve *s, const struct json *request)
 	return rc;
 }
 
+static bool is_ending(void *ctx)
+{
+	struct finding *f = ctx;
+	bool ending;
+
+	mutex_lock(&f->s->mu);
+	ending = f->s->ending;
+	mutex_unlock(&f->s->mu);
+	return ending;
+}
+
 static int verb_verify(void *ctx, const struct json *request,
 		       const struct cred *peer, struct buf *out,
 		       struct errmsg *em)
@@ -140,6 +152,7 @@ static int verb_verify(void *ctx, const struct json *request,
 		.consistent_with = json_get_str(request, "consistent"),
 		.found = on_found,
 		.progress = on_progress,
+		.stop = is_ending,
 		.ctx = &f,
 	};
 	struct fsck_report r;
@@ -170,6 +183,10 @@ static int verb_verify(void *ctx, const struct json *request,
 	if (rc == 0)
 		report_add(out, &r, &f);
 	buf_release(&f.words);
+	if (rc == -ECANCELED && em)
+		*em = (struct errmsg)ERRMSG_INIT;
+	if (rc == -ECANCELED)
+		return errmsg_set(em, rc, "given up: the volume is unmounted");
 	return rc < 0 ? errmsg_set(em, rc, "%s", err_text(rc)) : 0;
 }
 
@@ -356,6 +373,17 @@ static const struct {
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
 
+/* An unmount waits for no verify, and for no replica that copies all. */
+static void on_end(void *ctx)
+{
+	struct serve *s = ctx;
+
+	mutex_lock(&s->mu);
+	s->ending = true;
+	mutex_unlock(&s->mu);
+	replicate_give_up(s->follow);
+}
+
 int serve_open(struct serve **out, struct core *core, struct control *control,
 	       struct errmsg *em)
 {
@@ -376,6 +404,8 @@ int serve_open(struct serve **out, struct core *core, struct control *control,
 	}
 	for (int i = 0; control && i < VERBS; i++)
 		control_register(control, verbs[i].name, verbs[i].fn, s);
+	if (control)
+		control_on_end(control, on_end, s);
 	*out = s;
 	return 0;
 }

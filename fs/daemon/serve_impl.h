@@ -40,6 +40,7 @@ struct serve {
 	uint16_t last_number;
 	char part[16];
 	uint64_t done, all;
+	bool ending;  /* unmounting: what takes long gives up */
 	bool gc_stop; /* somebody asked the run of gc to end */
 	struct cond changed;
 	bool stop;

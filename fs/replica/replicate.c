@@ -310,11 +310,12 @@ int replicate_catch_up(struct replicate *r, uint64_t position,
 		       int64_t timeout_ns)
 {
 	int64_t until = vio_mono_ns(r->o.vio) + timeout_ns;
-	uint64_t kicks = 0;
+	uint64_t kicks = 0, given_up;
 	unsigned lagging = 0;
 	bool hope = false;
 
 	mutex_lock(&r->mu);
+	given_up = r->given_up;
 	if (r->mark < position)
 		r->mark = position;
 	kicks = ++r->kicks;
@@ -324,12 +325,20 @@ int replicate_catch_up(struct replicate *r, uint64_t position,
 		int64_t left = until - vio_mono_ns(r->o.vio);
 
 		lagging = lagging_locked(r, position, kicks, &hope);
-		if (!hope || left <= 0)
+		if (!hope || left <= 0 || given_up != r->given_up)
 			break;
 		cond_timedwait_ns(&r->changed, &r->mu, left);
 	}
 	mutex_unlock(&r->mu);
 	return lagging ? -ERR_AGAIN : 0;
+}
+
+void replicate_give_up(struct replicate *r)
+{
+	mutex_lock(&r->mu);
+	r->given_up++;
+	cond_broadcast(&r->changed);
+	mutex_unlock(&r->mu);
 }
 
 int replicate_each(struct replicate *r, replicate_status_fn *fn, void *ctx)

@@ -240,6 +240,7 @@ struct store_check_options {
 	bool repair;
 	void (*found)(void *ctx, const char *words);
 	void (*progress)(void *ctx, uint64_t done, uint64_t all);
+	bool (*stop)(void *ctx); /* asked after each pack; -ECANCELED then */
 	void *ctx;
 };
 int must_use store_check(struct store *s, struct store_check_report *out,

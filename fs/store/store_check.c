@@ -565,6 +565,8 @@ int store_check(struct store *s, struct store_check_report *out,
 		if (o->progress)
 			o->progress(o->ctx, c.done < c.all ? c.done : c.all,
 				    c.all);
+		if (rc == 0 && o->stop && o->stop(o->ctx))
+			rc = -ECANCELED;
 		c.file = packs_after(&s->packs, c.file->number);
 	}
 	store_checker_team_close(&c);

@@ -116,6 +116,13 @@ static void on_store(void *ctx, uint64_t done, uint64_t all)
 	mutex_unlock(&f->mu);
 }
 
+static bool on_stop(void *ctx)
+{
+	const struct fsck *f = ctx;
+
+	return f->o->stop && f->o->stop(f->o->ctx);
+}
+
 static int on_entry(void *ctx, uint64_t no, const struct digest *leaf,
 		    const uint8_t *bytes, uint32_t len)
 {
@@ -308,6 +315,8 @@ static int look_back(struct fsck *f, uint64_t part, uint64_t parts,
 			f->o->progress(f->o->ctx, "versions",
 				       (part + 1) * f->seals - seal,
 				       parts * f->seals);
+		if (on_stop(f))
+			return -ECANCELED;
 		rc = ledger_read_again(f->l, &r, seal);
 		if (rc < 0) {
 			rc = no_record(f, seal, part, rc, em);
@@ -370,6 +379,7 @@ static int check_store(struct fsck *f, uint64_t *out, struct errmsg *em)
 		.repair = f->o->repair,
 		.found = tell,
 		.progress = on_store,
+		.stop = on_stop,
 		.ctx = f,
 	};
 	const struct store_check_report *r = &f->report->store;
@@ -416,6 +426,8 @@ static int check_deep(struct fsck *f, struct log_check *log, struct errmsg *em)
 			 0;
 	if (!beside)
 		check_log(log);
+	if (!beside && log->rc == -ECANCELED)
+		return 0;
 	rc = check_store(f, &packs, em);
 	if (beside)
 		thread_join(&thread);
@@ -441,6 +453,7 @@ int fsck_verify(struct ledger *l, struct store *s, struct fsck_report *out,
 			.consistent_with = o->consistent_with,
 			.found = tell_of_log,
 			.progress = on_log,
+			.stop = on_stop,
 			.entry = o->deep ? on_entry : NULL,
 			.ctx = &f,
 		},

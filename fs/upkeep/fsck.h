@@ -26,6 +26,8 @@ struct fsck_options {
 	/* part: "log", "chunks", "versions" */
 	void (*progress)(void *ctx, const char *part, uint64_t done,
 			 uint64_t all);
+	/* True: give up, with -ECANCELED; asked now and then.  NULL: never. */
+	bool (*stop)(void *ctx);
 	void *ctx;
 };
 

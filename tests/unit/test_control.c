@@ -46,6 +46,12 @@ static int no(void *ctx, const struct json *request, const struct cred *peer,
 	return errmsg_set(em, -EEXIST, "no \"way\"\n");
 }
 
+static void doing(void *ctx, struct buf *out)
+{
+	(void)ctx;
+	buf_adds(out, "saving \"x\"");
+}
+
 static struct control *start(void)
 {
 	struct control *c = NULL;
@@ -54,6 +60,7 @@ static struct control *start(void)
 	cr_assert_eq(control_open(&c, dir, NULL), 0);
 	control_register(c, "echo", echo, NULL);
 	control_register(c, "no", no, NULL);
+	control_on_wait(c, doing, NULL);
 	cr_assert_eq(control_start(c), 0);
 	return c;
 }
@@ -150,6 +157,49 @@ Test(control, who_waits_is_told_how_it_ended)
 			      "\"error\":\"disk full\"}");
 	cr_assert_eq(read(fd, out, 1), 0);
 	close(fd);
+}
+
+Test(control, who_waits_is_told_what_for)
+{
+	struct control *c = start();
+	char out[512];
+	int fd = dial();
+
+	ask(fd, "{\"verb\":\"wait\",\"tell\":true}\n", out, sizeof(out));
+	cr_assert_str_eq(out, "{\"ok\":true}");
+	for (int i = 0; i < 2; i++) {
+		line(fd, out, sizeof(out));
+		cr_assert_str_eq(out, "{\"ok\":true,"
+				      "\"doing\":\"saving \\\"x\\\"\"}");
+	}
+	end(c, 0, NULL);
+	do
+		line(fd, out, sizeof(out));
+	while (strstr(out, "doing"));
+	cr_assert_str_eq(out, "{\"ok\":true}");
+	close(fd);
+}
+
+/* Unmounts of a busy mount: after 32 of them nobody was heard any more. */
+Test(control, who_waited_and_left_takes_no_place)
+{
+	static const char request[] = "{\"verb\":\"wait\"}\n";
+	struct control *c = start();
+	char out[512] = "";
+
+	for (int i = 0, tries = 0; i < 40 && tries < 100; tries++) {
+		int fd = dial();
+
+		(void)!send(fd, request, strlen(request), MSG_NOSIGNAL);
+		line(fd, out, sizeof(out));
+		close(fd);
+		if (strcmp(out, "{\"ok\":true}") == 0)
+			i++;
+		else
+			usleep(100000); /* it looks once a second */
+	}
+	cr_assert_str_eq(out, "{\"ok\":true}");
+	end(c, 0, NULL);
 }
 
 Test(control, endless_line_is_cut_off)

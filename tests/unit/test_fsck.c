@@ -100,3 +100,55 @@ Test(fsck, a_record_that_cannot_be_read_again_is_an_error, .timeout = 60)
 	cr_assert_eq(vol_umount(&v), 0);
 	vol_release(&v);
 }
+
+struct patience {
+	unsigned asked, left;
+	const char *part;
+};
+
+static void on_part(void *ctx, const char *part, uint64_t done, uint64_t all)
+{
+	struct patience *p = ctx;
+
+	(void)done;
+	(void)all;
+	p->part = part;
+}
+
+static bool enough(void *ctx)
+{
+	struct patience *p = ctx;
+
+	p->asked++;
+	return p->left == 0 || --p->left == 0;
+}
+
+/* An unmount waits for nobody who looks at everything. */
+Test(fsck, gives_up_when_told, .timeout = 60)
+{
+	bool at_end = false;
+	struct vol v;
+
+	vol_init(&v, 2);
+	cr_assert_eq(vol_mount(&v), 0);
+	make_files(v.core);
+	for (unsigned n = 1; !at_end; n++) {
+		struct patience p = { .left = n };
+		const struct fsck_options o = {
+			.deep = true,
+			.progress = on_part,
+			.stop = enough,
+			.ctx = &p,
+		};
+		struct fsck_report r;
+		int rc = fsck_verify(core_ledger(v.core), core_store(v.core),
+				     &r, &o, NULL);
+
+		at_end = p.left > 0;
+		cr_assert_eq(rc, at_end ? 0 : -ECANCELED, "%u: %d", n, rc);
+		cr_assert(at_end || p.asked == n, "it went on");
+		cr_assert(!at_end || n > 3, "it is hardly asked");
+	}
+	cr_assert_eq(vol_umount(&v), 0);
+	vol_release(&v);
+}

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/auto.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/thread.h"
 #include "base/vio.h"
 #include "fs/store/pack.h"
 #include "fs/store/replica.h"
@@ -624,4 +626,27 @@ Test(replicate, threads_follow_by_themselves)
 	store_close(s);
 	vio_free(home);
 	tmp_release(&t);
+}
+
+static void give_up(void *follow)
+{
+	for (int i = 0; i < 100; i++) {
+		usleep(20000);
+		replicate_give_up(follow);
+	}
+}
+
+/* An unmount waits for no `vouch replica sync`, whose patience is weeks. */
+Test(replicate, who_waits_is_sent_away, .timeout = 60)
+{
+	struct thread thread = { .running = false };
+	struct site x;
+
+	site_new(&x, 1); /* its followers make no round of their own */
+	site_put(x.store, 0, 20);
+	cr_assert_eq(thread_start(&thread, "give-up", give_up, x.follow), 0);
+	cr_assert_eq(replicate_catch_up(x.follow, 1, 1000 * CATCH_UP_NS),
+		     -ERR_AGAIN);
+	thread_join(&thread);
+	site_free(&x);
 }
