@@ -14,6 +14,7 @@
 #include "fs/content/content.h"
 #include "fs/content/dirty.h"
 #include "fs/content/extents.h"
+#include "fs/content/plain_known.h"
 #include "fs/store/store.h"
 #include "fs/content/tree.h"
 #include "base/workers.h"
@@ -179,6 +180,7 @@ struct content_pool {
 	struct workers *workers;
 	struct dirty dirty;
 	struct work press;
+	struct plain_known known;
 
 	atomic_uint_least64_t uses;    /* reads and writes of contents */
 	bool digests_later;	       /* set at open */

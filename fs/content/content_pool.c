@@ -81,6 +81,7 @@ int content_pool_open(struct content_pool **out,
 	p->press.fn = content_press_work;
 	p->digests_later = o->digests_later || digests_cost(o->vio);
 	mutex_init(&p->mu);
+	plain_known_init(&p->known);
 	cond_init(&p->unpinned);
 	cond_init(&p->thinned);
 	p->extents_max = o->extents_max ? o->extents_max : LIMIT_HELD_EXTENTS;
@@ -118,6 +119,7 @@ void content_pool_close(struct content_pool *p)
 		free(w);
 	}
 	dirty_release(&p->dirty);
+	plain_known_release(&p->known);
 	cond_destroy(&p->thinned);
 	cond_destroy(&p->unpinned);
 	mutex_destroy(&p->mu);

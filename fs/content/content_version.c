@@ -440,6 +440,21 @@ static int plain_digest(struct walk *w, uint64_t no, struct digest *out)
 	return 0;
 }
 
+/* Of bytes that had one lately it is not made again. */
+static int known_digest(struct walk *w, uint64_t no, const struct digest *root,
+			struct digest *out)
+{
+	struct plain_known *known = &w->content->pool->known;
+	int rc = 0;
+
+	if (plain_known_find(known, out, root))
+		return 0;
+	rc = plain_digest(w, no, out);
+	if (rc == 0)
+		plain_known_add(known, root, out);
+	return rc;
+}
+
 /* --- the call --- */
 
 static int freeze_locked(struct content *c, struct walk *w)
@@ -504,7 +519,7 @@ static int version(struct content *c, struct walk *w,
 			  w->bulk || c->low->ext.mem > CONTENT_STAGE);
 	rc = make_tree(w, &out->root);
 	if (rc == 0 && out->has_sha256)
-		rc = plain_digest(w, no, &out->sha256);
+		rc = known_digest(w, no, &out->root, &out->sha256);
 	if (rc == 0)
 		rc = content_sink_flush(&w->sink);
 
