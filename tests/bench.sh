@@ -16,7 +16,7 @@ failed=0
 # Ours alone: a build that goes on meanwhile changes nothing.
 own=$(mktemp -d "$base/vouch-bench-bin.XXXXXX") || exit 1
 trap 'rm -rf "$own"' EXIT
-cp "$VOUCH" "$VOUCH_CHECK" "$own" &&
+cp "$VOUCH" "$VOUCH_CHECK" "$(dirname "$VOUCH")/vouch-git" "$own" &&
 	find "$BUILD/tests/bench" -maxdepth 1 -type f -exec cp -t "$own" {} + || exit 1
 export VOUCH=$own/vouch VOUCH_CHECK=$own/vouch-check PATH=$own:$PATH:/usr/sbin:/sbin
 export RESULTS=$own/results
