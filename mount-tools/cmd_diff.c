@@ -116,21 +116,15 @@ static int put_out(const struct diff *d, const char *base64)
 	return rc;
 }
 
-/* What is too long for an answer: the same, in the mount. */
-static int put_file(const struct diff *d, const char *name, struct errmsg *em)
+/* A document of the mount, taken to its end. */
+static int put_file(FILE *f, struct errmsg *em)
 {
-	autofree char *path = NULL, *line = NULL;
+	autofree char *line = NULL;
 	bool shown = isatty(STDOUT_FILENO);
-	struct undo_place place = { .dir = NULL };
 	size_t cap = 0;
 	ssize_t n = 0;
-	FILE *f = NULL;
-	int rc = undo_place_mount(&place, d->place.dir, em);
+	int rc = 0;
 
-	if (rc == 0)
-		f = undo_place_file(&place, name, em);
-	if (rc == 0 && !f)
-		rc = -EIO;
 	while (rc == 0 && (n = getline(&line, &cap, f)) > 0) {
 		if (shown)
 			rc = show(line, (size_t)n, true);
@@ -138,12 +132,59 @@ static int put_file(const struct diff *d, const char *name, struct errmsg *em)
 			rc = -errno;
 	}
 	if (rc == 0 && ferror(f))
-		rc = errmsg_set(em, -EIO, "audit/%s cannot be read to its end",
-				name);
+		rc = errmsg_set(em, -EIO,
+				"the run's changes.diff in the mount cannot be "
+				"read to its end");
+	return rc;
+}
+
+/* What is too long for an answer: the same, in the mount. */
+static int put_long(const struct diff *d, const char *name, struct errmsg *em)
+{
+	struct undo_place place = { .dir = NULL };
+	FILE *f = NULL;
+	int rc = undo_place_mount(&place, d->place.dir, em);
+
+	if (rc == 0)
+		f = undo_place_file(&place, name, em);
+	if (rc == 0)
+		rc = f ? put_file(f, em) : -EIO;
 	if (f)
 		fclose(f);
 	undo_place_release(&place);
 	return rc;
+}
+
+/*
+ * Who may not ask the daemon has the patch of a run in the mount, as far as he
+ * may see it.  1: it was not that which was asked for, or there is none.
+ */
+static int put_as_user(const struct diff *d, struct errmsg *em)
+{
+	struct undo_place place = { .dir = NULL };
+	FILE *f = NULL;
+	int rc = 1;
+
+	if (d->n != 1 || d->at || strcmp(form_of(d), "patch") != 0 ||
+	    undo_place_find(&place, d->place.dir, d->words[0], NULL) < 0)
+		goto out;
+	f = undo_place_open(&place, "changes.diff", em);
+	rc = f ? put_file(f, em) : -EIO;
+	if (f)
+		fclose(f);
+out:
+	undo_place_release(&place);
+	return rc;
+}
+
+static int not_heard(const struct diff *d, int refused, struct errmsg *em)
+{
+	struct errmsg why = ERRMSG_INIT;
+	int rc = put_as_user(d, &why);
+
+	if (rc > 0)
+		return refused;
+	return rc < 0 ? errmsg_set(em, rc, "%s", errmsg_text(&why, rc)) : 0;
 }
 
 /* The volume: what --in says, else that of the first PATH, else here. */
@@ -210,8 +251,10 @@ static int diff(struct diff *d, struct errmsg *em)
 		rc = b.bad ? -ENOMEM :
 			     ask_look(&answer, &d->place, (char *)b.p, em);
 	}
-	if (rc == 0 && json_get_str(json_root(answer), "file"))
-		rc = put_file(d, json_get_str(json_root(answer), "file"), em);
+	if (rc == -EACCES)
+		rc = not_heard(d, rc, em);
+	else if (rc == 0 && json_get_str(json_root(answer), "file"))
+		rc = put_long(d, json_get_str(json_root(answer), "file"), em);
 	else if (rc == 0)
 		rc = put_out(d, json_get_str(json_root(answer), "base64"));
 	json_free(answer);

@@ -171,6 +171,16 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	grep -q 'public/secret' his.diff || fail "his removal is not in his diff"
 	grep -q 'secret$' <(grep '^-' his.diff | grep -v '^---') && fail "he reads what he removed: $(cat his.diff)"
 	same "what is his he sees" "$(grep -c '^-his own' his.diff)" 1
+	# he may not ask the daemon: the patch of a run is in the mount
+	cp "$VOUCH" his-vouch
+	as_user() {
+		setpriv --reuid=65534 --regid=65534 --clear-groups ./his-vouch "$@"
+	}
+	expect "a run of his" as_user run -q --name his --in=mnt -- sh -c 'echo his >mnt/public/his'
+	expect "he asks for it" as_user diff his --in=mnt
+	same "what he is shown" "$(grep '^+' out | tr '\n' ' ')" "+++ b/public/his +his "
+	refuse "other forms" 1 'only root.* can ask the daemon' as_user diff his --in=mnt --stat
+	refuse "no run" 1 'only root.* can ask the daemon' as_user diff nobody --in=mnt
 	cat mnt/audit/runs/*/changes.diff >all.diff
 	same "who sees all sees it" "$(grep -cE '^-(the|replaced) secret' all.diff)" 2
 else
