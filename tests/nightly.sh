@@ -97,6 +97,9 @@ seeds mount/model_kernel.sh 1000 OPS=4000
 seeds mount/fsx.sh 1 OPS=20000 REMOUNT=4000 PROCESSES=3 ROUNDS=50
 seeds mount/undo_random.sh 50 N=50
 seeds mount/undo_kill.sh 1 ROUNDS=20
+if chosen mount/undo_tools.sh; then
+	one undo_tools tests/mount/undo_tools.sh FULL=1
+fi
 if chosen mount/crash_kill.sh; then
 	echo mount/crash_kill.sh
 	one crash_kill tests/mount/crash_kill.sh MINUTES="$minutes" \
