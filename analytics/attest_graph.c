@@ -53,10 +53,9 @@ static void prov_entities(const struct attest *a, struct buf *out,
 		buf_adds(out, *any ? ",\n " : "\n ");
 		*any = true;
 		prov_file(out, e);
-		buf_adds(out, ":{\"prov:label\":");
-		text_json_string(out,
-				 e->path_n ? (char *)a->paths.p + e->path : "",
-				 e->path_n);
+		buf_adds(out, ":{");
+		line_label(out, e->path_n ? a->paths.p + e->path : NULL,
+			   e->path_n);
 		if (e->v.has_sha256) {
 			digest_hex(hex, &e->v.sha256);
 			buf_addf(out, ",\"vouchfs:sha256\":\"%s\"", hex);

@@ -82,6 +82,7 @@ static void put_dataset(const struct attest *a, struct buf *out,
 		digest_hex(hex, &i->v.sha256);
 		buf_addf(out, ",\"sha256\":\"%s\"", hex);
 	}
+	line_bytes(out, "name_hex", path, i->path_n);
 	digest_hex(hex, &i->v.tree_root);
 	buf_addf(out, ",\"vouchfsTree\":\"%s\"}}}", hex);
 }

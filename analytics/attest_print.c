@@ -61,11 +61,7 @@ static void put_item(const struct attest *a, struct buf *out,
 	line_no(out, i->v.no);
 	buf_adds(out, ",\"time\":");
 	line_time(out, i->v.wall_ns);
-	if (i->path_n && !text_is_utf8(path, i->path_n)) {
-		buf_adds(out, ",\"name_hex\":\"");
-		text_hex(out, path, i->path_n);
-		buf_addc(out, '"');
-	}
+	line_bytes(out, "name_hex", path, i->path_n);
 	buf_adds(out, "}}");
 }
 
@@ -89,7 +85,9 @@ static bool put_exe(const struct attest *a, struct buf *out, const char *before)
 	text_json_string(out, a->actor.exe.p, a->actor.exe.n);
 	buf_adds(out, ",\"digest\":{");
 	put_digest(out, "sha256", &a->actor.exe_digest);
-	buf_adds(out, "},\"annotations\":{\"what\":\"executable\"}}");
+	buf_adds(out, "},\"annotations\":{\"what\":\"executable\"");
+	line_bytes(out, "name_hex", a->actor.exe.p, a->actor.exe.n);
+	buf_adds(out, "}}");
 	return true;
 }
 
@@ -154,6 +152,7 @@ static bool put_import(const struct attest *a, struct buf *out,
 	text_hex(out, m->volume, sizeof(m->volume));
 	buf_adds(out, "\",\"origin\":");
 	text_json_string(out, m->origin.p, m->origin.n);
+	line_bytes(out, "name_hex", m->path.p, m->path.n);
 	buf_adds(out, "}}");
 	return true;
 }
@@ -168,17 +167,33 @@ void attest_print_materials(const struct attest *a, struct buf *out)
 	put_git(a, out, any ? "," : "");
 }
 
+/* As argv_pack() made them. */
+static struct entry_str command_of(const struct attest *a)
+{
+	if (a->has_start && a->is_run)
+		return a->start->body.run_start.argv;
+	if (a->has_actor)
+		return (struct entry_str){ a->actor.argv.p, a->actor.argv.n };
+	return ENTRY_STR("");
+}
+
 void attest_print_command(const struct attest *a, struct buf *out)
 {
-	const struct entry_run_start *s =
-		a->has_start ? &a->start->body.run_start : NULL;
+	struct entry_str s = command_of(a);
 
-	if (s && a->is_run)
-		argv_json(out, s->argv.p, s->argv.n);
-	else if (a->has_actor)
-		argv_json(out, a->actor.argv.p, a->actor.argv.n);
-	else
-		buf_adds(out, "[]");
+	argv_json(out, s.p, s.n);
+}
+
+/* A key: two names must not become one where what is no UTF-8 is replaced. */
+static void put_env_name(struct buf *out, const struct entry_str *s)
+{
+	if (text_is_utf8(s->p, s->n)) {
+		text_json_string(out, s->p, s->n);
+		return;
+	}
+	buf_adds(out, "\"hex:");
+	text_hex(out, s->p, s->n);
+	buf_addc(out, '"');
 }
 
 void attest_print_environment(const struct attest *a, struct buf *out)
@@ -192,7 +207,7 @@ void attest_print_environment(const struct attest *a, struct buf *out)
 		entry_run_env_at(&e, s, i);
 		if (i)
 			buf_addc(out, ',');
-		text_json_string(out, e.name.p, e.name.n);
+		put_env_name(out, &e.name);
 		buf_adds(out, ":\"sha256:");
 		text_hex(out, e.value.b, sizeof(e.value.b));
 		buf_addc(out, '"');
@@ -401,12 +416,12 @@ static void put_run(const struct attest *a, struct buf *out)
 	if (a->has_start) {
 		const struct entry_run_start *s = &a->start->body.run_start;
 
-		buf_addf(out, ",\"uid\":%u,\"user\":", s->uid);
-		text_json_string(out, s->user.p, s->user.n);
-		buf_adds(out, ",\"host\":");
-		text_json_string(out, s->host.p, s->host.n);
-		buf_adds(out, ",\"policy\":");
-		text_json_string(out, s->policy.p, s->policy.n);
+		buf_addf(out, ",\"uid\":%u,", s->uid);
+		line_text(out, "user", s->user.p, s->user.n);
+		buf_addc(out, ',');
+		line_text(out, "host", s->host.p, s->host.n);
+		buf_addc(out, ',');
+		line_text(out, "policy", s->policy.p, s->policy.n);
 		buf_addf(out, ",\"environmentLeftOut\":%u",
 			 entry_run_env_left(&a->start->body));
 	}
@@ -417,14 +432,13 @@ static void put_writer(const struct attest *a, struct buf *out)
 {
 	buf_adds(out, ",\"writer\":{\"entry\":");
 	line_no(out, a->actor.no);
-	buf_addf(out,
-		 ",\"uid\":%u,\"gid\":%u,\"pid\":%u,\"exe\":", a->actor.uid,
+	buf_addf(out, ",\"uid\":%u,\"gid\":%u,\"pid\":%u,", a->actor.uid,
 		 a->actor.gid, a->actor.tgid);
-	text_json_string(out, a->actor.exe.p, a->actor.exe.n);
-	buf_adds(out, ",\"cwd\":");
-	text_json_string(out, a->actor.cwd.p, a->actor.cwd.n);
-	buf_adds(out, ",\"host\":");
-	text_json_string(out, a->actor.host.p, a->actor.host.n);
+	line_text(out, "exe", a->actor.exe.p, a->actor.exe.n);
+	buf_addc(out, ',');
+	line_text(out, "cwd", a->actor.cwd.p, a->actor.cwd.n);
+	buf_addc(out, ',');
+	line_text(out, "host", a->actor.host.p, a->actor.host.n);
 	buf_addc(out, '}');
 }
 
@@ -432,6 +446,7 @@ void attest_print_details(const struct attest *a, struct buf *out)
 {
 	struct ledger *l = core_ledger(a->core);
 	const char *origin = ledger_origin(l);
+	struct entry_str command = command_of(a);
 
 	buf_addf(out,
 		 "{\"format\":\"vouchfs-statement-1\",\"about\":\"%s\","
@@ -442,6 +457,7 @@ void attest_print_details(const struct attest *a, struct buf *out)
 	text_hex(out, ledger_volume_id(l), 16);
 	buf_addf(out, "\",\"mount\":%u,\"seals\":\"%llu\"", ledger_mount_no(l),
 		 (unsigned long long)a->seals);
+	line_bytes(out, "command_hex", command.p, command.n);
 	if (a->has_actor)
 		put_writer(a, out);
 	if (a->has_run)

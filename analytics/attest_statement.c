@@ -65,13 +65,11 @@ static void put_external(const struct attest *a, struct buf *out)
 	attest_print_name(a, out);
 	buf_adds(out, ",\"command\":");
 	attest_print_command(a, out);
-	buf_adds(out, ",\"cwd\":");
+	buf_addc(out, ',');
 	if (s && a->is_run)
-		text_json_string(out, s->cwd.p, s->cwd.n);
-	else if (a->has_actor)
-		text_json_string(out, a->actor.cwd.p, a->actor.cwd.n);
+		line_text(out, "cwd", s->cwd.p, s->cwd.n);
 	else
-		buf_adds(out, "\"\"");
+		line_text(out, "cwd", a->actor.cwd.p, a->actor.cwd.n);
 	buf_addc(out, '}');
 }
 

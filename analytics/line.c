@@ -6,6 +6,7 @@
  */
 #include "analytics/line.h"
 
+#include <stdio.h>
 #include <errno.h>
 #include <string.h>
 
@@ -31,15 +32,34 @@ void line_no(struct buf *out, uint64_t no)
 		 IDX_POS(no));
 }
 
-void line_text(struct buf *out, const char *key, const void *p, size_t n)
+void line_bytes(struct buf *out, const char *key, const void *p, size_t n)
+{
+	if (!n || text_is_utf8(p, n))
+		return;
+	buf_addf(out, ",\"%s\":\"", key);
+	text_hex(out, p, n);
+	buf_addc(out, '"');
+}
+
+static void both(struct buf *out, const char *key, const char *hex_key,
+		 const void *p, size_t n)
 {
 	buf_addf(out, "\"%s\":", key);
 	text_json_string(out, n ? p : "", n);
-	if (n && !text_is_utf8(p, n)) {
-		buf_addf(out, ",\"%s_hex\":\"", key);
-		text_hex(out, p, n);
-		buf_addc(out, '"');
-	}
+	line_bytes(out, hex_key, p, n);
+}
+
+void line_text(struct buf *out, const char *key, const void *p, size_t n)
+{
+	char hex_key[64];
+
+	snprintf(hex_key, sizeof(hex_key), "%s_hex", key);
+	both(out, key, hex_key, p, n);
+}
+
+void line_label(struct buf *out, const void *p, size_t n)
+{
+	both(out, "prov:label", "vouchfs:label_hex", p, n);
 }
 
 void line_time(struct buf *out, int64_t ns)

@@ -40,6 +40,10 @@ int must_use line_load(struct core *c, struct buf *stored, struct entry *out,
 void line_no(struct buf *out, uint64_t no);
 /* Text in quotes; NAME_hex beside it where it is no UTF-8. */
 void line_text(struct buf *out, const char *key, const void *p, size_t n);
+/* The same as PROV's label. */
+void line_label(struct buf *out, const void *p, size_t n);
+/* `,"KEY":"HEX"` of what is no UTF-8, and so lost some as text; else nothing. */
+void line_bytes(struct buf *out, const char *key, const void *p, size_t n);
 void line_time(struct buf *out, int64_t ns); /* in quotes */
 /* An object: the process of an ACTOR entry; "null" for the system. */
 int must_use line_actor(struct idx_reader *r, struct buf *out, uint64_t no);

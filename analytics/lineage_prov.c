@@ -49,8 +49,8 @@ static int put_entity(struct idx_reader *r, struct buf *out,
 		buf_adds(out, ":{\"vouchfs:hidden\":true}");
 		return 0;
 	}
-	buf_adds(out, ":{\"prov:label\":");
-	text_json_string(out, path.n ? (char *)path.p : "", path.n);
+	buf_adds(out, ":{");
+	line_label(out, path.p, path.n);
 	if (n->v.has_sha256) {
 		digest_hex(hex, &n->v.sha256);
 		buf_addf(out, ",\"vouchfs:sha256\":\"%s\"", hex);
@@ -116,13 +116,14 @@ static int put_activity(struct idx_reader *r, struct buf *out, uint64_t no,
 	}
 	*out_uid = a.uid;
 	argv_text(&words, a.argv.p, a.argv.n);
-	buf_adds(out, ":{\"prov:label\":");
-	text_json_string(out, words.n ? (char *)words.p : a.exe.p,
-			 words.n ? words.n : a.exe.n);
-	buf_adds(out, ",\"vouchfs:exe\":");
-	text_json_string(out, a.exe.p, a.exe.n);
-	buf_adds(out, ",\"vouchfs:host\":");
-	text_json_string(out, a.host.p, a.host.n);
+	buf_adds(out, ":{");
+	line_label(out, words.n ? (char *)words.p : a.exe.p,
+		   words.n ? words.n : a.exe.n);
+	buf_addc(out, ',');
+	line_text(out, "vouchfs:exe", a.exe.p, a.exe.n);
+	line_bytes(out, "vouchfs:argv_hex", a.argv.p, a.argv.n);
+	buf_addc(out, ',');
+	line_text(out, "vouchfs:host", a.host.p, a.host.n);
 	buf_addf(out, ",\"vouchfs:pid\":\"%u\"}", a.tgid);
 	buf_release(&words);
 	idx_actor_release(&a);

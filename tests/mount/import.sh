@@ -98,7 +98,8 @@ rm -r mnt2/own
 refuse "no bundle" 1 "no bundle" vouch import mnt2 mnt2/x --trust=trust
 refuse "another's keys" 1 "" vouch import part mnt2/foreign --trust=<(vouch key show vol2)
 [ ! -e mnt2/foreign ] || fail "copied although the keys are another's"
-refuse "not in a mount" 1 "neither inside a vouchfs mount" vouch import part plain
+mkdir outside
+refuse "not in a mount" 1 "neither inside a vouchfs mount" vouch import part outside
 # nothing there is replaced, and nothing copied beside it
 echo mine >mnt2/in.csv
 names=$(ls mnt2)

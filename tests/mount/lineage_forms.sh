@@ -96,6 +96,33 @@ jq -e '.subject[0].annotations.name_hex' s.json >/dev/null || fail "bytes of the
 for form in prov openlineage json; do
 	vouch lineage mnt/of-evil --as=$form | jq -e . >/dev/null || fail "$form of a hostile name"
 done
+# bytes that are no UTF-8, of names, arguments, directories and the environment,
+# are there in hex, too
+hexed() { printf %s "$1" | od -An -tx1 -v | tr -d ' \n'; }
+mkdir "mnt/dir"$'\xfe'
+(cd "mnt/dir"$'\xfe' && env $'A\xfd=1' $'A\xfe=2' vouch run -q --name odd -- sh -c 'cat "$1" >made' $'sh\xfc' "../$evil")
+same "how odd ended" $? 0
+name=$(hexed "$evil") argv=$(hexed "${evil#*\\}")
+vouch lineage "mnt/dir"$'\xfe/made' --as=slsa | jq -r .payload | base64 -d >s.json
+jq -e --arg a "$argv" --arg n "$name" '.predicate.buildDefinition | (.internalParameters.vouchfs.command_hex | contains($a)) and
+	(.externalParameters.cwd_hex | endswith("646972fe")) and
+	(.resolvedDependencies[0].annotations.name_hex == $n)' s.json >/dev/null || fail "slsa lost bytes"
+(cd mnt && vouch lineage odd --as=slsa) | jq -r .payload | base64 -d |
+	jq -e --arg a "$argv" '.predicate.buildDefinition | (.internalParameters.vouchfs.command_hex | contains($a)) and
+	(.externalParameters.cwd_hex | endswith("646972fe"))' >/dev/null || fail "the run's slsa lost bytes"
+vouch lineage "mnt/dir"$'\xfe/made' --as=in-toto | jq -r .payload | base64 -d |
+	jq -e '.predicate.byproducts.vouchfs | .command_hex and .writer.cwd_hex' >/dev/null || fail "in-toto lost bytes"
+vouch lineage "mnt/dir"$'\xfe/made' --as=openlineage |
+	jq -e --arg a "$name" '.inputs[0].facets.vouchfs_statement.name_hex == $a and
+		.run.facets.vouchfs_statement.statement.command_hex' >/dev/null || fail "OpenLineage lost bytes"
+for what in "mnt/dir"$'\xfe/made' odd; do
+	(cd mnt && vouch lineage "${what#mnt/}" --as=prov) | jq -e --arg a "$name" \
+		'[.entity[] | .["vouchfs:label_hex"]] | index($a)' >/dev/null || fail "PROV of $what lost bytes"
+done
+(cd mnt && vouch lineage odd --as=slsa) | jq -r .payload | base64 -d |
+	jq -e '.predicate.buildDefinition.internalParameters.environment |
+		.["hex:41fd"] and .["hex:41fe"] and .["hex:41fd"] != .["hex:41fe"]' >/dev/null ||
+	fail "names of the environment became one"
 for form in mermaid dot; do
 	vouch lineage mnt/of-evil --as=$form >evil.$form
 	! grep -q $'\x1b' evil.$form || fail "$form lets escapes through"

@@ -5,6 +5,9 @@ it under another key or altered.
 """
 import json
 import sys
+import urllib.parse
+import uuid
+from datetime import datetime
 
 
 def envelope(path, key_file, wrong_file):
@@ -124,6 +127,15 @@ def openlineage(path):
         for k in ("eventTime", "eventType", "job"):
             assert back[k] == e[k] or back[k]["name"] == e[k]["name"], k
         assert back["run"]["runId"] == e["run"]["runId"]
+        # what the schema asks for in words that the classes do not check
+        assert datetime.fromisoformat(e["eventTime"].replace("Z", "+00:00")).tzinfo
+        assert str(uuid.UUID(e["run"]["runId"])) == e["run"]["runId"]
+        parts = [e["run"], e["job"], *e.get("inputs", []), *e.get("outputs", [])]
+        for facet in (f for p in parts for f in p.get("facets", {}).values()):
+            for uri in (facet["_producer"], facet["_schemaURL"], e["producer"]):
+                assert urllib.parse.urlsplit(uri).scheme in ("urn", "https"), uri
+        names = [(d["namespace"], d["name"]) for d in e.get("outputs", [])]
+        assert all(isinstance(s, str) and s for n in names for s in n)
     types = [e["eventType"] for e in events]
     assert types in (["OTHER"], ["START", "COMPLETE"], ["START", "FAIL"]), types
 
