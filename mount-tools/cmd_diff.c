@@ -4,7 +4,8 @@
  * terminal.
  *
  * Text goes out as it is, for `git apply` and patch(1), but to a terminal:
- * there a file's bytes are escaped, so that none of them moves the cursor.
+ * there a file's bytes are escaped, so that none of them moves the cursor, and
+ * the user's pager shows them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "base/text.h"
 #include "mount-tools/ask.h"
 #include "mount-tools/opt.h"
+#include "mount-tools/pager.h"
 #include "mount-tools/print.h"
 #include "mount-tools/reader.h"
 #include "mount-tools/undo_place.h"
@@ -105,6 +107,8 @@ static int put_out(const struct diff *d, const char *base64)
 			  -ERR_FORMAT;
 
 	if (rc == 0 && isatty(STDOUT_FILENO) && d->format == OPT_AS_TEXT) {
+		if (text.n)
+			pager_start();
 		rc = show((char *)text.p, text.n,
 			  !d->stat && !d->names && !d->only);
 		buf_release(&text);
@@ -125,6 +129,8 @@ static int put_file(FILE *f, struct errmsg *em)
 	ssize_t n = 0;
 	int rc = 0;
 
+	if (shown)
+		pager_start();
 	while (rc == 0 && (n = getline(&line, &cap, f)) > 0) {
 		if (shown)
 			rc = show(line, (size_t)n, true);

@@ -150,6 +150,17 @@ same "their heads" "$(grep -v '^[#@ +-]' out | tr '\n' ';')" "$(printf '%s;' 'di
 	'new mode 100755' 'rename from q/f' 'rename to q/f2' 'diff --git a/q/g b/q/moved' 'similarity index 100%' \
 	'rename from q/g' 'rename to q/moved')"
 
+# to a terminal, through a pager
+terminal() { # COMMAND...: what a terminal of its own shows
+	python3 -c 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)' "$@" </dev/null | tr -d '\r'
+}
+PAGER="sed 's/^/paged: /'" terminal vouch diff still now mnt/q >out || fail "with a pager"
+same "all of it is paged" "$(grep -vc '^paged: ' out)" 0
+grep -q $'paged: \e\[32m+more' out || fail "no colours for the pager: $(cat -v out)"
+PAGER=cat terminal vouch diff still now mnt/q --stat >out || fail "without a pager"
+grep -q '2 files changed' out || fail "nothing without a pager: $(cat -v out)"
+same "as it is where no terminal is" "$(PAGER='echo no' vouch diff still now mnt/q | grep -c 'no$')" 0
+
 # questions that have no answer
 refuse "a path that never was" 1 'nope: nothing of that name was there in either of the two' vouch diff still now mnt/nope
 refuse "in no run" 1 'nope: there was never anything of that name' vouch diff move mnt/nope
