@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -13,6 +14,7 @@
 #include "base/text.h"
 #include "mount-tools/ask.h"
 #include "mount-tools/opt.h"
+#include "mount-tools/pager.h"
 #include "mount-tools/print.h"
 #include "mount-tools/vouch.h"
 
@@ -325,6 +327,8 @@ static int put_out(const struct blame *b, const struct json *answer,
 	}
 	if (rc == 0)
 		rc = json_parse(&doc, text, strlen(text), em);
+	if (rc == 0 && isatty(STDOUT_FILENO))
+		pager_start();
 	if (rc == 0)
 		rc = show(b, json_root(doc), json_get_str(answer, "base64"));
 	json_free(doc);

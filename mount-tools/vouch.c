@@ -21,10 +21,10 @@ static const struct vouch_verb verbs[] = {
 	  "commit the newest checkpoint into a repository of git" },
 	{ "blame", cmd_blame,
 	  "blame PATH [-L FIRST,LAST|--bytes=FIRST-LAST|--bytes=all] "
-	  "[--at=WHEN] "
+	  "[--at=WHEN] [-v] "
 	  "[--format=text|json]\n"
 	  "blame STORE PATH [-L FIRST,LAST|--bytes=FIRST-LAST|--bytes=all] "
-	  "[--at=WHEN] "
+	  "[--at=WHEN] [-v] "
 	  "[--format=text|json]",
 	  "tell who wrote each line or byte of a file" },
 	{ "check", cmd_check,
