@@ -697,6 +697,19 @@ static int wait_for_others(const struct inverse *x)
 	return 0;
 }
 
+/* All of it, also when something else ended the whole. */
+static bool is_done(const struct inverse_one *o)
+{
+	const enum inverse_what what = o->item.what;
+
+	if (!o->item.chosen || o->item.rc < 0 || what == INVERSE_KEEP)
+		return false;
+	for (size_t k = 0; k < o->n_moves; k++)
+		if (!o->moves[k].done)
+			return false;
+	return what != INVERSE_CHANGE || o->set;
+}
+
 int inverse_do(struct inverse *x)
 {
 	mode_t mask;
@@ -711,16 +724,15 @@ int inverse_do(struct inverse *x)
 	inverse_expect_any(x);
 	remove_directories(x);
 	change_all(x, true);
-	for (size_t i = x->n; i-- > 0 && !x->fatal;) {
+	/* what was made is told as done, so it gets the last of it in any case */
+	for (size_t i = x->n; i-- > 0;) {
 		struct inverse_one *o = x->v[i];
 
 		if (o->made)
 			inverse_times(x, o);
 	}
 	for (size_t i = 0; i < x->n; i++)
-		x->v[i]->item.done = x->v[i]->item.chosen &&
-				     x->v[i]->item.what != INVERSE_KEEP &&
-				     x->v[i]->item.rc == 0 && !x->fatal;
+		x->v[i]->item.done = is_done(x->v[i]);
 	if (fsync(x->root) < 0 && !x->fatal)
 		x->fatal = -errno;
 	(void)umask(mask);

@@ -261,7 +261,9 @@ void inverse_change(struct inverse *x, struct inverse_one *o, bool late)
 {
 	int dir, fd;
 
-	if (!has_settings(o->item.line) || is_late(o) != late)
+	if (!has_settings(o->item.line))
+		o->set = true;
+	if (o->set || is_late(o) != late)
 		return;
 	fd = open_holder(x, o, &dir);
 	if (fd < 0) {
@@ -269,6 +271,7 @@ void inverse_change(struct inverse *x, struct inverse_one *o, bool late)
 		return;
 	}
 	change(x, o, fd, dir);
+	o->set = true;
 	close(fd);
 	close(dir);
 }

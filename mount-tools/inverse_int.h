@@ -32,6 +32,7 @@ struct inverse_one {
 	struct inverse_name at;
 	struct inverse_move *moves; /* of REMOVE: from alone */
 	size_t n_moves;
+	bool set;	   /* of CHANGE: its contents and settings were */
 	uint64_t made_ino; /* of what was made again; 0: not yet */
 	/* a directory that was made again: where, and how many had moved */
 	char *made;

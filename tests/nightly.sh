@@ -4,7 +4,7 @@
 # ten thousand processes, and cosign, which takes ten minutes to build; only the
 # parts whose name contains WORD.
 #
-# MINUTES=n is the time of each of the fifteen parts (60): a sweep that would take
+# MINUTES=n is the time of each of the sixteen parts (60): a sweep that would take
 # longer says so, and goes on there the next time, until it was whole.  A random
 # test that has begun ends.  SEED=n is the first seed (by date if not given, so
 # that each night has its own).  What failed is kept, with its seed, in
