@@ -17,11 +17,17 @@ void vio_free(struct vio *v)
 		v->ops->free(v);
 }
 
+/* What a quota refuses: to who asks that is a disk that is full. */
+static int full(int rc)
+{
+	return rc == -EDQUOT ? -ENOSPC : rc;
+}
+
 int vio_open(struct vio *v, struct vio_file **out, const char *path, int flags)
 {
 	assert(v != NULL && out != NULL && path != NULL);
 	*out = NULL;
-	return v->ops->open(v, out, path, flags);
+	return full(v->ops->open(v, out, path, flags));
 }
 
 void vio_close(struct vio_file *f)
@@ -46,24 +52,24 @@ int vio_pread_full(struct vio_file *f, void *p, size_t n, uint64_t off)
 
 int vio_pwrite(struct vio_file *f, const void *p, size_t n, uint64_t off)
 {
-	return f->vio->ops->pwrite(f, p, n, off);
+	return full(f->vio->ops->pwrite(f, p, n, off));
 }
 
 int vio_pwritev(struct vio_file *f, const struct vio_piece *v, int n,
 		uint64_t off)
 {
 	assert(n > 0 && n <= VIO_PIECES);
-	return f->vio->ops->pwritev(f, v, n, off);
+	return full(f->vio->ops->pwritev(f, v, n, off));
 }
 
 int vio_fdatasync(struct vio_file *f)
 {
-	return f->vio->ops->fdatasync(f);
+	return full(f->vio->ops->fdatasync(f));
 }
 
 int vio_truncate(struct vio_file *f, uint64_t size)
 {
-	return f->vio->ops->truncate(f, size);
+	return full(f->vio->ops->truncate(f, size));
 }
 
 /* What is lost is not known: no such failure is soft. */
@@ -96,7 +102,7 @@ int vio_writeback(struct vio_file *f, uint64_t off, uint64_t n, bool wait)
 
 int vio_allocate(struct vio_file *f, uint64_t off, uint64_t n)
 {
-	return f->vio->ops->allocate(f, off, n);
+	return full(f->vio->ops->allocate(f, off, n));
 }
 
 void vio_advise(struct vio_file *f, enum vio_advice advice)
@@ -128,7 +134,7 @@ int vio_stat(struct vio *v, const char *path, struct vio_stat *out)
 
 int vio_rename(struct vio *v, const char *from, const char *to)
 {
-	return v->ops->rename(v, from, to);
+	return full(v->ops->rename(v, from, to));
 }
 
 int vio_unlink(struct vio *v, const char *path)
@@ -138,14 +144,14 @@ int vio_unlink(struct vio *v, const char *path)
 
 int vio_mkdir(struct vio *v, const char *path)
 {
-	return v->ops->mkdir(v, path);
+	return full(v->ops->mkdir(v, path));
 }
 
 /* Makes one level and makes it durable in its parent. */
 static int mkdir_durable(struct vio *v, char *path)
 {
 	char *slash;
-	int rc = v->ops->mkdir(v, path);
+	int rc = vio_mkdir(v, path);
 
 	if (rc == -EEXIST)
 		return 0;

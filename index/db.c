@@ -8,6 +8,7 @@
  */
 #include "index/db.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -54,9 +55,17 @@ static int code_of(int sqlite_code)
 	}
 }
 
-int db_error(sqlite3 *db)
+/* SQLite knows ENOSPC; what a quota refuses it calls an I/O error. */
+static int code_now(sqlite3 *db)
 {
 	int rc = code_of(sqlite3_extended_errcode(db));
+
+	return rc == -EIO && sqlite3_system_errno(db) == EDQUOT ? -ENOSPC : rc;
+}
+
+int db_error(sqlite3 *db)
+{
+	int rc = code_now(db);
 
 	return rc ? rc : -ERR_SQL;
 }
@@ -70,7 +79,7 @@ int db_exec(sqlite3 *db, const char *sql)
 {
 	int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
 
-	return rc == SQLITE_OK ? 0 : code_of(sqlite3_extended_errcode(db));
+	return rc == SQLITE_OK ? 0 : code_now(db);
 }
 
 int db_prepare(sqlite3 *db, sqlite3_stmt **out, const char *sql)

@@ -9,6 +9,7 @@
 
 enum { RESERVE_SHIFT = 5, MARGIN_SHIFT = 7, SLICES = 8 };
 enum { ENTRY_BYTES = 64 << 10 }; /* one, with a value that is a chunk */
+enum { REFUSED_MAX = 6 };	 /* doublings of GROW_NS: 32 s */
 enum { ASK_INTERVAL_NS = 100 * 1000 * 1000, GROW_MIN = 1 << 20 };
 #define RESERVE_MIN (4ULL << 20)
 #define RESERVE_MAX (32ULL << 20)
@@ -267,13 +268,14 @@ void space_tick(struct space *s)
 	uint64_t held = ballast_held(&s->ballast), reserve, most, taken;
 	struct space_debt debt;
 	int64_t now = vio_mono_ns(s->vio);
-	bool due;
+	bool due, refused = false;
 
 	mutex_lock(&s->mu);
 	debt = s->debt;
 	taken = s->promised;
 	due = (s->total == 0 || held < reserve_of(s->total)) &&
-	      (s->grown_ns == 0 || now - s->grown_ns >= GROW_NS);
+	      (s->grown_ns == 0 ||
+	       now - s->grown_ns >= GROW_NS << least(s->refused, REFUSED_MAX));
 	if (due)
 		s->grown_ns = now;
 	mutex_unlock(&s->mu);
@@ -284,8 +286,14 @@ void space_tick(struct space *s)
 	taken += least(sp.total_bytes >> MARGIN_SHIFT, RESERVE_MAX) / 2;
 	most = sp.free_bytes > taken ? held + sp.free_bytes - taken : 0;
 	most = least(most, reserve);
-	if (most > held && (most == reserve || most - held >= GROW_MIN))
+	if (most > held && (most == reserve || most - held >= GROW_MIN)) {
 		ballast_grow(&s->ballast, most);
+		refused = ballast_held(&s->ballast) < most;
+	}
+	mutex_lock(&s->mu);
+	/* of a quota the free space tells nothing: ever more rarely */
+	s->refused = refused ? s->refused + 1 : 0;
+	mutex_unlock(&s->mu);
 	space_changed(s);
 }
 

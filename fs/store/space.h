@@ -61,6 +61,7 @@ struct space {
 	uint64_t total;
 	int64_t asked_ns; /* 0: never */
 	int64_t grown_ns; /* the ballast was looked after */
+	unsigned refused; /* how often in a row it could not grow */
 };
 
 void space_init(struct space *s, struct vio *vio);

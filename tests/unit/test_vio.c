@@ -320,3 +320,28 @@ Test(vio, clock_space_and_random)
 	cr_assert_eq(vio_random(v, b, sizeof(b)), 0);
 	cr_assert_neq(memcmp(a, b, sizeof(a)), 0);
 }
+
+/* A quota's refusal is told as a full disk, whatever asked for room. */
+Test(vio, a_quota_is_a_full_disk)
+{
+	struct vio_sim *sim = vio_sim_new(NULL);
+	struct vio *disk = vio_sim_vio(sim);
+	struct vio_file *f = NULL, *g = NULL;
+	const int flags = VIO_WRITE | VIO_CREATE;
+	struct vio_piece piece = { "x", 1 };
+
+	cr_assert_eq(vio_open(disk, &f, "a", flags), 0);
+	vio_sim_fail(sim, VIO_SIM_ANY, 1, EDQUOT, true);
+	cr_assert_eq(vio_open(disk, &g, "b", flags), -ENOSPC);
+	cr_assert_eq(vio_pwrite(f, "x", 1, 0), -ENOSPC);
+	cr_assert_eq(vio_pwritev(f, &piece, 1, 0), -ENOSPC);
+	cr_assert_eq(vio_allocate(f, 0, 1), -ENOSPC);
+	cr_assert_eq(vio_truncate(f, 1), -ENOSPC);
+	cr_assert_eq(vio_rename(disk, "a", "c"), -ENOSPC);
+	cr_assert_eq(vio_mkdir(disk, "d"), -ENOSPC);
+	cr_assert_eq(vio_mkdirs(disk, "d/e"), -ENOSPC);
+	cr_assert_eq(vio_fdatasync(f), -ENOSPC);
+	cr_assert_eq(vio_flush(f), -EIO);
+	vio_close(f);
+	vio_sim_free(sim);
+}
