@@ -281,6 +281,45 @@ void text_tab_escape(struct buf *out, const void *p, size_t n)
 	}
 }
 
+static bool is_between(uint32_t c, const uint32_t (*v)[2], size_t n)
+{
+	for (size_t i = 0; i < n && v[i][0] <= c; i++)
+		if (c <= v[i][1])
+			return true;
+	return false;
+}
+
+size_t text_columns(const char *s)
+{
+	/* whole blocks: what names are made of, not all that Unicode has */
+	static const uint32_t wide[][2] = {
+		{ 0x1100, 0x115f },   { 0x2e80, 0x303e },
+		{ 0x3041, 0xa4cf },   { 0xac00, 0xd7a3 },
+		{ 0xf900, 0xfaff },   { 0xfe30, 0xfe6f },
+		{ 0xff00, 0xff60 },   { 0xffe0, 0xffe6 },
+		{ 0x1f300, 0x1f64f }, { 0x1f680, 0x1f6ff },
+		{ 0x1f900, 0x1f9ff }, { 0x20000, 0x3fffd },
+	};
+	static const uint32_t none[][2] = {
+		{ 0x0300, 0x036f }, { 0x0483, 0x0489 }, { 0x0591, 0x05bd },
+		{ 0x1ab0, 0x1aff }, { 0x1dc0, 0x1dff }, { 0x200b, 0x200f },
+		{ 0x20d0, 0x20ff }, { 0xfe00, 0xfe0f }, { 0xfe20, 0xfe2f },
+	};
+	size_t n = strlen(s), columns = 0, len;
+	uint32_t c = 0;
+
+	for (size_t i = 0; i < n; i += len) {
+		len = text_utf8_next(s + i, n - i, &c);
+		if (len == 0)
+			c = len = 1; /* shown as one */
+		if (is_between(c, wide, sizeof(wide) / sizeof(wide[0])))
+			columns += 2;
+		else if (!is_between(c, none, sizeof(none) / sizeof(none[0])))
+			columns++;
+	}
+	return columns;
+}
+
 void text_hex(struct buf *out, const void *p, size_t n)
 {
 	static const char digits[] = "0123456789abcdef";

@@ -48,6 +48,11 @@ void text_xml_escape(struct buf *out, const void *p, size_t n);
 void text_term_escape(struct buf *out, const void *p, size_t n);
 /* One line and one column of a tab-separated form: \t \n \\ and \xNN. */
 void text_tab_escape(struct buf *out, const void *p, size_t n);
+/*
+ * How many columns of a terminal text takes that was escaped for one: East
+ * Asian characters and pictures take two, marks that go above others none.
+ */
+size_t text_columns(const char *s);
 /* Any bytes as lower-case hex. */
 void text_hex(struct buf *out, const void *p, size_t n);
 /* Hex of either case, an even number of digits; 0 or -ERR_FORMAT. */

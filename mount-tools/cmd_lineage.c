@@ -159,7 +159,8 @@ static void add_half(struct tree *t, const char *root, bool up)
 	add_below(t, root, 1, up);
 	if (t->out.n == start)
 		buf_adds(&t->out, up ? "    nothing in this volume that is "
-				       "known of\n" :
+				       "known of (what comes through a pipe "
+				       "is not)\n" :
 				       "    nothing yet\n");
 }
 

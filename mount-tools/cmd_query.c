@@ -32,18 +32,9 @@ struct query {
 	bool laid_out;
 };
 
-static size_t columns_of(const char *s)
-{
-	size_t n = 0;
-
-	for (; *s; s++)
-		n += ((unsigned char)*s & 0xc0) != 0x80;
-	return n;
-}
-
 static void put_cell(struct query *q, const char *s, unsigned i)
 {
-	size_t n = columns_of(s);
+	size_t n = text_columns(s);
 
 	buf_adds(&q->out, s);
 	if (i + 1 == q->n_columns)
@@ -58,9 +49,9 @@ static int lay_out(struct query *q)
 {
 	q->laid_out = true;
 	for (unsigned i = 0; i < q->n_columns; i++)
-		q->width[i] = (unsigned)columns_of(q->names[i]);
+		q->width[i] = (unsigned)text_columns(q->names[i]);
 	for (size_t i = 0; i < q->n_cells; i++) {
-		size_t n = columns_of(q->cells[i]);
+		size_t n = text_columns(q->cells[i]);
 		unsigned *w = &q->width[i % q->n_columns];
 
 		*w = n > *w ? (unsigned)n : *w;

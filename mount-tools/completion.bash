@@ -7,8 +7,8 @@ _vouch_verbs() {
 
 _vouch_options() {	# VERB
 	vouch "$1" --help 2>/dev/null |
-		grep -oE '^ +(-[a-z], )?--[a-z-]+=?|^ +-[a-z]\b' |
-		grep -oE -- '-(-[a-z-]+=?|[a-z])'
+		grep -oE '^ +(-[a-zA-Z], )?--[a-z-]+=?|^ +-[a-zA-Z]\b' |
+		grep -oE -- '-(-[a-z-]+=?|[a-zA-Z])'
 }
 
 _vouch_mounts() {

@@ -126,6 +126,18 @@ Test(text, a_tab_field_stays_in_its_column)
 	buf_release(&b);
 }
 
+Test(text, columns_are_those_of_a_terminal)
+{
+	cr_assert_eq(text_columns(""), 0);
+	cr_assert_eq(text_columns("plain.c"), 7);
+	cr_assert_eq(text_columns("\xc3\xbc"), 1, "u with two dots");
+	cr_assert_eq(text_columns("u\xcc\x88"), 1, "the dots apart");
+	cr_assert_eq(text_columns("\xe6\x97\xa5\xe6\x9c\xac"), 4, "Japan");
+	cr_assert_eq(text_columns("\xf0\x9f\x98\x80"), 2, "a face");
+	cr_assert_eq(text_columns("\xef\xbd\xb1"), 1, "a narrow kana");
+	cr_assert_eq(text_columns("\xff"), 1, "no UTF-8");
+}
+
 Test(text, hex_both_ways)
 {
 	struct buf b = BUF_INIT;
