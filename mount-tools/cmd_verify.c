@@ -128,23 +128,29 @@ static int check_anchors(const char *path, const char *repo, const char *ref,
 	struct git_anchors a = { NULL, 0 };
 	struct errmsg em = ERRMSG_INIT;
 	struct reader r;
-	int rc = git_anchors_read(&a, repo, ref, &em), wrong = 0;
+	autofree char *place = realpath(repo, NULL);
+	int rc = git_anchors_read(&a, repo, ref, &em), wrong = 0, gone = 0;
 
-	if (rc == 0 && a.n == 0)
-		rc = errmsg_set(&em, -ENOENT, "%s: %s has no anchors", repo,
-				ref);
 	if (rc == 0)
-		rc = reader_open(&r, path, NULL, 0, &em);
+		rc = reader_open(&r, path, NULL, READER_INDEX, &em);
 	if (rc == 0) {
 		wrong = git_anchors_check(&a, r.ledger, on_wrong, &found);
-		rc = wrong < 0 ? wrong : 0;
+		if (wrong >= 0)
+			gone = git_anchors_missing(&a, r.idx, r.ledger,
+						   place ? place : repo, ref,
+						   on_wrong, &found);
+		rc = wrong < 0 ? wrong : gone < 0 ? gone : 0;
+		wrong += rc == 0 ? gone : 0;
 		reader_close(&r);
 	}
+	if (rc == 0 && a.n == 0 && !wrong)
+		rc = errmsg_set(&em, -ENOENT, "%s: %s has no anchors", repo,
+				ref);
 	if (rc == 0 && format == OPT_AS_JSON)
 		printf("{\"anchors\":%zu,\"wrong\":%d}\n", a.n, wrong);
 	else if (rc == 0 && wrong)
-		printf("anchors   %zu, %d of them wrong\n%s", a.n, wrong,
-		       found.n ? (char *)found.p : "");
+		printf("anchors   %zu there, %d wrong or removed\n%s", a.n,
+		       wrong, found.n ? (char *)found.p : "");
 	else if (rc == 0)
 		printf("anchors   %zu, each is a state of this log\n", a.n);
 	git_anchors_release(&a);

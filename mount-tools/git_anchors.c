@@ -9,7 +9,11 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/text.h"
 #include "base/git_helper.h"
+#include "index/idx.h"
+#include "index/idx_query.h"
+#include "ledger/entry.h"
 #include "ledger/ledger.h"
 #include "ledger/note.h"
 
@@ -142,4 +146,113 @@ int git_anchors_check(const struct git_anchors *a, struct ledger *l,
 		}
 	}
 	return n;
+}
+
+/* --- those that the log knows --- */
+
+struct known {
+	uint64_t no;
+	char commit[41];
+	char *place;
+	bool there;
+};
+
+struct knowns {
+	const struct git_anchors *a;
+	struct ledger *l;
+	const char *ref;
+	struct known *v;
+	size_t n;
+	struct buf stored;
+};
+
+static bool is_there(const struct git_anchors *a, const char *commit)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->v[i].commit, commit) == 0)
+			return true;
+	return false;
+}
+
+static int add_known(struct knowns *k, uint64_t no,
+		     const struct entry_anchor *b)
+{
+	struct known *v = realloc(k->v, (k->n + 1) * sizeof(*v));
+	struct buf hex = BUF_INIT;
+
+	if (!v)
+		return -ENOMEM;
+	k->v = v;
+	v = &v[k->n];
+	*v = (struct known){ .no = no };
+	text_hex(&hex, b->commit, sizeof(b->commit));
+	v->place = strndup(b->location.p, b->location.n);
+	if (hex.bad || !v->place) {
+		buf_release(&hex);
+		free(v->place);
+		return -ENOMEM;
+	}
+	memcpy(v->commit, hex.p, sizeof(v->commit) - 1);
+	buf_release(&hex);
+	v->there = is_there(k->a, v->commit);
+	k->n++;
+	return 0;
+}
+
+static int look(void *ctx, const struct idx_entry *i)
+{
+	struct knowns *k = ctx;
+	struct entry e;
+	int rc;
+
+	if (i->kind != ENTRY_ANCHOR || i->rejected)
+		return 0;
+	buf_clear(&k->stored);
+	rc = ledger_read_entry(k->l, &k->stored, NULL, i->no);
+	if (rc == 0)
+		rc = entry_open(&e, NULL, k->stored.p, k->stored.n, NULL);
+	if (rc < 0 || e.body.opaque || e.body.anchor.kind != 1 ||
+	    e.body.anchor.ref.n != strlen(k->ref) ||
+	    memcmp(e.body.anchor.ref.p, k->ref, e.body.anchor.ref.n) != 0)
+		return rc;
+	return add_known(k, i->no, &e.body.anchor);
+}
+
+/* One that was made elsewhere: is a later one of those there? */
+static bool has_later(const struct knowns *k, size_t i)
+{
+	for (size_t j = i + 1; j < k->n; j++)
+		if (k->v[j].there && strcmp(k->v[j].place, k->v[i].place) == 0)
+			return true;
+	return false;
+}
+
+int git_anchors_missing(const struct git_anchors *a, struct idx_reader *r,
+			struct ledger *l, const char *place, const char *ref,
+			void (*found)(void *ctx, const char *words), void *ctx)
+{
+	struct knowns k = { .a = a, .l = l, .ref = ref };
+	char words[200];
+	int n = 0;
+	int rc = idx_entries(r, 0, IDX_NOW, UINT32_MAX, look, &k);
+
+	for (size_t i = 0; i < k.n && rc >= 0; i++) {
+		const struct known *v = &k.v[i];
+
+		if (v->there ||
+		    (strcmp(v->place, place) != 0 && !has_later(&k, i)))
+			continue;
+		snprintf(words, sizeof(words),
+			 "REMOVED: anchor %.12s, which the log says was made "
+			 "(%llu.%u), is not there any more",
+			 v->commit, (unsigned long long)IDX_SEAL(v->no),
+			 IDX_POS(v->no));
+		found(ctx, words);
+		n++;
+	}
+	for (size_t i = 0; i < k.n; i++)
+		free(k.v[i].place);
+	free(k.v);
+	buf_release(&k.stored);
+	return rc < 0 ? rc : n;
 }

@@ -12,6 +12,7 @@
 #include "ledger/checkpoint.h"
 
 struct errmsg;
+struct idx_reader;
 struct ledger;
 
 #define GIT_ANCHORS_REF "refs/heads/vouch-anchors"
@@ -39,5 +40,15 @@ void git_anchors_release(struct git_anchors *a);
 int must_use git_anchors_check(const struct git_anchors *a, struct ledger *l,
 			       void (*found)(void *ctx, const char *words),
 			       void *ctx);
+/*
+ * Is each anchor there that the log says was made?  place: the repository's
+ * real path.  Of one that was made elsewhere (this may be a clone, which has
+ * not got the last ones yet) only those before one that is there.
+ */
+int must_use git_anchors_missing(const struct git_anchors *a,
+				 struct idx_reader *r, struct ledger *l,
+				 const char *place, const char *ref,
+				 void (*found)(void *ctx, const char *words),
+				 void *ctx);
 
 #endif

@@ -115,3 +115,22 @@ refuse "more than anybody anchors" 1 "fixed limit" vouch verify vol --git bare.g
 anchors refs/heads/odd 1 longer hostile
 refuse "what is no checkpoint" 1 "too long for a checkpoint" vouch verify vol --git bare.git --ref refs/heads/odd
 ! grep -q HOSTILE err || fail "its bytes are told as our words: $(cat err)"
+
+# history that was rewritten: an anchor which the log knows is not there
+git init -q --bare gone.git
+mkdir -p mnt2 && vouch init vol2 >/dev/null && vouch mount vol2 mnt2
+for i in 1 2 3; do
+	echo $i >mnt2/f$i && vouch sync mnt2
+	expect "anchor $i" vouch anchor mnt2 --git gone.git
+done
+git clone -q --bare gone.git clone.git
+echo 4 >mnt2/f4 && vouch sync mnt2 && expect "anchor 4" vouch anchor mnt2 --git gone.git
+expect "all are there" vouch verify mnt2 --git gone.git
+expect "a clone that is behind" vouch verify mnt2 --git clone.git
+git -C gone.git update-ref refs/heads/vouch-anchors "$(git -C gone.git rev-parse refs/heads/vouch-anchors~1)"
+vouch verify mnt2 --git gone.git >out 2>err && fail "a removed anchor is not missed"
+grep -q 'REMOVED: anchor' out || fail "a removed anchor: $(cat out err)"
+git -C gone.git update-ref -d refs/heads/vouch-anchors
+vouch verify mnt2 --git gone.git >out 2>err && fail "all removed: not missed"
+same "all removed" "$(grep -c 'REMOVED: anchor' out)" 4
+vouch umount mnt2 || fail "umount 2"
