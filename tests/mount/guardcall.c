@@ -47,6 +47,23 @@ static int reopen(const char *a, int flags)
 	return rc;
 }
 
+/* Without a path at all, as who may do everything can. */
+static int by_handle(const char *a, int flags)
+{
+	union {
+		struct file_handle h;
+		char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+	} u = { .h.handle_bytes = MAX_HANDLE_SZ };
+	int mount, dir, rc;
+
+	if (name_to_handle_at(AT_FDCWD, a, &u.h, &mount, AT_SYMLINK_FOLLOW) < 0)
+		return -1;
+	dir = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rc = open_by_handle_at(dir, &u.h, flags | O_CLOEXEC);
+	close(dir);
+	return done(rc);
+}
+
 static int execute(const char *a)
 {
 	pid_t pid = fork();
@@ -185,6 +202,10 @@ static int call(const char *c, const char *a, const char *b)
 		return reopen(a, O_RDONLY);
 	if (IS("reopen-write"))
 		return reopen(a, O_RDWR);
+	if (IS("handle"))
+		return by_handle(a, O_RDONLY);
+	if (IS("handle-write"))
+		return by_handle(a, O_WRONLY);
 	if (IS("exec"))
 		return execute(a);
 	if (IS("thread"))

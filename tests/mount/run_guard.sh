@@ -11,6 +11,9 @@ mount_volume
 (
 	cd mnt || exit 1
 	mkdir -p open secret/deep p/.git/hooks conf race empty many
+	mkdir -p p/.git/modules/sub/hooks p/.git/modules/a/modules/b/hooks p/.git/worktrees/w p/.vscode p/.husky
+	echo ../.. >p/.git/worktrees/w/commondir
+	echo x | tee p/.git/worktrees/w/HEAD p/.git/modules/sub/config p/.vscode/tasks.json p/.husky/pre-commit p/.mcp.json >/dev/null
 	echo SECRET >secret/k
 	echo SECRET >secret/deep/er
 	printf '#!/bin/sh\nexit 0\n' >secret/prog
@@ -38,6 +41,10 @@ state() {
 	(cd mnt && find . -path ./audit -prune -o -path ./query -prune -o -printf '%p %i %m %n %s %l %T@\n' |
 		sort; cat secret/k secret/deep/er p/.git/hooks/pre p/.git/config conf/app.ini open/a.key)
 }
+
+# the same files at another place of the machine, and by handles: root's to do
+bound=
+[ "$(id -u)" != 0 ] || { mkdir bound && mount --bind mnt bound && bound=../bound; }
 
 # guarded NAME [OPTIONS]: the table on standard input, in a run
 guarded() {
@@ -70,6 +77,12 @@ state >before
 	each 'read write append create read-truncate reopen reopen-write thread ring truncate chmod touch setxattr rmxattr getxattr listxattr' \
 		'secret/k open/hard open/soft open/softdir/k secret/deep/er secret/prog open/a.key' EACCES
 	each 'exec' 'secret/prog open/softdir/prog' EACCES
+	if [ "$bound" ]; then
+		each 'read write handle handle-write' "$bound/secret/k $bound/open/hard $bound/open/soft" EACCES
+		each 'handle handle-write' 'secret/k open/hard open/softdir/k' EACCES
+		each 'list' "$bound/secret" EACCES x
+		each 'list' "$bound" ENOENT secret
+	fi
 	each 'unlink' 'secret/k open/hard secret/link open/a.key' EACCES
 	each 'link' 'secret/k open/hard open/a.key' EACCES open/other
 	each 'rename' 'secret/k open/hard open/a.key secret' EACCES open/other
@@ -96,7 +109,8 @@ state >before
 	# all else is as ever
 	each 'change-removed' 'open/temporary' ok
 	each 'read append create chmod touch setxattr getxattr rmxattr' 'open/f' ok
-} | guarded hide --hide secret --hide '*.key' --no-default-protect
+} >table
+guarded hide --hide secret --hide '*.key' --no-default-protect <table
 chmod 644 mnt/open/f
 # shellcheck disable=SC2016
 warm
@@ -121,6 +135,36 @@ warm
 	each 'rmdir' 'p/.git/hooks' EPERM
 	each 'tmpfile' 'open' EPERM open/.profile
 	each 'tmpfile' 'p/.git/hooks' EPERM open/t
+	# as git does it itself: beside it, then in its place
+	each 'create' 'p/.git/config.lock' ok
+	each 'rename exchange' 'p/.git/config.lock' EPERM p/.git/config
+	each 'unlink' 'p/.git/config.lock' ok
+	# a whole directory for another; git's own of submodules and work trees
+	each 'mkdir' 'open/h open/.vs' ok
+	each 'rename exchange' 'open/h' EPERM p/.git/hooks
+	each 'exchange' 'p/.git/hooks p/.git/modules/sub p/.git/modules' EPERM open/h
+	each 'rename' 'open/.vs' EPERM open/.vscode
+	each 'rename' 'p/.vscode p/.git/modules p/.git/worktrees/w p/.git/worktrees' EPERM open/away
+	each 'rmdir' 'open/h open/.vs' ok
+	each 'write append truncate unlink' \
+		'p/.git/modules/sub/config p/.git/worktrees/w/commondir p/.vscode/tasks.json p/.husky/pre-commit p/.mcp.json' EPERM
+	each 'create' 'p/.git/modules/sub/hooks/h p/.git/modules/a/modules/b/hooks/h p/.git/worktrees/w/config.worktree p/.vscode/new p/.envrc' EPERM
+	each 'write' 'p/.git/worktrees/w/HEAD' ok
+	each 'create' '.bashrc open/.zshrc .profile open/.xprofile open/.claude' EPERM
+	each 'mkdir' 'open/.claude' ok
+	each 'create' 'open/.claude/settings.json' EPERM
+	each 'create unlink' 'open/.claude/notes' ok
+	each 'rmdir' 'open/.claude' ok
+	# names are bytes: these are other names, to git here as well
+	each 'mkdir' 'open/.GIT' ok
+	each 'create unlink' 'open/.GIT/config open/.Bashrc .gitmodules' ok
+	each 'rmdir' 'open/.GIT' ok
+	if [ "$bound" ]; then
+		each 'write append truncate unlink' "$bound/p/.git/config $bound/open/hardhook" EPERM
+		each 'handle-write' 'p/.git/config open/hardhook p/.vscode/tasks.json' EPERM
+		each 'handle' 'p/.git/config open/f' ok
+		each 'handle-write' 'open/f' ok
+	fi
 	# a place is made ready, and put in place
 	each 'mkdir' 'open/y open/y/z open/y/z/hooks' ok
 	each 'rename' 'open/y/z' EPERM open/.git
@@ -137,7 +181,8 @@ warm
 	each 'list' 'p/.git' ok hooks
 	each 'write' 'p/.git/index' ok
 	each 'read' 'audit/status.json' ok
-} | guarded protect --guard --protect conf/app.ini
+} >table
+guarded protect --guard --protect conf/app.ini <table
 warm
 
 # --- nothing at all
@@ -152,7 +197,8 @@ warm
 	each 'read exec' 'secret/prog' ok
 	each 'list' 'open' ok f
 	each 'read' 'open/f audit/status.json' ok
-} | guarded ro --read-only --no-default-protect
+} >table
+guarded ro --read-only --no-default-protect <table
 rm -f mnt/open/t
 state >after
 # what was allowed: times and modes of open/f, the directories around it
@@ -212,7 +258,7 @@ inside "without the marker" 'env -i /bin/cat mnt/secret/k'
 inside "in a session of its own" 'setsid cat mnt/secret/k'
 inside "twice removed" 'sh twice.sh; until [ -e removed ]; do sleep 0.05; done'
 inside "as the shell itself" 'exec 3<mnt/secret/k; cat <&3'
-echo SECRET | inside "standard input is its own" 'cat mnt/secret/k; cat >/dev/null'
+inside "standard input is its own" 'cat mnt/secret/k; cat >/dev/null' <<<SECRET
 cat >deep.sh <<'END'
 [ "$1" = 0 ] || sh deep.sh $(($1 - 1))
 [ "$1" != 0 ] || env -u VOUCH_RUN cat mnt/secret/k
@@ -276,6 +322,7 @@ expect "races" vouch run -q --in mnt --guard --hide secret -- guardcall mnt race
 cat out err
 [ ! -e mnt/race/.git/hooks ] || fail "hooks came to be there"
 
+[ ! "$bound" ] || umount bound
 umount_volume
 expect "verify" vouch verify vol
 expect "fsck" vouch fsck vol

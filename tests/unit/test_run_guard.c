@@ -13,6 +13,7 @@
 #include "fs/run/run_table.h"
 #include "ledger/entry.h"
 #include "ledger/entry_denied.h"
+#include "ledger/entry_run.h"
 
 static struct run_policy *policy_of(const char *lines)
 {
@@ -328,6 +329,22 @@ Test(run_guard, a_run_is_alive_while_a_limit_says_so)
 	cr_assert(run_alive_under(&l, t, 1002, 1), "who knows");
 	run_table_close(t);
 	run_guard_drop(g);
+}
+
+Test(run_guard, a_limit_is_read_as_it_was_written)
+{
+	struct entry_body b = { .kind = ENTRY_RUN_START };
+	struct buf tlv = BUF_INIT;
+
+	entry_run_limit_put(&tlv, 0);
+	cr_assert_eq(tlv.n, 0);
+	cr_assert_eq(entry_run_limit(&b), 0);
+	entry_run_limit_put(&tlv, (1ULL << 62) + 5);
+	b.extra = (struct entry_tlvs){ tlv.p, tlv.n };
+	cr_assert_eq(entry_run_limit(&b), (1ULL << 62) + 5);
+	b.kind = ENTRY_RUN_END;
+	cr_assert_eq(entry_run_limit(&b), 0);
+	buf_release(&tlv);
 }
 
 /* --- what is told of a denial --- */
