@@ -83,6 +83,7 @@ static void escape(struct buf *out, const char *p, size_t n)
 static int show(const char *p, size_t left, bool patch)
 {
 	struct buf b = BUF_INIT;
+	int rc;
 
 	while (left) {
 		const char *end = memchr(p, '\n', left);
@@ -95,7 +96,9 @@ static int show(const char *p, size_t left, bool patch)
 		p += n + !!end;
 		left -= n + !!end;
 	}
-	return print_flush(&b);
+	rc = print_flush(&b);
+	buf_release(&b);
+	return rc;
 }
 
 /* --- asking --- */

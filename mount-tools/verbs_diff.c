@@ -191,7 +191,10 @@ static int mean(struct asked *a)
 	return a->n == 1 ? one_word(a) : two_words(a);
 }
 
-/* `vouch diff 2 minutes ago`: a WHEN of several words is one argument. */
+/*
+ * `vouch diff 2 minutes ago`: a WHEN of several words is one argument, even if
+ * it is before the beginning.
+ */
 static bool is_when_in_words(struct asked *a, struct buf *joined)
 {
 	for (size_t i = 0; i < a->n; i++) {
@@ -199,7 +202,8 @@ static bool is_when_in_words(struct asked *a, struct buf *joined)
 		buf_adds(joined, a->words[i]);
 	}
 	return !joined->bad && joined->n < LIMIT_NAME &&
-	       find_when(a, &a->what.from, (char *)joined->p, NULL) == 0;
+	       find_when(a, &a->what.from, (char *)joined->p, NULL) !=
+		       -ERR_USAGE;
 }
 
 /* A PATH that was there in neither state differs in nothing: a mistake. */
