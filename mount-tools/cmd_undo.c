@@ -4,15 +4,19 @@
  * The plan is the daemon's (undo.jsonl of the run); it is carried out here, by
  * system calls of the user (inverse.h), in a run of its own that is called
  * undo: so it is listed, shown by `vouch diff` and undone like any other.  For
- * that this program starts itself once more below `vouch run`.
+ * that this program starts itself once more below `vouch run`, and hands the
+ * plan on: it is carried out with a look at each thing, so it may be that old.
  *
  * What somebody else has changed since stays, and is listed.  Nothing is
  * remembered: said again, it does what is left.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -23,7 +27,7 @@
 #include "mount-tools/undo_say.h"
 #include "mount-tools/vouch.h"
 
-/* Set for the second start: the run is declared. */
+/* Set for the second start, the run is declared: the plan's descriptor. */
 #define DECLARED "VOUCH_UNDO_DECLARED"
 
 struct undo {
@@ -32,10 +36,49 @@ struct undo {
 	enum opt_format format;
 	struct undo_place place;
 	struct inverse *plan;
+	int plan_fd; /* its text, for the second start; -1: none */
 	char **paths;
 	int n_paths;
 	bool elsewhere; /* paths were named, and what is left is not there */
 };
+
+/* The daemon's plan, or the one that the first start has read. */
+static FILE *open_plan(struct undo *u, struct errmsg *em)
+{
+	const char *handed = getenv(DECLARED);
+	char *end = NULL;
+	long fd = handed ? strtol(handed, &end, 10) : -1;
+	FILE *f;
+
+	if (!handed)
+		return undo_place_open(&u->place, "undo.jsonl", em);
+	if (end == handed || *end || fd <= STDERR_FILENO || fd > INT_MAX ||
+	    fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0 ||
+	    lseek((int)fd, 0, SEEK_SET) != 0)
+		f = NULL;
+	else
+		f = fdopen((int)fd, "r");
+	if (!f)
+		(void)errmsg_set(em, -ERR_USAGE,
+				 DECLARED " is set, and is no plan");
+	return f;
+}
+
+/* Keeps the text of a plan that was just read, line by line. */
+static int keep_line(struct undo *u, const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t k = write(u->plan_fd, p, n);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k <= 0)
+			return -errno;
+		p += k;
+		n -= (size_t)k;
+	}
+	return 0;
+}
 
 static int read_plan(struct undo *u, struct errmsg *em)
 {
@@ -43,13 +86,21 @@ static int read_plan(struct undo *u, struct errmsg *em)
 	size_t cap = 0;
 	ssize_t n;
 	int rc = inverse_open(&u->plan, u->place.dir, em);
-	FILE *f = rc == 0 ? undo_place_open(&u->place, "undo.jsonl", em) : NULL;
+	FILE *f = rc == 0 ? open_plan(u, em) : NULL;
 
 	if (!f)
 		return rc < 0 ? rc : -EIO;
+	if (!getenv(DECLARED) && !u->dry) {
+		u->plan_fd = memfd_create("plan", 0);
+		if (u->plan_fd < 0)
+			rc = errmsg_set(em, -errno, "%s", err_text(-errno));
+	}
 	errno = 0;
-	while (rc == 0 && (n = getline(&line, &cap, f)) > 0)
+	while (rc == 0 && (n = getline(&line, &cap, f)) > 0) {
 		rc = inverse_add(u->plan, line, (size_t)n, em);
+		if (rc == 0 && u->plan_fd >= 0)
+			rc = keep_line(u, line, (size_t)n);
+	}
 	if (rc == 0 && ferror(f))
 		rc = errmsg_set(em, -errno, "the plan: %s", err_text(-errno));
 	fclose(f);
@@ -96,13 +147,14 @@ static int choose(struct undo *u, struct errmsg *em)
 /* Once more, below `vouch run`, which ends with our status. */
 static int start_declared(const struct undo *u, struct errmsg *em)
 {
-	char self[4096], in[4200];
+	char self[4096], in[4200], plan[16];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char **v = calloc((size_t)u->n_paths + 16, sizeof(*v));
 	size_t at = 0;
 	int rc;
 
-	if (n < 0 || !v || setenv(DECLARED, "1", 1) < 0) {
+	snprintf(plan, sizeof(plan), "%d", u->plan_fd);
+	if (n < 0 || !v || setenv(DECLARED, plan, 1) < 0) {
 		rc = n < 0 || v ? -errno : -ENOMEM;
 		free(v);
 		return errmsg_set(em, rc, "%s", err_text(rc));
@@ -183,7 +235,7 @@ static int undo(struct undo *u, struct errmsg *em)
 
 int cmd_undo(int argc, char **argv)
 {
-	struct undo u = { .format = OPT_AS_TEXT };
+	struct undo u = { .format = OPT_AS_TEXT, .plan_fd = -1 };
 	const struct opt options[] = {
 		{ 0, "in", OPT_TEXT, &u.in, "DIR",
 		  "the mount (where you are, or the only one of yours)" },
@@ -202,6 +254,8 @@ int cmd_undo(int argc, char **argv)
 	u.n_paths = argc - 1;
 	rc = undo(&u, &em);
 	inverse_close(u.plan);
+	if (u.plan_fd >= 0)
+		close(u.plan_fd);
 	undo_place_release(&u.place);
 	if (rc == -ERR_USAGE)
 		return opt_misuse("undo", "%s", errmsg_text(&em, rc));

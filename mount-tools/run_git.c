@@ -129,12 +129,23 @@ static void ask(struct buf *out, const char *path, enum entry_run_git_of of)
 	buf_addf(out, "\",\"dirty\":%s", t.dirty ? "true" : "false");
 }
 
+/* Which we are ourselves: `vouch undo`, `vouch restore`. */
+static bool is_ours(const char *exe)
+{
+	struct stat a, b;
+
+	return exe && stat(exe, &a) == 0 && stat("/proc/self/exe", &b) == 0 &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 void run_git_members(struct buf *out, char **argv)
 {
 	autofree char *file = script(argv);
 	autofree char *exe = executable(argv[0]);
 	autofree char *cwd = getcwd(NULL, 0);
 
+	if (is_ours(exe))
+		return;
 	if (in_work_tree(file))
 		ask(out, file, ENTRY_RUN_GIT_SCRIPT);
 	else if (in_work_tree(exe))

@@ -12,6 +12,8 @@ struct buf;
  * Appends members for run-start.  Of the script where argv[0] is an
  * interpreter, else of the executable, else of the working directory;
  * nothing when none of them lies in a work tree.  Takes a second at most.
+ * Of vouch itself nothing is asked: the tree where we are has no part in an
+ * undo, and a look at all its files took longer than that.
  */
 void run_git_members(struct buf *out, char **argv);
 
