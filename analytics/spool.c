@@ -103,6 +103,18 @@ int spool_end(struct spool *s)
 	return s->rc;
 }
 
+int spool_keep(const struct spool *s, const char *path)
+{
+	char fd[64];
+
+	if (s->fd < 0)
+		return -ENOENT;
+	snprintf(fd, sizeof(fd), "/proc/self/fd/%d", s->fd);
+	return linkat(AT_FDCWD, fd, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0 ?
+		       -errno :
+		       0;
+}
+
 ssize_t spool_read(const struct spool *s, void *p, size_t n, uint64_t off)
 {
 	ssize_t got;

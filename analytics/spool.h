@@ -33,6 +33,11 @@ void spool_add(struct spool *s, const void *p, size_t n);
 void spool_buf(struct spool *s, struct buf *b);
 /* Nothing is added any more: 0 or the first error. */
 int must_use spool_end(struct spool *s);
+/*
+ * Gives the file of a document that has one a name: path, which is new.
+ * -ENOENT: it is in memory.
+ */
+int must_use spool_keep(const struct spool *s, const char *path);
 ssize_t must_use spool_read(const struct spool *s, void *p, size_t n,
 			    uint64_t off);
 

@@ -39,6 +39,7 @@
 #include "mount-tools/progress.h"
 #include "mount-tools/reader.h"
 #include "mount-tools/restore_tree.h"
+#include "mount-tools/run_client.h"
 #include "mount-tools/vouch.h"
 
 enum { DEPTH_MAX = 2048 };
@@ -48,7 +49,8 @@ struct restore {
 	uint64_t at;
 	const char *when;
 	enum opt_format format;
-	bool exact, dry, declared;
+	bool exact, dry, quiet, declared;
+	char own[RUN_WORD_MAX]; /* the run that this is; "": none, or not asked */
 	uint64_t files, dirs, links, same; /* done; nothing to do */
 	uint64_t made, reset, removed;	   /* devices; attributes, moves */
 	uint64_t special, left, failed;	   /* not done */
@@ -368,6 +370,7 @@ static int restore_tree_at(struct restore *x, uint64_t ino, const char *outer,
 		.exact = x->exact,
 		.dry = x->dry,
 		.json = x->format == OPT_AS_JSON,
+		.quiet = x->quiet,
 		.bar = &x->bar,
 	};
 	int rc = restore_tree(&t, &x->em);
@@ -460,16 +463,18 @@ static void say_json(const struct restore *x)
 	struct buf at = BUF_INIT;
 
 	print_number(&at, x->at);
-	printf("{\"at\":\"%s\",\"files\":%llu,\"directories\":%llu,"
+	printf("{\"at\":\"%s\",", at.bad ? "" : (const char *)at.p);
+	if (*x->own)
+		printf("\"run\":\"%s\",", x->own);
+	printf("\"files\":%llu,\"directories\":%llu,"
 	       "\"links\":%llu,\"others\":%llu,\"put_back\":%llu,"
 	       "\"removed\":%llu,\"left\":%llu,"
 	       "\"unchanged\":%llu,\"special\":%llu,\"failed\":%llu}\n",
-	       at.bad ? "" : (const char *)at.p, (unsigned long long)x->files,
-	       (unsigned long long)x->dirs, (unsigned long long)x->links,
-	       (unsigned long long)x->made, (unsigned long long)x->reset,
-	       (unsigned long long)x->removed, (unsigned long long)x->left,
-	       (unsigned long long)x->same, (unsigned long long)x->special,
-	       (unsigned long long)x->failed);
+	       (unsigned long long)x->files, (unsigned long long)x->dirs,
+	       (unsigned long long)x->links, (unsigned long long)x->made,
+	       (unsigned long long)x->reset, (unsigned long long)x->removed,
+	       (unsigned long long)x->left, (unsigned long long)x->same,
+	       (unsigned long long)x->special, (unsigned long long)x->failed);
 	buf_release(&at);
 }
 
@@ -479,6 +484,8 @@ static int finish(struct restore *x, const char *path, int rc)
 		   x->removed;
 
 	progress_wipe(&x->bar);
+	if (any && !x->own[0])
+		run_client_own_word(x->own, x->r.place.dir);
 	if (rc == -ERR_USAGE)
 		return opt_misuse("restore", "%s", errmsg_text(&x->em, rc));
 	if (rc < 0 && !any && !x->failed)
@@ -487,7 +494,7 @@ static int finish(struct restore *x, const char *path, int rc)
 		tell(x, rc);
 	if (rc == 0 && x->format == OPT_AS_JSON)
 		say_json(x);
-	else if (rc < 0 || !x->dry)
+	else if (rc < 0 || (!x->dry && (!x->quiet || x->failed)))
 		say(x, path, rc < 0 ? stderr : stdout);
 	return rc < 0 || x->failed > 0;
 }
@@ -535,6 +542,8 @@ int cmd_restore(int argc, char **argv)
 		  "remove what came since, too" },
 		{ 'n', "dry-run", OPT_FLAG, &x.dry, NULL,
 		  "only tell what would be done" },
+		{ 'q', "quiet", OPT_FLAG, &x.quiet, NULL,
+		  "tell only what is not restored" },
 		OPT_FORMAT(&x.format),
 		OPT_END,
 	};
@@ -551,5 +560,7 @@ int cmd_restore(int argc, char **argv)
 		status = each(&x, argv[i]);
 		worst = status > worst ? status : worst;
 	}
+	if (*x.own && !x.quiet && x.format == OPT_AS_TEXT)
+		printf("vouch undo %s takes that back.\n", x.own);
 	return worst;
 }

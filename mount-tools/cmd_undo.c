@@ -23,6 +23,8 @@
 #include "base/err.h"
 #include "mount-tools/inverse.h"
 #include "mount-tools/opt.h"
+#include "mount-tools/progress.h"
+#include "mount-tools/run_client.h"
 #include "mount-tools/undo_place.h"
 #include "mount-tools/undo_say.h"
 #include "mount-tools/vouch.h"
@@ -32,7 +34,7 @@
 
 struct undo {
 	const char *in, *run;
-	bool dry;
+	bool dry, quiet;
 	enum opt_format format;
 	struct undo_place place;
 	struct inverse *plan;
@@ -162,17 +164,19 @@ static int start_declared(const struct undo *u, struct errmsg *em)
 	self[n] = '\0';
 	snprintf(in, sizeof(in), "--in=%s", u->place.dir);
 	v[at++] = self;
-	v[at++] = (char[]){ "run" };
-	v[at++] = (char[]){ "--name=undo" };
-	v[at++] = (char[]){ "-q" };
+	v[at++] = (char *)"run";
+	v[at++] = (char *)"--name=undo";
+	v[at++] = (char *)"-q";
 	v[at++] = in;
-	v[at++] = (char[]){ "--" };
+	v[at++] = (char *)"--";
 	v[at++] = self;
-	v[at++] = (char[]){ "undo" };
+	v[at++] = (char *)"undo";
 	v[at++] = in;
 	if (u->format == OPT_AS_JSON)
-		v[at++] = (char[]){ "--format=json" };
-	v[at++] = (char[]){ "--" };
+		v[at++] = (char *)"--format=json";
+	if (u->quiet)
+		v[at++] = (char *)"--quiet";
+	v[at++] = (char *)"--";
 	v[at++] = (char *)u->place.word;
 	for (int i = 0; i < u->n_paths; i++)
 		v[at++] = u->paths[i];
@@ -185,8 +189,14 @@ static int start_declared(const struct undo *u, struct errmsg *em)
 
 static int carry_out(struct undo *u, struct errmsg *em)
 {
-	int rc = inverse_do(u->plan);
+	struct progress bar;
+	int rc;
 
+	progress_start(&bar, "undoing", false);
+	inverse_show(u->plan, &bar);
+	rc = inverse_do(u->plan);
+	inverse_show(u->plan, NULL);
+	progress_end(&bar);
 	if (rc == 0)
 		return 0;
 	if (rc == -EBUSY)
@@ -197,6 +207,22 @@ static int carry_out(struct undo *u, struct errmsg *em)
 			  "%s: what is done is whole; say it again when that "
 			  "is mended, it goes on",
 			  err_text(rc));
+}
+
+static void say(const struct undo *u, bool planned)
+{
+	char own[RUN_WORD_MAX] = "";
+	const struct undo_said s = {
+		.word = u->place.word,
+		.own = own,
+		.format = u->format,
+		.planned = planned,
+		.quiet = u->quiet,
+	};
+
+	if (!planned)
+		run_client_own_word(own, u->place.dir);
+	undo_say(u->plan, &s);
 }
 
 /* 0 all, 1 something stays, or is left elsewhere than the paths say. */
@@ -217,7 +243,7 @@ static int undo(struct undo *u, struct errmsg *em)
 	if (u->dry || (!undo_say_has_work(u->plan) &&
 		       (declared || u->place.read_only ||
 			!undo_say_is_unfinished(u->plan)))) {
-		undo_say(u->plan, u->place.word, u->format, true);
+		say(u, true);
 		return undo_say_has_conflicts(u->plan);
 	}
 	if (u->place.read_only)
@@ -229,7 +255,7 @@ static int undo(struct undo *u, struct errmsg *em)
 		return start_declared(u, em);
 	unsetenv(DECLARED);
 	fatal = carry_out(u, em);
-	undo_say(u->plan, u->place.word, u->format, false);
+	say(u, false);
 	return fatal < 0 ? fatal : undo_say_has_conflicts(u->plan);
 }
 
@@ -241,6 +267,8 @@ int cmd_undo(int argc, char **argv)
 		  "the mount (where you are, or the only one of yours)" },
 		{ 'n', "dry-run", OPT_FLAG, &u.dry, NULL,
 		  "only tell what would be done, and what would stay" },
+		{ 'q', "quiet", OPT_FLAG, &u.quiet, NULL,
+		  "tell only what is not undone" },
 		OPT_FORMAT(&u.format),
 		OPT_END,
 	};

@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "mount-tools/inverse_int.h"
+#include "mount-tools/progress.h"
 
 /* --- reading --- */
 
@@ -303,6 +304,32 @@ void inverse_choose_all(struct inverse *x)
 		x->v[i]->item.chosen = true;
 }
 
+/* --- how far it is --- */
+
+void inverse_show(struct inverse *x, struct progress *bar)
+{
+	x->bar = bar;
+}
+
+static void count_steps(struct inverse *x)
+{
+	x->steps = x->all_steps = 0;
+	for (size_t i = 0; i < x->n; i++) {
+		const struct inverse_one *o = x->v[i];
+
+		if (o->item.chosen && o->item.what != INVERSE_KEEP)
+			x->all_steps +=
+				o->n_moves + (o->item.what == INVERSE_CHANGE);
+	}
+}
+
+static void step(struct inverse *x)
+{
+	x->steps++;
+	if (x->bar)
+		progress_set(x->bar, x->steps, x->all_steps);
+}
+
 /* --- names that go --- */
 
 /* -ESTALE: another one is there; -EBUSY: somebody has written it since. */
@@ -366,6 +393,7 @@ static void remove_files(struct inverse *x)
 			if (rc < 0)
 				inverse_fail(x, o, "removal", rc);
 			m->done = true;
+			step(x);
 		}
 	}
 	inverse_expect_any(x);
@@ -395,6 +423,7 @@ static void remove_directories(struct inverse *x)
 			if (rc < 0)
 				inverse_fail(x, o, "removal", rc);
 			m->done = any = true;
+			step(x);
 		}
 	}
 	for (size_t i = 0; i < x->n && !x->fatal; i++)
@@ -594,6 +623,7 @@ static bool come_all(struct inverse *x, bool *left)
 				inverse_fail(x, o, "name", rc);
 			m->came = rc == 0;
 			m->done = any = true;
+			step(x);
 		}
 	}
 	return any;
@@ -674,8 +704,11 @@ static void change_all(struct inverse *x, bool late)
 	for (size_t i = x->n; i-- > 0 && !x->fatal;) {
 		struct inverse_one *o = x->v[i];
 
-		if (o->item.chosen && o->item.what == INVERSE_CHANGE)
-			inverse_change(x, o, late);
+		if (!o->item.chosen || o->item.what != INVERSE_CHANGE)
+			continue;
+		inverse_change(x, o, late);
+		if (!late)
+			step(x);
 	}
 }
 
@@ -718,6 +751,7 @@ int inverse_do(struct inverse *x)
 	if (x->fatal)
 		return x->fatal;
 	mask = umask(0); /* modes are those of then */
+	count_steps(x);
 	change_all(x, false);
 	remove_files(x);
 	come_back(x);

@@ -27,6 +27,7 @@
 struct errmsg;
 struct inverse;
 struct json;
+struct progress;
 
 enum inverse_what {
 	INVERSE_REMOVE,
@@ -62,6 +63,8 @@ const struct json *inverse_head(const struct inverse *x);
  */
 size_t inverse_choose(struct inverse *x, const char *path);
 void inverse_choose_all(struct inverse *x);
+/* A bar for inverse_do(), borrowed until then. */
+void inverse_show(struct inverse *x, struct progress *bar);
 /*
  * Does what is chosen.  0, or the error that ended it: a full disk, a mount
  * that takes no change; -EBUSY: another plan is being carried out there, and

@@ -384,8 +384,10 @@ static int dress(struct inverse *x, struct inverse_one *o, int fd,
 
 	if (rc == 0 && put)
 		rc = set_content(fd, put);
-	if (rc < 0)
+	if (rc < 0) {
+		inverse_fail(x, o, "content", rc);
 		return rc;
+	}
 	*out_ino = st.stx_ino;
 	rc = dress_access(x, o, fd, &st);
 	if (rc < 0)

@@ -9,6 +9,7 @@
 #include "mount-tools/inverse.h"
 
 struct json_doc;
+struct progress;
 
 /* A name in a directory; dir NULL: one that is made again by this plan. */
 struct inverse_name {
@@ -55,7 +56,9 @@ struct inverse {
 	size_t n_renamed;
 	int last_dir; /* of inode last_in; -1: none */
 	uint64_t last_in;
-	int expects; /* where it is said what goes; -1: it is not */
+	int expects;	      /* where it is said what goes; -1: it is not */
+	struct progress *bar; /* NULL: none */
+	uint64_t steps, all_steps;
 	int fatal;
 };
 

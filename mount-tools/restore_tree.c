@@ -4,9 +4,11 @@
 #include "mount-tools/restore_tree.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -16,6 +18,7 @@
 #include "mount-tools/ask.h"
 #include "mount-tools/ctl.h"
 #include "mount-tools/inverse.h"
+#include "mount-tools/inverse_say.h"
 #include "mount-tools/print.h"
 #include "mount-tools/progress.h"
 
@@ -44,6 +47,52 @@ static int get_plan(const struct restore_tree *t, struct json_doc **out,
 				  "too much came since %s for one plan",
 				  t->when);
 	return rc < 0 ? errmsg_set(em, rc, "%s", errmsg_text(&own, rc)) : 0;
+}
+
+static int read_all(int fd, struct buf *out)
+{
+	struct stat st;
+	uint8_t *p;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	p = buf_grow(out, (size_t)st.st_size + 1);
+	if (!p)
+		return -ENOMEM;
+	for (off_t at = 0; at < st.st_size;) {
+		ssize_t n = read(fd, p + at, (size_t)(st.st_size - at));
+
+		if (n == 0 || (n < 0 && errno != EINTR))
+			return n < 0 ? -errno : -ERR_FORMAT;
+		at += n > 0 ? n : 0;
+	}
+	p[st.st_size] = '\0';
+	return 0;
+}
+
+/* The file of a long plan, which has no name any more then. */
+static int read_file(struct buf *out, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = unlink(path) < 0 ? -errno : read_all(fd, out);
+	close(fd);
+	return rc;
+}
+
+/* Its text, which is in the answer, or becomes *file. */
+static int text_of(const struct json_doc *answer, struct buf *file,
+		   const char **out, struct errmsg *em)
+{
+	const char *path = json_get_str(json_root(answer), "file");
+	int rc = path ? read_file(file, path) : 0;
+
+	if (rc < 0)
+		return errmsg_set(em, rc, "the plan: %s", err_text(rc));
+	*out = path ? (char *)file->p : json_get_str(json_root(answer), "text");
+	return *out ? 0 : errmsg_set(em, -ERR_FORMAT, "there is no plan");
 }
 
 static bool is_below(const char *path, const char *top)
@@ -173,6 +222,9 @@ static int collect(struct names *out, const char *text)
 	return rc;
 }
 
+/* How the daemon's lines of what came since begin; others are read once. */
+static const char removal[] = "{\"do\":\"remove\"";
+
 /*
  * What came since is no part of the plan, but told; only a file in the place
  * of one that was there goes, as if that had been written.
@@ -184,12 +236,14 @@ static int spare(struct restore_tree *t, const struct names *back,
 	autofree char *path = NULL;
 	const struct json *o;
 	const char *type;
-	int rc = json_parse(&doc, line, n, NULL);
+	int rc;
 
+	if (strncmp(line, removal, strlen(removal)) != 0)
+		return 0;
+	rc = json_parse(&doc, line, n, NULL);
 	o = rc == 0 ? json_root(doc) : NULL;
 	type = json_get_str(o, "type");
-	*out = strcmp(do_of(o), "remove") == 0 &&
-	       !(type && strcmp(type, "directory") != 0 && in_the_way(back, o));
+	*out = !(type && strcmp(type, "directory") != 0 && in_the_way(back, o));
 	if (*out)
 		rc = inverse_text(o, "path", &path);
 	if (rc == 0 && *out && is_below(path, t->path) &&
@@ -203,10 +257,10 @@ static int read_plan(struct restore_tree *t, struct inverse *x,
 		     const char *text, struct buf *list, struct errmsg *em)
 {
 	struct names back = { .n = 0 };
-	int rc = text ? 0 : -ERR_FORMAT;
 	bool head = true;
+	int rc = 0;
 
-	if (rc == 0 && !t->exact)
+	if (!t->exact && strstr(text, removal))
 		rc = collect(&back, text);
 	while (rc == 0 && *text) {
 		size_t n = strcspn(text, "\n");
@@ -240,15 +294,18 @@ static void tell(struct restore_tree *t, const struct inverse_item *it,
 
 static void tell_failed(struct restore_tree *t, const struct inverse_item *it)
 {
-	const char *why = err_text(it->rc);
+	struct buf why = BUF_INIT;
 
 	if (it->rc == -EEXIST || it->rc == -ENOTEMPTY)
-		why = t->exact ? "something else has its name" :
-				 "what came since has its name: move it away, "
-				 "or say --exact";
-	else if (it->rc == -EBUSY || it->rc == -ESTALE)
-		why = "it changed while this went on: say it again";
-	tell(t, it, it->step, why);
+		buf_adds(&why, t->exact ?
+				       "something else has its name" :
+				       "what came since has its name: move it "
+				       "away, or say --exact");
+	else if (!inverse_say_why(&why, it))
+		buf_adds(&why, err_text(it->rc));
+	buf_addc(&why, '\0');
+	tell(t, it, it->step, why.bad ? err_text(it->rc) : (char *)why.p);
+	buf_release(&why);
 }
 
 static void tell_conflicts(struct restore_tree *t,
@@ -302,36 +359,6 @@ static void tell_all(struct restore_tree *t, const struct inverse *x)
 	}
 }
 
-/* "d/f (content, mode)": what of it is put back. */
-static void list_parts(struct buf *out, const struct json *line)
-{
-	static const char *const keys[] = { "mode", "uid", "gid", "mtime" };
-	const struct json *set = json_get(line, "set");
-	const struct json *list;
-	const char *comma = " (";
-
-	if (json_get(line, "put")) {
-		buf_addf(out, "%scontent", comma);
-		comma = ", ";
-	}
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (json_get(set, keys[i])) {
-			buf_addf(out, "%s%s", comma, keys[i]);
-			comma = ", ";
-		}
-	list = json_get(line, "attributes");
-	if (list && list->count) {
-		buf_addf(out, "%sattributes", comma);
-		comma = ", ";
-	}
-	list = json_get(line, "moves");
-	if (list && list->count) {
-		buf_addf(out, "%sname", comma);
-		comma = ", ";
-	}
-	buf_adds(out, *comma == ',' ? ")" : "");
-}
-
 static void list_all(const struct restore_tree *t, const struct inverse *x,
 		     struct buf *out)
 {
@@ -347,7 +374,7 @@ static void list_all(const struct restore_tree *t, const struct inverse *x,
 		if (it->what != INVERSE_CHANGE || out->bad)
 			continue;
 		out->n--; /* the end of the line comes after them */
-		list_parts(out, it->line);
+		inverse_say_parts(out, it->line);
 		buf_addc(out, '\n');
 	}
 	if (t->left > LISTED_MAX)
@@ -359,16 +386,20 @@ int restore_tree(struct restore_tree *t, struct errmsg *em)
 {
 	struct json_doc *answer = NULL;
 	struct inverse *x = NULL;
-	struct buf list = BUF_INIT;
+	struct buf list = BUF_INIT, file = BUF_INIT;
+	const char *text = NULL;
 	int rc = get_plan(t, &answer, em);
 
 	if (rc == 0)
 		rc = inverse_open(&x, t->place->dir, em);
 	if (rc == 0)
-		rc = read_plan(t, x, json_get_str(json_root(answer), "text"),
-			       &list, em);
+		rc = text_of(answer, &file, &text, em);
+	if (rc == 0)
+		rc = read_plan(t, x, text, &list, em);
+	buf_release(&file);
 	if (rc == 0) {
 		(void)inverse_choose(x, t->path);
+		inverse_show(x, t->bar);
 		if (!t->dry)
 			rc = inverse_do(x);
 		if (rc == -EBUSY)
@@ -388,7 +419,7 @@ int restore_tree(struct restore_tree *t, struct errmsg *em)
 		progress_wipe(t->bar);
 		if (t->dry)
 			list_all(t, x, &list);
-		rc = t->json ? 0 : print_flush(&list);
+		rc = t->json || (t->quiet && !t->dry) ? 0 : print_flush(&list);
 	}
 	buf_release(&list);
 	inverse_close(x);

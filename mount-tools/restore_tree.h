@@ -23,9 +23,9 @@ struct restore_tree {
 	const char *outer; /* as people see it */
 	const char *when;
 	uint64_t at;
-	bool exact; /* what came since goes */
-	bool dry;   /* tell it only */
-	bool json;  /* no list of what stays */
+	bool exact;	  /* what came since goes */
+	bool dry;	  /* tell it only */
+	bool json, quiet; /* no list of what stays */
 	struct progress *bar;
 	/* what was done */
 	uint64_t files, dirs, links, others; /* made again, or their bytes */

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -15,13 +16,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "fs/daemon/control.h"
 #include "fs/daemon/run_channel.h"
+#include "fs/run/run_table.h"
 #include "mount-tools/ctl.h"
 #include "mount-tools/mounts.h"
 
-enum { STEP_MS = 100 };
+enum { STEP_MS = 100, WORD_MS = 5000 };
 
 /* For what is not waited for with poll(2): to connect, to send, half a line. */
 static const struct timeval stuck = { .tv_sec = 5 };
@@ -183,4 +187,44 @@ int run_client_ask(struct run_client *c, struct json_doc **out,
 	return rc < 0 ? errmsg_set(em, rc, "%s: %s", c->dir,
 				   errmsg_text(&own, rc)) :
 			0;
+}
+
+static int ask_word(char out[RUN_WORD_MAX], const struct mounts_one *m,
+		    const char *id)
+{
+	const struct run_patience w = { .ms = WORD_MS, .ending = -1 };
+	struct buf autocall(buf_release) b = BUF_INIT;
+	struct run_client c = { .fd = -1 };
+	struct json_doc *answer = NULL;
+	struct errmsg em = ERRMSG_INIT;
+	const char *word = NULL;
+	int rc;
+
+	control_add_str(&b, "verb", "run-word");
+	control_add_str(&b, "run", id);
+	rc = b.bad ? -ENOMEM : run_client_open(&c, m, &em);
+	if (rc == 0)
+		rc = run_client_ask(&c, &answer, (char *)b.p, &w, &em);
+	if (rc == 0)
+		word = json_get_str(json_root(answer), "word");
+	if (word)
+		snprintf(out, RUN_WORD_MAX, "%s", word);
+	json_free(answer);
+	run_client_close(&c);
+	return rc;
+}
+
+void run_client_own_word(char out[RUN_WORD_MAX], const char *dir)
+{
+	const char *id = getenv(RUN_MARKER);
+	const struct mounts_one *one;
+	struct mounts m;
+
+	out[0] = '\0';
+	if (!id || mounts_read(&m) < 0)
+		return;
+	one = mounts_over(&m, dir);
+	if (one)
+		(void)ask_word(out, one, id); /* without it less is told */
+	mounts_release(&m);
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "base/auto.h"
+#include "index/idx_runs.h"
 
 struct errmsg;
 struct json_doc;
@@ -43,5 +44,11 @@ void run_client_close(struct run_client *c);
 int must_use run_client_ask(struct run_client *c, struct json_doc **out,
 			    const char *members, const struct run_patience *w,
 			    struct errmsg *em);
+
+/*
+ * What people call the run in which this program is, as its marker says, in
+ * the mount at dir: NAME.NUMBER, or "" where it is in none.
+ */
+void run_client_own_word(char out[RUN_WORD_MAX], const char *dir);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "fs/daemon/control.h"
 #include "mount-tools/inverse.h"
+#include "mount-tools/inverse_say.h"
 #include "mount-tools/print.h"
 
 enum { WHOLE_SECONDS = 19 }; /* of 2026-11-21T10:00:00.123456789Z */
@@ -68,46 +69,6 @@ static void add_path(struct buf *b, const char *path)
 	text_term_escape(b, path, strlen(path));
 }
 
-static bool has_list(const struct json *line, const char *key)
-{
-	const struct json *v = json_get(line, key);
-
-	return v && v->count > 0;
-}
-
-/* "content, mode, name" */
-static void add_parts(struct buf *b, const struct json *line)
-{
-	static const char *const keys[][2] = {
-		{ "mode", "mode" },
-		{ "uid", "owner" },
-		{ "gid", "group" },
-		{ "mtime", "time" },
-	};
-	const struct json *set = json_get(line, "set");
-	const char *comma = " (", *put = json_get_str(line, "put");
-
-	if (put) {
-		buf_addf(b, "%s%s", comma,
-			 strstr(put, "\"merge\":") ? "its lines" : "content");
-		comma = ", ";
-	}
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (json_get(set, keys[i][0])) {
-			buf_addf(b, "%s%s", comma, keys[i][1]);
-			comma = ", ";
-		}
-	if (has_list(line, "attributes")) {
-		buf_addf(b, "%sattributes", comma);
-		comma = ", ";
-	}
-	if (has_list(line, "moves")) {
-		buf_addf(b, "%sname", comma);
-		comma = ", ";
-	}
-	buf_adds(b, comma[0] == ',' ? ")" : "");
-}
-
 static void add_item(struct buf *b, const struct inverse_item *it, bool planned)
 {
 	static const char *const done[] = { "removed", "made again", "put back",
@@ -118,7 +79,7 @@ static void add_item(struct buf *b, const struct inverse_item *it, bool planned)
 	buf_addf(b, "  %-11s ", planned ? will[it->what] : done[it->what]);
 	add_path(b, it->path);
 	if (it->what == INVERSE_CHANGE)
-		add_parts(b, it->line);
+		inverse_say_parts(b, it->line);
 	buf_addc(b, '\n');
 }
 
@@ -210,19 +171,20 @@ static void add_conflict(struct buf *b, const char *path, const struct json *c)
 
 static void add_failure(struct buf *b, const struct inverse_item *it)
 {
-	const char *why = it->rc == -EBUSY || it->rc == -ESTALE ?
-				  "it changed while this went on" :
-			  it->rc == -EEXIST ? "the name is taken" :
-					      err_text(it->rc);
-
 	buf_adds(b, "  ");
 	add_path(b, it->path);
-	buf_addf(b, ": %s: %s\n", it->step, why);
+	buf_addf(b, ": %s: ", it->step);
+	if (!inverse_say_why(b, it))
+		buf_adds(b, it->rc == -EEXIST ? "the name is taken" :
+						err_text(it->rc));
+	buf_addc(b, '\n');
 }
 
-static void say_text(const struct inverse *x, const char *word, bool planned)
+static void say_text(const struct inverse *x, const struct undo_said *s)
 {
-	struct buf b = BUF_INIT, stays = BUF_INIT;
+	struct buf b = BUF_INIT, stays = BUF_INIT, totals = BUF_INIT;
+	const bool planned = s->planned;
+	struct inverse_sum sum;
 
 	for (size_t i = 0; i < inverse_count(x); i++) {
 		const struct inverse_item *it = inverse_at(x, i);
@@ -238,20 +200,26 @@ static void say_text(const struct inverse *x, const char *word, bool planned)
 		     c = c->next)
 			add_conflict(&stays, it->path, c);
 	}
-	if (!b.n && !stays.n)
-		printf("%s: there is nothing left to undo\n", word);
-	else if (b.n && !b.bad)
-		printf("%s of %s:\n%s", planned ? "Would undo" : "Undone", word,
-		       (char *)b.p);
+	inverse_say_sum(&sum, x, planned);
+	inverse_say_totals(&totals, &sum, s->own);
+	if (!s->quiet && !b.n && !stays.n)
+		printf("%s: there is nothing left to undo\n", s->word);
+	else if (!s->quiet && b.n && !b.bad)
+		printf("%s of %s:\n%s", planned ? "Would undo" : "Undone",
+		       s->word, (char *)b.p);
 	if (stays.n && !stays.bad)
 		printf("%s of %s:\n%s", planned ? "What stays" : "NOT undone",
-		       word, (char *)stays.p);
+		       s->word, (char *)stays.p);
+	if (!s->quiet && totals.n && !totals.bad)
+		printf("%s%s", planned ? "That is " : "", (char *)totals.p);
 	buf_release(&b);
 	buf_release(&stays);
+	buf_release(&totals);
 }
 
-static void say_json(const struct inverse *x, const char *word, bool planned)
+static void say_json(const struct inverse *x, const struct undo_said *s)
 {
+	struct inverse_sum sum;
 	struct buf b = BUF_INIT;
 	uint64_t done = 0, left = 0, conflicts = 0;
 
@@ -264,8 +232,14 @@ static void say_json(const struct inverse *x, const char *word, bool planned)
 		left += it->what != INVERSE_KEEP && !it->done;
 		conflicts += json_get(it->line, "conflicts") != NULL;
 	}
-	control_add_str(&b, "run", word);
-	control_add_bool(&b, "planned", planned);
+	inverse_say_sum(&sum, x, s->planned);
+	control_add_str(&b, "run", s->word);
+	control_add_bool(&b, "planned", s->planned);
+	if (*s->own)
+		control_add_str(&b, "undo", s->own);
+	control_add_u64(&b, "put_back", sum.put_back);
+	control_add_u64(&b, "made", sum.made);
+	control_add_u64(&b, "removed", sum.removed);
 	control_add_u64(&b, "done", done);
 	control_add_u64(&b, "left", left);
 	control_add_u64(&b, "conflicts", conflicts);
@@ -295,11 +269,10 @@ static void say_json(const struct inverse *x, const char *word, bool planned)
 	buf_release(&b);
 }
 
-void undo_say(const struct inverse *x, const char *word, enum opt_format format,
-	      bool planned)
+void undo_say(const struct inverse *x, const struct undo_said *s)
 {
-	if (format == OPT_AS_JSON)
-		say_json(x, word, planned);
+	if (s->format == OPT_AS_JSON)
+		say_json(x, s);
 	else
-		say_text(x, word, planned);
+		say_text(x, s);
 }

@@ -11,9 +11,14 @@
 
 struct inverse;
 
-/* planned: nothing was done yet. */
-void undo_say(const struct inverse *x, const char *word, enum opt_format format,
-	      bool planned);
+struct undo_said {
+	const char *word; /* of the run that is undone */
+	const char *own;  /* of the undo itself; "": none */
+	enum opt_format format;
+	bool planned; /* nothing was done yet */
+	bool quiet;   /* of a text: what is not done alone */
+};
+void undo_say(const struct inverse *x, const struct undo_said *s);
 /* On stderr: the path is none that the run changed. */
 void undo_say_nothing_there(const char *path, const char *word);
 bool undo_say_is_running(const struct inverse *x);

@@ -244,6 +244,19 @@ static int verb_end(struct serve_run *s, const struct json *request,
 	return 0;
 }
 
+/* Whoever knows an id was told it, or made it. */
+static int verb_word(struct serve_run *s, const struct json *request,
+		     struct errmsg *em)
+{
+	const char *id = json_get_str(request, "run");
+
+	if (s->used || !id || strlen(id) != RUN_ID_HEX ||
+	    !run_of_hex(s->id, id))
+		return errmsg_set(em, -ERR_USAGE, "run-word: no id");
+	s->used = s->wants_word = true;
+	return 0;
+}
+
 bool serve_run_is_ending(const struct serve_run *s)
 {
 	return s->is_ending;
@@ -276,6 +289,8 @@ int serve_run_ask(struct serve_run *s, const struct json *request,
 		return verb_start(s, request, em);
 	if (verb && strcmp(verb, "run-end") == 0)
 		return verb_end(s, request, em);
+	if (verb && strcmp(verb, "run-word") == 0)
+		return verb_word(s, request, em);
 	return errmsg_set(em, -ERR_USAGE, "unknown verb");
 }
 

@@ -10,6 +10,9 @@
  *             and with word: NAME.NUMBER, when the index has it, and
  *             virtual: the mount's option, if it has one
  *
+ *   run-word  {run}, alone on a connection -> word and virtual, as above, of
+ *             a run that was declared, if the index has one of that id
+ *
  * A run belongs to the user who connected, as the kernel says.  When the
  * connection goes without run-end, it has ended as lost.
  *

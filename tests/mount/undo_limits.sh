@@ -69,7 +69,7 @@ his no shut "
 	[ "$(cat mnt/u/no)" = "no
 x" ] || fail "he wrote what he may not"
 	grep -q 'u/no: content: Permission denied' out || fail "no reason for it: $(cat out)"
-	grep -q 'u/secret: name: Permission denied' out || fail "no reason for what he could not read: $(cat out)"
+	grep -q 'u/secret: content: Permission denied' out || fail "no reason for what he could not read: $(cat out)"
 	grep -q 'u/shut/in: name: Permission denied' out || fail "no reason for the name: $(cat out)"
 	# what he removed and could not read is its owner's to bring back
 	expect "the owner's undo" vouch undo user --in=mnt
