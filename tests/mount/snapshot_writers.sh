@@ -4,7 +4,7 @@
 # It is signed, survives kill -9, and costs what was dirty.
 . "$TOP/tests/mount/lib.sh"
 
-SNAPSHOTS=${SNAPSHOTS:-10}
+SNAPSHOTS=${SNAPSHOTS:-6}
 py=$TOP/tests/mount/snapshot_writers.py
 new_volume
 mount_volume
