@@ -78,5 +78,29 @@ same "what it had saved is there" "$(cat mnt/s/f | tr '\n' ' ')" "first second t
 same "it is in the diff" "$(added cut)" "+second +third "
 expect "its undo" vouch undo cut --in=mnt
 same "as before, too" "$(cat mnt/s/f)" first
+
+# --- every kind of change, and then the daemon was killed: nobody else's ------------
+
+mkdir -p mnt/k/d && seq 1 40 >mnt/k/text && echo x >mnt/k/gone && echo m >mnt/k/moved && seq 9 >mnt/k/d/in
+chmod 644 mnt/k/* && ln mnt/k/d/in mnt/k/link && expect "sync" vouch sync mnt
+state() { (cd mnt/k && find . -printf '%P %y %m %n\n' | sort && find . -type f -exec sha256sum {} + | sort -k 2); }
+state >before
+rm -f held
+vouch run -q --name kinds --in=mnt -- bash -c 'cd mnt/k; echo 41 >>text; chmod 600 link; rm gone; mv moved d/moved2
+	mkdir new; echo n >new/n; mv d new/d; ln text text2; echo t >scratch; rm scratch; vouch sync ..
+	echo 42 >>text; echo x >new/late; : >../../held; exec sleep 600' >kinds.out 2>&1 &
+pid=$!
+for ((i = 0; i < 3000; i++)); do
+	[ ! -e held ] || break
+	sleep 0.02
+done
+child=$(cat /proc/$pid/task/$pid/children)
+kill_daemon
+kill $child 2>/dev/null
+wait $pid 2>/dev/null
+vouch umount -l mnt 2>/dev/null
+mount_volume
+expect "undo of what the daemon's death cut" vouch undo kinds --in=mnt
+state | diff before - >diff || fail "not as before: $(head -n 5 diff; cat out)"
 umount_volume
 expect "the volume is well" vouch verify vol --deep
