@@ -16,6 +16,20 @@ for line in sys.argv[2:]:
     f.flush()
     os.fsync(f.fileno())
 END
+# cut: the daemon is killed when the run $pid holds, and the volume mounted again
+cut() {
+	for ((i = 0; i < 3000; i++)); do
+		[ ! -e held ] || break
+		sleep 0.02
+	done
+	local child
+	child=$(cat /proc/$pid/task/$pid/children)
+	kill_daemon
+	kill $child 2>/dev/null
+	wait $pid 2>/dev/null
+	vouch umount -l mnt 2>/dev/null
+	mount_volume
+}
 added() { vouch diff "$1" --in=mnt | grep '^[+-][a-z]' | tr '\n' ' '; }
 
 # --- saved, then closed ----------------------------------------------------------
@@ -64,16 +78,7 @@ grep -qx his mnt/s/g || fail "what he saved is lost: $(tail -n 3 mnt/s/g) $(cat 
 
 vouch run -q --name cut --in=mnt -- python3 append.py f second third hold >cut.out 2>&1 &
 pid=$!
-for ((i = 0; i < 3000; i++)); do
-	[ ! -e held ] || break
-	sleep 0.02
-done
-child=$(cat /proc/$pid/task/$pid/children)
-kill_daemon
-kill $child 2>/dev/null
-wait $pid 2>/dev/null
-vouch umount -l mnt 2>/dev/null
-mount_volume
+cut
 same "what it had saved is there" "$(cat mnt/s/f | tr '\n' ' ')" "first second third "
 same "it is in the diff" "$(added cut)" "+second +third "
 expect "its undo" vouch undo cut --in=mnt
@@ -90,16 +95,7 @@ vouch run -q --name kinds --in=mnt -- bash -c 'cd mnt/k; echo 41 >>text; chmod 6
 	mkdir new; echo n >new/n; mv d new/d; ln text text2; echo t >scratch; rm scratch; vouch sync ..
 	echo 42 >>text; echo x >new/late; : >../../held; exec sleep 600' >kinds.out 2>&1 &
 pid=$!
-for ((i = 0; i < 3000; i++)); do
-	[ ! -e held ] || break
-	sleep 0.02
-done
-child=$(cat /proc/$pid/task/$pid/children)
-kill_daemon
-kill $child 2>/dev/null
-wait $pid 2>/dev/null
-vouch umount -l mnt 2>/dev/null
-mount_volume
+cut
 expect "undo of what the daemon's death cut" vouch undo kinds --in=mnt
 state | diff before - >diff || fail "not as before: $(head -n 5 diff; cat out)"
 umount_volume
