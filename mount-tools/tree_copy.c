@@ -154,7 +154,7 @@ static int keep_name(struct copy *c, const struct dir_walk_entry *e)
 	struct linked v = { e->st->st_dev, e->st->st_ino, NULL };
 	int rc = 0;
 
-	if (e->st->st_nlink < 2)
+	if (e->st->st_nlink < 2 || first_name(c, e->st))
 		return 0;
 	if (2 * c->n >= c->cap)
 		rc = grow(c);
@@ -214,9 +214,11 @@ static int fill_file(struct copy *c, int dir, const char *name,
 	if (rc == 0)
 		rc = dress(c, from, to, e->st);
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", to);
-	if (rc == 0 && !named &&
-	    linkat(AT_FDCWD, self, dir, name, AT_SYMLINK_FOLLOW) < 0)
-		rc = -errno;
+	if (rc == 0 && !named) {
+		named = linkat(AT_FDCWD, self, dir, name, AT_SYMLINK_FOLLOW) ==
+			0;
+		rc = named ? 0 : -errno;
+	}
 	if (to >= 0 && close(to) < 0 && rc == 0)
 		rc = -errno;
 	if (rc < 0 && named)
@@ -293,7 +295,10 @@ static int dress_name(int dir, const char *name, const struct stat *st)
 	return utimensat(dir, name, t, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
-/* One that is made here is dressed when all is in it. */
+/*
+ * One that is made here is dressed when all is in it; the mode it has before,
+ * as who is stopped half way will find it there and leave it as it is.
+ */
 static int copy_dir(struct copy *c, int dir, const char *name,
 		    const struct dir_walk_entry *e, bool *was)
 {
@@ -302,7 +307,9 @@ static int copy_dir(struct copy *c, int dir, const char *name,
 	if (*was)
 		return 0;
 	if (!e->leaving)
-		return mkdirat(dir, name, 0700) < 0 ? -errno : 0;
+		return mkdirat(dir, name, 0700 | (e->st->st_mode & 0777)) < 0 ?
+			       -errno :
+			       0;
 	from = openat(e->dir, e->name,
 		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	to = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -327,8 +334,8 @@ static int copy_new(struct copy *c, int dir, const char *name,
 		rc = copy_link(dir, name, e, false);
 	else /* its mode, whatever the umask */
 		rc = mkfifoat(dir, name, 0600) < 0 ||
-				     fchmodat(dir, name, mode_of(e->st), 0) <
-					     0 ?
+				     fchmodat(dir, name, mode_of(e->st),
+					      AT_SYMLINK_NOFOLLOW) < 0 ?
 			     -errno :
 			     0;
 	return rc == 0 ? dress_name(dir, name, e->st) : rc;
@@ -342,10 +349,12 @@ static int compare(struct copy *c, int dir, const char *name, mode_t there,
 
 	if (!c->o->onto || ((there ^ e->st->st_mode) & S_IFMT))
 		return -EEXIST;
-	if (S_ISREG(there))
-		rc = same_file(c, dir, name, e, em);
-	else if (S_ISLNK(there))
+	if (S_ISLNK(there))
 		rc = copy_link(dir, name, e, true);
+	else if (S_ISREG(there))
+		rc = same_file(c, dir, name, e, em);
+	if (rc == 0 && S_ISREG(there) && !c->o->look)
+		rc = keep_name(c, e); /* its other names may be missing */
 	c->out->there += rc == 0 && S_ISREG(there);
 	return rc;
 }
@@ -450,6 +459,7 @@ int tree_copy(struct tree_copied *out, const char *from, const char *to,
 	      const struct tree_copy_options *o, struct errmsg *em)
 {
 	struct copy *c = calloc(1, sizeof(*c));
+	mode_t mask;
 	int rc;
 
 	*out = (struct tree_copied){ .files = 0 };
@@ -461,9 +471,11 @@ int tree_copy(struct tree_copied *out, const char *from, const char *to,
 	c->names = malloc(NAMES_BYTES);
 	c->value = malloc(VALUE_BYTES);
 	rc = c->names && c->value ? open_target(c, from, to, em) : -ENOMEM;
+	mask = umask(0); /* modes are those of there */
 	if (rc == 0)
 		rc = (o->from_mount ? dir_walk_real : dir_walk)(from, copy_one,
 								c, em);
+	(void)umask(mask);
 	if (c->to >= 0)
 		close(c->to);
 	for (size_t i = 0; i < c->cap; i++)

@@ -153,6 +153,25 @@ looks mnt2/like2 >got && diff wanted got >&2 || fail "what came in is not alike"
 [ "$(du -k like/tree/sparse | cut -f1)" -lt 1024 ] || fail "it has no holes outside"
 [ "$(du -k mnt2/like2/sparse | cut -f1)" -lt 1024 ] || fail "it has no holes inside"
 same "one file of two names" "$(stat -c %i mnt2/like2/in.csv)" "$(stat -c %i mnt2/like2/deep/hard)"
+
+# --- stopped half way: no directory is left closed, no hard link becomes a copy ---
+
+mkdir -p plain2/open && head -c 3000000 /dev/urandom >plain2/open/long
+chmod 775 plain2/open
+cp -a plain2 mnt2/half
+expect "a long file" vouch export mnt2/half half --tree
+(ulimit -c 0 -f 1000; umask 077; exec "$VOUCH" import half mnt2/half2 >/dev/null 2>&1) && fail "nothing stopped it"
+same "the mode of then" "$(stat -c %a mnt2/half2/open)" 775
+[ ! -e mnt2/half2/open/long ] || fail "a part of a file has its name"
+expect "it goes on" vouch import half mnt2/half2
+same "all of it" "$(diff -r half/tree mnt2/half2 2>&1)" ""
+mkdir plain3 && echo x >plain3/a && ln plain3/a plain3/b && ln plain3/a plain3/c
+cp -a plain3 mnt2/names
+expect "links" vouch export mnt2/names names --tree
+expect "in" vouch import names mnt2/names2
+rm "mnt2/names2/$(ls -U names/tree | tail -n 1)" # the one that is copied last
+expect "the last again" vouch import names mnt2/names2
+same "one file of three names" "$(stat -c %h mnt2/names2/a)" 3
 vouch umount mnt2 || fail umount
 expect "the log is right" vouch verify vol2
 expect "and the index" vouch fsck vol2
