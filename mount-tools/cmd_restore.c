@@ -531,8 +531,20 @@ static int each(struct restore *x, const char *path)
 	return status;
 }
 
+/* The rest of a WHEN without quotes; its number alone is a seal of long ago. */
+static const char *cut_off(const struct restore *x, int argc, char **argv)
+{
+	if (x->when[strspn(x->when, "0123456789")])
+		return NULL;
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "ago") == 0 && access("ago", F_OK) < 0)
+			return argv[i - 1];
+	return NULL;
+}
+
 int cmd_restore(int argc, char **argv)
 {
+	const char *unit;
 	struct restore x = { .em = ERRMSG_INIT };
 	const struct opt options[] = {
 		{ 0, "at", OPT_TEXT, &x.when, "WHEN",
@@ -555,6 +567,11 @@ int cmd_restore(int argc, char **argv)
 		return status;
 	if (!x.when)
 		return opt_misuse("restore", "--at=WHEN is missing");
+	unit = cut_off(&x, argc, argv);
+	if (unit)
+		return opt_misuse("restore",
+				  "if \"%s %s ago\" is meant, put it in quotes",
+				  x.when, unit);
 	x.declared = restore_is_declared();
 	for (int i = 0; i < argc; i++) {
 		status = each(&x, argv[i]);

@@ -70,11 +70,24 @@ static int read_all(int fd, struct buf *out)
 	return 0;
 }
 
-/* The file of a long plan, which has no name any more then. */
-static int read_file(struct buf *out, const char *path)
+/*
+ * The file of a long plan, which has no name any more then.  Only its name is
+ * taken from the answer: whose daemon it is may not have other files removed.
+ */
+static int read_file(const struct restore_tree *t, struct buf *out,
+		     const char *said)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
+	const char *name = strrchr(said, '/');
+	autofree char *path = NULL;
+	int fd, rc;
 
+	if (!name || strncmp(name, "/plan-", 6) != 0)
+		return -ERR_FORMAT;
+	if (asprintf(&path, "%s/cache%s", t->place->store, name) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	rc = unlink(path) < 0 ? -errno : read_all(fd, out);
@@ -83,11 +96,11 @@ static int read_file(struct buf *out, const char *path)
 }
 
 /* Its text, which is in the answer, or becomes *file. */
-static int text_of(const struct json_doc *answer, struct buf *file,
-		   const char **out, struct errmsg *em)
+static int text_of(const struct restore_tree *t, const struct json_doc *answer,
+		   struct buf *file, const char **out, struct errmsg *em)
 {
 	const char *path = json_get_str(json_root(answer), "file");
-	int rc = path ? read_file(file, path) : 0;
+	int rc = path ? read_file(t, file, path) : 0;
 
 	if (rc < 0)
 		return errmsg_set(em, rc, "the plan: %s", err_text(rc));
@@ -393,7 +406,7 @@ int restore_tree(struct restore_tree *t, struct errmsg *em)
 	if (rc == 0)
 		rc = inverse_open(&x, t->place->dir, em);
 	if (rc == 0)
-		rc = text_of(answer, &file, &text, em);
+		rc = text_of(t, answer, &file, &text, em);
 	if (rc == 0)
 		rc = read_plan(t, x, text, &list, em);
 	buf_release(&file);

@@ -104,6 +104,9 @@ echo x >mnt/a && rm mnt/b
 expect "both" vouch restore mnt/a mnt/b --at two
 same "both of them" "$(cat mnt/a mnt/b | tr '\n' ' ')" "one two "
 refuse "not there then" 1 'was not there at two' vouch restore mnt/t/none --at two
+find mnt/t -type f -print0 | sort -z | xargs -0 sha256sum >untouched
+refuse "a WHEN without quotes" 2 '"1 minute ago" is meant, put it in quotes' vouch restore mnt/t --at 1 minute ago
+same "nothing is as of seal 1" "$(find mnt/t -type f -print0 | sort -z | xargs -0 sha256sum | diff untouched -)" ""
 
 # a directory that was made again, and a file that got more since: both get
 # back what they were, and then there is nothing to do
