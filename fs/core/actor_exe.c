@@ -285,11 +285,12 @@ static void do_one(struct actor_exe *x, struct exe *e)
 	int rc = hash_file(x, &d, e->fd, &e->key);
 
 	mutex_lock(&x->mu);
-	uint32_t n = e->n_waiters;
+	/* at the end closing tells them, which may not wait for us any more */
+	uint32_t n = x->stop ? 0 : e->n_waiters;
 	memcpy(waiters, e->waiters, n * sizeof(waiters[0]));
 	close(e->fd);
 	e->fd = -1;
-	e->n_waiters = 0;
+	e->n_waiters -= n;
 	e->digest = d;
 	e->state = rc < 0 ? EXE_FAILED : EXE_KNOWN;
 	mutex_unlock(&x->mu);

@@ -129,15 +129,21 @@ static int enter_segments(struct serve *s, const struct json *request)
 	return rc;
 }
 
+bool serve_is_ending(struct serve *s)
+{
+	bool ending;
+
+	mutex_lock(&s->mu);
+	ending = s->ending;
+	mutex_unlock(&s->mu);
+	return ending;
+}
+
 static bool is_ending(void *ctx)
 {
 	struct finding *f = ctx;
-	bool ending;
 
-	mutex_lock(&f->s->mu);
-	ending = f->s->ending;
-	mutex_unlock(&f->s->mu);
-	return ending;
+	return serve_is_ending(f->s);
 }
 
 static int verb_verify(void *ctx, const struct json *request,
@@ -186,7 +192,7 @@ static int verb_verify(void *ctx, const struct json *request,
 	if (rc == -ECANCELED && em)
 		*em = (struct errmsg)ERRMSG_INIT;
 	if (rc == -ECANCELED)
-		return errmsg_set(em, rc, "given up: the volume is unmounted");
+		return errmsg_set(em, rc, SERVE_GIVEN_UP);
 	return rc < 0 ? errmsg_set(em, rc, "%s", err_text(rc)) : 0;
 }
 
@@ -278,34 +284,35 @@ static int snapshot_told(int rc, const char *name, uint64_t no, struct buf *out,
 	return 0;
 }
 
-static int verb_snapshot(void *ctx, const struct json *request,
-			 const struct cred *peer, struct buf *out,
-			 struct errmsg *em)
+typedef int snapshot_fn(struct core *c, const struct cred *cr, const char *name,
+			uint64_t *out_entry_no);
+
+static int snapshot_by(snapshot_fn *fn, const struct serve *s,
+		       const struct json *request, const struct cred *peer,
+		       struct buf *out, struct errmsg *em)
 {
-	struct serve *s = ctx;
 	const char *name = json_get_str(request, "name");
 	uint64_t no = 0;
 	int rc;
 
 	if (!name)
 		return errmsg_set(em, -ERR_USAGE, "snapshot: no name");
-	rc = core_snapshot(s->core, peer, name, &no);
+	rc = fn(s->core, peer, name, &no);
 	return snapshot_told(rc, name, no, out, em);
+}
+
+static int verb_snapshot(void *ctx, const struct json *request,
+			 const struct cred *peer, struct buf *out,
+			 struct errmsg *em)
+{
+	return snapshot_by(core_snapshot, ctx, request, peer, out, em);
 }
 
 static int verb_snapshot_remove(void *ctx, const struct json *request,
 				const struct cred *peer, struct buf *out,
 				struct errmsg *em)
 {
-	struct serve *s = ctx;
-	const char *name = json_get_str(request, "name");
-	uint64_t no = 0;
-	int rc;
-
-	if (!name)
-		return errmsg_set(em, -ERR_USAGE, "snapshot: no name");
-	rc = core_snapshot_remove(s->core, peer, name, &no);
-	return snapshot_told(rc, name, no, out, em);
+	return snapshot_by(core_snapshot_remove, ctx, request, peer, out, em);
 }
 
 /* --- life --- */
@@ -381,7 +388,7 @@ static void on_end(void *ctx)
 	mutex_lock(&s->mu);
 	s->ending = true;
 	mutex_unlock(&s->mu);
-	replicate_give_up(s->follow);
+	replicate_give_up(s->follow, true);
 }
 
 int serve_open(struct serve **out, struct core *core, struct control *control,

@@ -47,6 +47,11 @@ struct serve {
 	struct thread thread; /* tells followers how far the log is */
 };
 
+/* --- serve.c --- */
+#define SERVE_GIVEN_UP "given up: the volume is unmounted"
+/* Is it unmounted just now?  What takes long gives up then. */
+bool serve_is_ending(struct serve *s);
+
 /* --- serve_replica.c --- */
 int must_use serve_replica_open(struct serve *s, struct errmsg *em);
 void serve_replica_close(struct serve *s);

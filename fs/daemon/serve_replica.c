@@ -205,6 +205,8 @@ void serve_replica_close(struct serve *s)
 		cond_broadcast(&s->changed);
 		mutex_unlock(&s->mu);
 		thread_join(&s->thread);
+		/* who was to go has gone: now it is us who wait, for a while */
+		replicate_give_up(s->follow, false);
 		if (catch_up(s, CLOSE_NS) < 0)
 			log_event(LOG_WARN, "replicas",
 				  "some are behind; they catch up at the next "
@@ -448,6 +450,8 @@ int serve_replica_sync(void *ctx, const struct json *request,
 	if (rc < 0)
 		return errmsg_set(em, rc, "%s", err_text(rc));
 	rc = catch_up(s, SYNC_NS);
+	if (rc < 0 && serve_is_ending(s))
+		return errmsg_set(em, -ECANCELED, SERVE_GIVEN_UP);
 	if (rc < 0) {
 		why = replicate_each(s->follow, on_error, &own);
 		rc = why < 0 ? why : rc;

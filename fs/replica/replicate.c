@@ -310,12 +310,11 @@ int replicate_catch_up(struct replicate *r, uint64_t position,
 		       int64_t timeout_ns)
 {
 	int64_t until = vio_mono_ns(r->o.vio) + timeout_ns;
-	uint64_t kicks = 0, given_up;
+	uint64_t kicks = 0;
 	unsigned lagging = 0;
 	bool hope = false;
 
 	mutex_lock(&r->mu);
-	given_up = r->given_up;
 	if (r->mark < position)
 		r->mark = position;
 	kicks = ++r->kicks;
@@ -325,7 +324,7 @@ int replicate_catch_up(struct replicate *r, uint64_t position,
 		int64_t left = until - vio_mono_ns(r->o.vio);
 
 		lagging = lagging_locked(r, position, kicks, &hope);
-		if (!hope || left <= 0 || given_up != r->given_up)
+		if (!hope || left <= 0 || r->given_up)
 			break;
 		cond_timedwait_ns(&r->changed, &r->mu, left);
 	}
@@ -333,10 +332,10 @@ int replicate_catch_up(struct replicate *r, uint64_t position,
 	return lagging ? -ERR_AGAIN : 0;
 }
 
-void replicate_give_up(struct replicate *r)
+void replicate_give_up(struct replicate *r, bool yes)
 {
 	mutex_lock(&r->mu);
-	r->given_up++;
+	r->given_up = yes;
 	cond_broadcast(&r->changed);
 	mutex_unlock(&r->mu);
 }

@@ -83,8 +83,11 @@ void replicate_mark(struct replicate *r, uint64_t position);
  */
 int must_use replicate_catch_up(struct replicate *r, uint64_t position,
 				int64_t timeout_ns);
-/* Those who wait in replicate_catch_up go, as if their time was over. */
-void replicate_give_up(struct replicate *r);
+/*
+ * Who waits in replicate_catch_up goes, as if his time was over, and so does
+ * whoever comes, until that is taken back.
+ */
+void replicate_give_up(struct replicate *r, bool yes);
 /* How many replicas have it, of how many (the store itself not counted). */
 void replicate_have(struct replicate *r, uint64_t position, uint32_t *out_have,
 		    uint32_t *out_all);

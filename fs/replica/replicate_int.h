@@ -61,8 +61,8 @@ struct replicate {
 	uint64_t mark;		    /* guarded by mu */
 	uint64_t kicks;		    /* guarded by mu */
 	uint64_t urgent;	    /* guarded by mu: as kicks, to all */
-	uint64_t given_up; /* guarded by mu: nobody waits for them any more */
-	bool stepping;	   /* guarded by mu: nobody leaves the list */
+	bool given_up;		    /* guarded by mu: nobody waits for them */
+	bool stepping;		    /* guarded by mu: nobody leaves the list */
 };
 
 /*
