@@ -56,16 +56,16 @@ static int code_of(int sqlite_code)
 }
 
 /* SQLite knows ENOSPC; what a quota refuses it calls an I/O error. */
-static int code_now(sqlite3 *db)
+static int code_on(sqlite3 *db, int sqlite_code)
 {
-	int rc = code_of(sqlite3_extended_errcode(db));
+	int rc = code_of(sqlite_code);
 
 	return rc == -EIO && sqlite3_system_errno(db) == EDQUOT ? -ENOSPC : rc;
 }
 
 int db_error(sqlite3 *db)
 {
-	int rc = code_now(db);
+	int rc = code_on(db, sqlite3_extended_errcode(db));
 
 	return rc ? rc : -ERR_SQL;
 }
@@ -79,7 +79,7 @@ int db_exec(sqlite3 *db, const char *sql)
 {
 	int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
 
-	return rc == SQLITE_OK ? 0 : code_now(db);
+	return rc == SQLITE_OK ? 0 : code_on(db, sqlite3_extended_errcode(db));
 }
 
 int db_prepare(sqlite3 *db, sqlite3_stmt **out, const char *sql)
@@ -98,7 +98,7 @@ int db_step(sqlite3_stmt *s)
 		return 1;
 	if (rc == SQLITE_DONE)
 		return 0;
-	rc = code_of(rc);
+	rc = code_on(sqlite3_db_handle(s), rc);
 	return rc ? rc : -ERR_SQL;
 }
 

@@ -39,8 +39,10 @@ static void refuse_writes(int error)
 
 static int insert_refused(int error)
 {
+	static const char insert[] = "INSERT INTO t VALUES(randomblob(100000))";
 	const char *dir = getenv("TMPDIR");
 	sqlite3 *db = NULL;
+	sqlite3_stmt *s = NULL;
 	char path[4096];
 	int rc;
 
@@ -48,9 +50,12 @@ static int insert_refused(int error)
 		 (int)getpid(), error);
 	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
 	cr_assert_eq(db_exec(db, "CREATE TABLE t(x)"), 0);
+	cr_assert_eq(db_prepare(db, &s, insert), 0);
 	refuse_writes(error);
-	rc = db_exec(db, "INSERT INTO t VALUES(randomblob(100000))");
+	rc = db_exec(db, insert);
 	cr_assert_eq(db_error(db), rc);
+	cr_assert_eq(db_run(s), rc, "a statement says otherwise");
+	sqlite3_finalize(s);
 	sqlite3_close(db);
 	unlink(path);
 	return rc;
