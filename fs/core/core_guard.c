@@ -23,6 +23,7 @@
 #include "fs/core/core_guard_tree.h"
 #include "fs/core/core_internal.h"
 #include "fs/run/run_guard.h"
+#include "fs/run/run_peer.h"
 #include "fs/run/run_table.h"
 
 /* One question. */
@@ -205,16 +206,23 @@ int core_guard_virtual(struct core *c, const struct cred *cr,
 	return answer(&q, rc);
 }
 
-int core_guard_command(struct core *c, const struct cred *cr)
+int core_guard_command(struct core *c, const struct run_peer *who)
 {
+	struct cred cr;
 	struct ask q;
 	int rc;
 
 	if (!core_guard_any(c))
 		return 0;
-	rc = ask(&q, c, cr, ENTRY_DENIED_CONTROL, 0);
+	cr = run_peer_cred(who);
+	rc = ask(&q, c, &cr, ENTRY_DENIED_CONTROL, 0);
 	if (rc > 0)
 		rc = denied(&q, ENTRY_DENIED_PROTECTED);
+	/* It is not, or just now no more, the process that connected. */
+	else if (rc == 0 && q.actor &&
+		 !run_peer_is(who, q.actor->tgid, q.actor->start_time) &&
+		 run_table_guards_user(c->runs, cr.uid))
+		rc = denied(&q, ENTRY_DENIED_UNTOLD);
 	return answer(&q, rc);
 }
 

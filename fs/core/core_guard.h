@@ -39,6 +39,7 @@
 
 struct core;
 struct cred;
+struct run_peer;
 
 /* Does any guarded run go on? */
 bool core_guard_any(const struct core *c);
@@ -57,8 +58,11 @@ int must_use core_guard_change(struct core *c, const struct cred *cr,
  */
 int must_use core_guard_virtual(struct core *c, const struct cred *cr,
 				enum entry_denied_call call);
-/* A command to the daemon: no guarded run's process may give one. */
-int must_use core_guard_command(struct core *c, const struct cred *cr);
+/*
+ * A command to the daemon: no guarded run's process may give one, nor who was
+ * handed the socket of a process that is gone, where his user has such runs.
+ */
+int must_use core_guard_command(struct core *c, const struct run_peer *who);
 
 /* --- listings --- */
 

@@ -33,6 +33,7 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "fs/core/core.h"
+#include "fs/run/run_peer.h"
 
 enum { CONNECTIONS_MAX = 32, SEND_TIMEOUT_S = 30, TELL_MS = 1000 };
 #define NS_PER_MS 1000000LL
@@ -164,9 +165,10 @@ static const struct verb *verb_find(const struct control *c, const char *name)
 }
 
 static int call(struct connection *k, const struct json *request,
-		const struct cred *peer, struct buf *out, struct errmsg *em)
+		const struct run_peer *peer, struct buf *out, struct errmsg *em)
 {
 	struct control *c = k->control;
+	const struct cred who = run_peer_cred(peer);
 	const char *name = json_get_str(request, "verb");
 	const struct verb *v = name ? verb_find(c, name) : NULL;
 
@@ -179,12 +181,12 @@ static int call(struct connection *k, const struct json *request,
 	mutex_unlock(&c->mu);
 	int rc = c->admit ? c->admit(c->admit_ctx, v->name, peer, em) : 0;
 	if (rc == 0)
-		rc = v->fn(v->ctx, request, peer, out, em);
+		rc = v->fn(v->ctx, request, &who, out, em);
 	return rc == 0 && out->bad ? -ENOMEM : rc;
 }
 
 /* Answers one line; negative when the connection is of no use any more. */
-static int answer(struct connection *k, const struct cred *peer,
+static int answer(struct connection *k, const struct run_peer *peer,
 		  const char *line, size_t n)
 {
 	struct control *c = k->control;
@@ -297,7 +299,7 @@ static bool is_wait(const char *line, size_t n, bool *out_tell)
 }
 
 /* Reads lines and answers them until the other side has enough. */
-static void serve(struct connection *k, const struct cred *peer)
+static void serve(struct connection *k, const struct run_peer *peer)
 {
 	struct buf in = { .max = CONTROL_REQUEST_MAX };
 	char piece[4096];
@@ -331,27 +333,20 @@ static void serve(struct connection *k, const struct cred *peer)
 }
 
 /* Root and our own user are heard. */
-static int peer_of(struct cred *out, int fd)
+static int peer_of(struct run_peer *out, int fd)
 {
-	struct ucred u;
-	socklen_t n = sizeof(u);
+	int rc = run_peer_of(out, fd);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &n) < 0)
-		return -errno;
-	*out = (struct cred){
-		.uid = u.uid,
-		.gid = u.gid,
-		.pid = (uint32_t)u.pid,
-		.umask = 022,
-	};
-	return u.uid == 0 || u.uid == geteuid() ? 0 : -EPERM;
+	if (rc == 0 && out->cr.uid != 0 && out->cr.uid != geteuid())
+		rc = -EPERM;
+	return rc;
 }
 
 static void connection_main(void *arg)
 {
 	struct connection *k = arg;
 	struct control *c = k->control;
-	struct cred peer;
+	struct run_peer peer;
 
 	if (peer_of(&peer, k->fd) == 0)
 		serve(k, &peer);

@@ -21,6 +21,7 @@ struct control;
 struct cred;
 struct errmsg;
 struct json;
+struct run_peer;
 
 /* Name of the socket below STORE. */
 #define CONTROL_NAME "control"
@@ -29,6 +30,8 @@ enum { CONTROL_REQUEST_MAX = 1 << 20, CONTROL_VERBS_MAX = 64 };
 /*
  * Answers one request: appends members ("\"seals\":12,\"ok2\":true", no
  * braces, no comma at the ends) to out.  Negative with words in em on failure.
+ * peer's pid is 0 when the process that connected is gone: whoever asks then
+ * was handed the socket.
  */
 typedef int control_fn(void *ctx, const struct json *request,
 		       const struct cred *peer, struct buf *out,
@@ -45,7 +48,7 @@ void control_register(struct control *c, const char *verb, control_fn *fn,
  * is the answer.  One; before control_start().
  */
 typedef int control_admit_fn(void *ctx, const char *verb,
-			     const struct cred *peer, struct errmsg *em);
+			     const struct run_peer *peer, struct errmsg *em);
 void control_admit(struct control *c, control_admit_fn *fn, void *ctx);
 /*
  * What the volume is doing, in words, for those who asked {"verb":"wait",

@@ -21,6 +21,7 @@
 #include "fs/core/core_guard.h"
 #include "fs/fuse/fuse_ll.h"
 #include "fs/daemon/mount_impl.h"
+#include "fs/run/run_peer.h"
 #include "fs/run/run_undo.h"
 #include "fs/store/store.h"
 #include "ledger/entry.h"
@@ -206,7 +207,7 @@ static int verb_stop(void *ctx, const struct json *request,
  * What the daemon does for somebody nobody asks about: a guarded run's process
  * may only ask how things are, and for all to be safe.
  */
-static int admit(void *ctx, const char *verb, const struct cred *peer,
+static int admit(void *ctx, const char *verb, const struct run_peer *peer,
 		 struct errmsg *em)
 {
 	static const char *const harmless[] = { "ping", "status", "version",
@@ -219,9 +220,13 @@ static int admit(void *ctx, const char *verb, const struct cred *peer,
 		if (strcmp(verb, *v) == 0)
 			return 0;
 	rc = core_guard_command(m->core, peer);
-	return rc < 0 ? errmsg_set(em, rc,
-				   "a guarded run may not ask for this") :
-			0;
+	return rc < 0 ?
+		       errmsg_set(em, rc,
+				  run_peer_there(peer) ?
+					  "a guarded run may not ask for this" :
+					  "a guarded run may not ask for this, "
+					  "and whoever connected is gone") :
+		       0;
 }
 
 void mount_verbs_register(struct mount *m)

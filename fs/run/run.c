@@ -271,7 +271,8 @@ static struct actor *wrapper_of(struct core *c, const struct run_peer *who)
 		.gid = who->cr.gid,
 		.umask = who->cr.umask,
 	};
-	struct actor *a = core_actor(c, run_peer_there(who) ? &who->cr : &user);
+	const struct cred cr = run_peer_cred(who);
+	struct actor *a = core_actor(c, &cr);
 
 	if (a && a->tgid != 0 && !run_peer_is(who, a->tgid, a->start_time)) {
 		actor_drop(c->actors, a);

@@ -86,3 +86,12 @@ bool run_peer_there(const struct run_peer *p)
 	return p->cr.pid != 0 && of_user_alone(p->cr.pid, p->cr.uid) &&
 	       actor_proc_start(&start, p->cr.pid) == 0 && start == p->start;
 }
+
+struct cred run_peer_cred(const struct run_peer *p)
+{
+	struct cred cr = p->cr;
+
+	if (!run_peer_there(p))
+		cr.pid = 0;
+	return cr;
+}

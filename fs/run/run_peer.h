@@ -1,9 +1,11 @@
 /*
- * run_peer.h - who connected to the run channel: the user is the kernel's
- * word; the process is named only where it is known to be the one.
+ * run_peer.h - who connected to the run channel, or the control socket: the
+ * user is the kernel's word; the process is named only where it is known to be
+ * the one.
  *
  * A process number alone says little: who connects may hand the socket on and
- * go, and the number is given to another, whose children would be his run's.
+ * go, and the number is given to another, whose children would be his run's,
+ * or who may ask for what he, guarded, may not.
  * So it is looked up once, when the connection is accepted, with the time it
  * started, and compared whenever it is used.
  *
@@ -28,6 +30,8 @@ struct run_peer {
 int must_use run_peer_of(struct run_peer *out, int fd);
 /* Is the process there yet, and still that user's alone? */
 bool run_peer_there(const struct run_peer *p);
+/* Its user; and the process, while it is there. */
+struct cred run_peer_cred(const struct run_peer *p);
 /* Is it process pid that started then? */
 static inline bool run_peer_is(const struct run_peer *p, uint32_t pid,
 			       uint64_t start)

@@ -61,7 +61,7 @@ int vol_mount(struct vol *v)
 		.vio = vio_sim_vio(v->sim),
 		.guard_vio = vio_sim_vio(v->guard),
 		.no_threads = true,
-		.no_actors = true,
+		.no_actors = !v->actors,
 		.inode_cache = v->inode_cache,
 		.extents_max = v->extents_max,
 		.wal_segment_bytes = 1 << 20,

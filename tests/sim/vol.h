@@ -17,6 +17,7 @@ struct vol {
 	struct vio_sim *guard;
 	struct core *core;
 	bool quiet;	      /* errors are expected */
+	bool actors;	      /* who asks is looked at in /proc */
 	size_t inode_cache;   /* rows in memory; 0: as always */
 	uint64_t extents_max; /* of all files; 0: as always */
 };

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -17,6 +18,7 @@
 #include "base/thread.h"
 #include "fs/daemon/control.h"
 #include "fs/core/core.h"
+#include "fs/run/run_peer.h"
 
 static struct cred heard;
 static char dir[] = "/tmp/test_control_XXXXXX";
@@ -52,6 +54,18 @@ static void doing(void *ctx, struct buf *out)
 	buf_adds(out, "saving \"x\"");
 }
 
+static bool there; /* whom admit() was asked about last */
+
+static int admit(void *ctx, const char *verb, const struct run_peer *peer,
+		 struct errmsg *em)
+{
+	(void)ctx;
+	(void)verb;
+	(void)em;
+	there = run_peer_there(peer);
+	return 0;
+}
+
 static struct control *start(void)
 {
 	struct control *c = NULL;
@@ -61,17 +75,24 @@ static struct control *start(void)
 	control_register(c, "echo", echo, NULL);
 	control_register(c, "no", no, NULL);
 	control_on_wait(c, doing, NULL);
+	control_admit(c, admit, NULL);
 	cr_assert_eq(control_start(c), 0);
 	return c;
 }
 
-static int dial(void)
+static int connect_to(int fd)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s/control", dir);
-	cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return connect(fd, (struct sockaddr *)&a, sizeof(a));
+}
+
+static int dial(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	cr_assert_eq(connect_to(fd), 0);
 	return fd;
 }
 
@@ -125,6 +146,34 @@ Test(control, verbs_answer_and_errors_have_words)
 	snprintf(out, sizeof(out), "%s/control", dir);
 	cr_assert_eq(stat(out, &st), 0);
 	cr_assert_eq(st.st_mode & 0777, 0600);
+	end(c, 0, NULL);
+}
+
+/* The number may be another's by now, who may do what the first may not. */
+Test(control, who_was_handed_the_socket_of_one_that_is_gone_is_no_process)
+{
+	struct control *c = start();
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), status = -1;
+	char out[512];
+	pid_t pid = fork();
+
+	cr_assert_geq(pid, 0);
+	if (pid == 0) {
+		if (connect_to(fd) < 0)
+			_exit(1);
+		ask(fd, "{\"verb\":\"echo\"}\n", out, sizeof(out));
+		_exit(strstr(out, "\"ok\":true") ? 0 : 2);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert_eq(status, 0);
+	cr_assert_eq(heard.pid, (uint32_t)pid);
+	cr_assert(there);
+	ask(fd, "{\"verb\":\"echo\"}\n", out, sizeof(out));
+	cr_assert_not_null(strstr(out, "\"ok\":true"));
+	cr_assert_eq(heard.uid, geteuid());
+	cr_assert_eq(heard.pid, 0);
+	cr_assert_not(there);
+	close(fd);
 	end(c, 0, NULL);
 }
 

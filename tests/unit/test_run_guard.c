@@ -6,14 +6,20 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
+#include "fs/core/actor_proc.h"
+#include "fs/core/core_guard.h"
+#include "fs/core/core_internal.h"
 #include "fs/run/run_alive.h"
 #include "fs/run/run_guard.h"
+#include "fs/run/run_peer.h"
 #include "fs/run/run_table.h"
 #include "ledger/entry.h"
 #include "ledger/entry_denied.h"
 #include "ledger/entry_run.h"
+#include "tests/sim/vol.h"
 
 static struct run_policy *policy_of(const char *lines)
 {
@@ -345,6 +351,40 @@ Test(run_guard, a_limit_is_read_as_it_was_written)
 	b.kind = ENTRY_RUN_END;
 	cr_assert_eq(entry_run_limit(&b), 0);
 	buf_release(&tlv);
+}
+
+/* --- commands --- */
+
+/* A process that it never was, and nobody, may be the run's. */
+Test(run_guard, a_command_of_whoever_is_gone_is_refused)
+{
+	struct run_guard *g = guard_of("read-only\n", NULL);
+	struct run_peer me = {
+		.cr = { .uid = getuid(), .pid = (uint32_t)getpid() },
+	};
+	struct run_peer before, nobody, other; /* who connected */
+	struct vol v;
+
+	cr_assert_eq(actor_proc_start(&me.start, me.cr.pid), 0);
+	before = nobody = other = me;
+	before.start--; /* the number was another's, who connected */
+	nobody.cr.pid = other.cr.pid = 0;
+	other.cr.uid++;
+	vol_init(&v, 1);
+	v.actors = true;
+	cr_assert_eq(vol_mount(&v), 0);
+	cr_assert_eq(core_guard_command(v.core, &nobody), 0);
+	add_limited(v.core->runs, 1, getuid(), 0, g);
+	cr_assert_eq(core_guard_command(v.core, &me), 0, "no run's");
+	cr_assert_eq(core_guard_command(v.core, &before), -EPERM);
+	cr_assert_eq(core_guard_command(v.core, &nobody), -EPERM);
+	cr_assert_eq(core_guard_command(v.core, &other), 0, "he has none");
+	end(v.core->runs, 1, false);
+	cr_assert_eq(core_guard_command(v.core, &before), 0);
+	cr_assert_eq(core_guard_command(v.core, &nobody), 0);
+	run_guard_drop(g);
+	cr_assert_eq(vol_umount(&v), 0);
+	vol_release(&v);
 }
 
 /* --- what is told of a denial --- */
