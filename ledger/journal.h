@@ -80,6 +80,13 @@ int must_use journal_objects(struct journal *j, uint32_t from,
 			     journal_object_fn *fn, void *ctx);
 
 /*
+ * True when the m bytes of another copy of a segment are a beginning of our n
+ * bytes but for the epoch and the checksums that it seeds: the same entries
+ * under the same seals, settled twice.  Ours is checked whole.
+ */
+bool journal_same(const void *ours, size_t n, const void *theirs, size_t m);
+
+/*
  * Reads every segment from its first byte to its last.  record() is given
  * each index in order, with the record, or NULL where it is damaged; nonzero
  * stops and is returned.  found() is told each damaged place.

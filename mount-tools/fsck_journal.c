@@ -497,8 +497,9 @@ int fsck_journal(struct fsck_repair *x, struct errmsg *em)
 
 	/*
 	 * What the wal still has could settle again, but in a segment of
-	 * another epoch: a replica that has the first one would not follow.
-	 * That is better, not needed: one that cannot be had ends nothing.
+	 * another epoch: a replica that has the first one has to take all of
+	 * it anew.  So that is better, not needed: a replica that cannot be
+	 * had ends nothing.
 	 */
 	for (unsigned i = 0; rc >= 0 && !good && i < x->n_replicas; i++) {
 		rc = from_replica(x, i, whole, em);

@@ -17,7 +17,8 @@
  *
  * A replica whose *synced* bytes go beyond the store's, or end otherwise than
  * the store's, is never written to: then one of the two is an older copy or
- * lost something, and the words say so.
+ * lost something, and the words say so.  (A journal segment that was settled
+ * again has other bytes and says the same: follower_segment.c.)
  */
 #include "fs/replica/replicate_int.h"
 
@@ -35,6 +36,7 @@
 #include "fs/store/store_int.h"
 
 enum {
+	HEAD = 64, /* a segment's epoch is in its header */
 	TAIL = 4096,
 	STEP = 1 << 20,
 	WHOLE_MAX = 1 << 20,
@@ -182,23 +184,43 @@ static int list_wanted(struct follower *f, struct wants *w)
 
 /* --- copying --- */
 
-/* -ERR_ROLLBACK when the synced bytes end otherwise than the store's do. */
-static int compare_tail(struct follower *f, struct follower_object *o,
-			uint8_t *scratch, struct errmsg *em)
+/* 1: store and replica have the same n bytes at off; 0: they have not. */
+static int same_bytes(struct follower *f, const char *name, uint64_t off,
+		      size_t n, uint8_t *scratch)
 {
-	size_t n = o->synced < TAIL ? (size_t)o->synced : TAIL;
 	struct vio_file *file = NULL;
-	ssize_t a = 0;
+	ssize_t a = local_get(f, &file, name, off, scratch, n);
 	ssize_t b = 0;
 
-	if (o->compared || n == 0)
-		return 0;
-	a = local_get(f, &file, o->name, o->synced - n, scratch, n);
 	vio_close(file);
-	b = follower_read(f, o->name, o->synced - n, scratch + TAIL, n);
+	b = follower_read(f, name, off, scratch + TAIL, n);
 	if (a < 0 || b < 0)
 		return (int)(a < 0 ? a : b);
-	if (a != b || memcmp(scratch, scratch + TAIL, n) != 0)
+	return a == b && memcmp(scratch, scratch + TAIL, n) == 0;
+}
+
+/*
+ * -ERR_ROLLBACK when the synced bytes begin or end otherwise than the store's
+ * do, and are no segment that was settled again.
+ */
+static int compare_ends(struct follower *f, struct follower_object *o,
+			uint64_t durable, uint8_t *scratch, struct errmsg *em)
+{
+	size_t head = o->synced < HEAD ? (size_t)o->synced : HEAD;
+	size_t tail = o->synced < TAIL ? (size_t)o->synced : TAIL;
+	int rc = 0;
+
+	if (o->compared || tail == 0)
+		return 0;
+	/* a large record can hide its checksum from the tail */
+	rc = same_bytes(f, o->name, 0, head, scratch);
+	if (rc > 0)
+		rc = same_bytes(f, o->name, o->synced - tail, tail, scratch);
+	if (rc == 0)
+		rc = follower_take_segment(f, o, durable);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
 		return errmsg_set(em, -ERR_ROLLBACK,
 				  "%s: the replica has other bytes before "
 				  "%" PRIu64 " than the store",
@@ -217,7 +239,7 @@ static int prepare(struct follower *f, const struct wanted *w, uint8_t *scratch,
 	if (!o)
 		return -ENOMEM;
 	if (o->synced < w->durable)
-		rc = compare_tail(f, o, scratch, em);
+		rc = compare_ends(f, o, w->durable, scratch, em);
 	if (rc == 0 && o->open && o->synced < o->size)
 		rc = settle_doubt(f, o, w->durable, scratch);
 	if (rc < 0)

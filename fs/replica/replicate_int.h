@@ -71,6 +71,15 @@ struct replicate {
  */
 int must_use follower_round(struct follower *f, uint64_t position,
 			    uint64_t *out_behind, struct errmsg *em);
+/* --- follower_segment.c --- */
+
+/*
+ * The replica's bytes of `o` are not the store's.  1: it is a journal segment
+ * with the same entries under the same seals, settled again, and the replica
+ * has the store's `durable` bytes now; 0: it is not, and nothing was changed.
+ */
+int must_use follower_take_segment(struct follower *f,
+				   struct follower_object *o, uint64_t durable);
 /* --- follower_state.c --- */
 
 struct follower_object *follower_find(const struct follower *f,

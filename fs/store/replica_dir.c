@@ -277,6 +277,10 @@ static int dir_put(struct replica *r, const char *name, const void *p, size_t n)
 	char dir[NAME_SIZE] = "";
 	int rc = folder_of(dir, name);
 
+	/* what is open of it would be the old file: nobody appends to that */
+	for (unsigned i = 0; rc == 0 && i < d->n_dirty; i++)
+		if (strcmp(d->dirty[i].name, name) == 0)
+			rc = sync_files(d);
 	if (rc == 0)
 		rc = make_folders(d, dir);
 	return rc < 0 ? rc : atomic_file_write(d->vio, name, p, n, 0);

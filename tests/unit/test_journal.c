@@ -267,3 +267,94 @@ Test(journal, a_missing_segment_and_a_bad_header_are_refused_in_words)
 	cr_assert(strstr(em.text, "journal segment 2 is missing") != NULL, "%s",
 		  em.text);
 }
+
+/* --- settled twice --- */
+
+static void load_segment(struct buf *out)
+{
+	buf_clear(out);
+	cr_assert_eq(
+		vio_read_file(v, out, "ledger/journal/00000001.vj", 1 << 20),
+		0);
+}
+
+/* The first segment of another journal of the same volume. */
+static void settle_anew(uint64_t to)
+{
+	uint64_t some;
+
+	journal_close(j);
+	vio_sim_free(sim);
+	sim = vio_sim_new(NULL);
+	v = vio_sim_vio(sim);
+	for (uint64_t i = 0; i < to; i++) /* its epoch is another one */
+		cr_assert_eq(vio_random(v, &some, sizeof(some)), 0);
+	cr_assert_eq(try_open(), 0, "%s", em.text);
+	cr_assert_eq(journal_start(j), 0);
+	fill(0, to);
+	cr_assert_eq(journal_sync(j), 0);
+}
+
+Test(journal, of_a_segment_settled_twice_both_are_the_same)
+{
+	struct buf a = BUF_INIT, b = BUF_INIT, full = BUF_INIT;
+
+	fill(0, 6);
+	load_segment(&a);
+	settle_anew(9);
+	load_segment(&b);
+	settle_anew(60); /* the first one ends with its footer */
+	load_segment(&full);
+	cr_assert_neq(memcmp(a.p, b.p, 64), 0, "another epoch");
+	cr_assert(journal_same(a.p, a.n, a.p, a.n));
+	cr_assert(journal_same(b.p, b.n, a.p, a.n), "a beginning");
+	cr_assert_not(journal_same(a.p, a.n, b.p, b.n), "it has more");
+	cr_assert(journal_same(full.p, full.n, b.p, b.n), "and is complete");
+	cr_assert(journal_same(full.p, full.n, full.p, full.n));
+	for (size_t n = 0; n <= a.n; n++) /* copied so far */
+		cr_assert(journal_same(b.p, b.n, a.p, n), "%zu bytes", n);
+	buf_release(&a);
+	buf_release(&b);
+	buf_release(&full);
+}
+
+static bool is_sum(size_t at, const struct buf *of)
+{
+	uint32_t len = 0;
+
+	if (at < 64)
+		return (at >= 32 && at < 40) || at >= 56;
+	for (size_t i = 64; i + 4 <= of->n; i += len) {
+		memcpy(&len, of->p + i, 4);
+		if (memcmp(of->p + i, "VJF1", 4) == 0)
+			return at >= of->n - 16 && at < of->n - 8;
+		if (at < i + len)
+			return at >= i + 4 && at < i + 12;
+	}
+	return false;
+}
+
+/* Every byte of theirs counts but epoch and checksums; every one of ours. */
+Test(journal, of_a_segment_settled_twice_every_byte_counts, .timeout = 120)
+{
+	struct buf a = BUF_INIT, b = BUF_INIT;
+
+	fill(0, 60);
+	load_segment(&a);
+	settle_anew(60);
+	load_segment(&b);
+	cr_assert_eq(a.n, b.n);
+	cr_assert(journal_same(b.p, b.n, a.p, a.n));
+	for (size_t i = 0; i < a.n; i += i < 2000 || i + 300 > a.n ? 1 : 37) {
+		a.p[i] ^= 1;
+		cr_assert_eq(journal_same(b.p, b.n, a.p, a.n), is_sum(i, &a),
+			     "theirs, byte %zu", i);
+		a.p[i] ^= 1;
+		b.p[i] ^= 1;
+		cr_assert_not(journal_same(b.p, b.n, a.p, a.n),
+			      "ours, byte %zu", i);
+		b.p[i] ^= 1;
+	}
+	buf_release(&a);
+	buf_release(&b);
+}
