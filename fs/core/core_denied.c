@@ -2,11 +2,11 @@
  * core_denied.c - see core_denied.h.
  *
  * Equal are denials of the same call for the same reason of the same path to
- * the same run's processes of the same executable.
+ * the same run's processes of the same user and executable.
  *
  * Invariants: (1) what is in the list was entered once, and `again` times
- * since.  (2) n counts the list; a run has CORE_DENIED_EACH of them at most,
- * and one for the others.
+ * since.  (2) n counts the list; of a run each user has CORE_DENIED_EACH of
+ * them at most, and one for the others.
  */
 #include "fs/core/core_denied.h"
 
@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "fs/core/core_internal.h"
+#include "fs/run/run_peer.h"
 #include "fs/run/run_table.h"
 
 struct kind {
@@ -146,23 +147,43 @@ static bool equal(const struct kind *k, const struct actor *a,
 		strcmp(k->actor->exe, a->exe) == 0);
 }
 
-/* The kind, counted once more if it is known; how many its run has. */
+/* How many kinds there are: of a user, and of those in one run. */
+struct share {
+	unsigned user, run;
+};
+
+/* The kind, counted once more if it is known; how many its user has. */
 static struct kind *find_locked(struct core_denied *x, const struct actor *a,
-				const struct entry_denied *d, unsigned *out_n)
+				const struct entry_denied *d, struct share *out)
 	requires_capability(&x->mu)
 {
 	struct kind *found = NULL;
 
-	*out_n = 0;
-	for (struct kind *k = x->first; k; k = k->next)
-		if (same_run(k, a->run)) {
-			++*out_n;
-			if (equal(k, a, d))
-				found = k;
-		}
+	*out = (struct share){ 0 };
+	for (struct kind *k = x->first; k; k = k->next) {
+		if (k->actor->uid != a->uid)
+			continue;
+		out->user++;
+		if (!same_run(k, a->run))
+			continue;
+		out->run++;
+		if (equal(k, a, d))
+			found = k;
+	}
 	if (found)
 		found->again++;
 	return found;
+}
+
+static bool has_room_locked(const struct core_denied *x, const struct actor *a,
+			    const struct share *s) requires_capability(&x->mu)
+{
+	if (s->run >= CORE_DENIED_EACH)
+		return false;
+	if (run_peer_trusted(a->uid))
+		return x->n < CORE_DENIED_MAX;
+	return s->user < CORE_DENIED_USER &&
+	       x->n < CORE_DENIED_MAX - CORE_DENIED_KEPT;
 }
 
 static struct kind *kind_new(struct actor *a, const struct entry_denied *d)
@@ -185,16 +206,16 @@ void core_denied_note(struct core *c, struct actor *a,
 	static const struct entry_denied more = { .call = ENTRY_DENIED_MORE };
 	struct core_denied *x = c->denied;
 	struct kind *k = kind_new(a, d);
+	struct share share;
 	bool known;
-	unsigned n;
 
 	mutex_lock(&x->mu);
-	known = find_locked(x, a, d, &n) != NULL;
-	if (!known && (n >= CORE_DENIED_EACH || x->n >= CORE_DENIED_MAX)) {
+	known = find_locked(x, a, d, &share) != NULL;
+	if (!known && !has_room_locked(x, a, &share)) {
 		kind_free(c, k);
 		d = &more;
 		k = kind_new(a, d);
-		known = find_locked(x, a, d, &n) != NULL;
+		known = find_locked(x, a, d, &share) != NULL;
 	}
 	if (!known && k) {
 		k->next = x->first;

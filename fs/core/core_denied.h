@@ -3,8 +3,10 @@
  * into the ledger when it happens first, and how often it came again when the
  * run ends, or the mount.
  *
- * Bounded: so many kinds of each run, the others are counted together; and so
- * many of all runs.  A denial is a denial whether it can be entered or not.
+ * Bounded: so many kinds of each run and user in it, the others are counted
+ * together; so many of all runs of a user, but for root and the mount's own,
+ * and of all; the last are kept for those two.  A denial is a denial whether it
+ * can be entered or not.
  *
  * Threads: any; the lock is a leaf and not held while something is entered.
  */
@@ -21,7 +23,12 @@ struct actor;
 struct core;
 struct core_denied;
 
-enum { CORE_DENIED_EACH = 256, CORE_DENIED_MAX = 4096 };
+enum {
+	CORE_DENIED_EACH = 256,
+	CORE_DENIED_USER = 1024,
+	CORE_DENIED_MAX = 4096,
+	CORE_DENIED_KEPT = 512,
+};
 
 int must_use core_denied_open(struct core_denied **out);
 /* Lets go of its actors; NULL ok. */

@@ -337,9 +337,7 @@ static int peer_of(struct run_peer *out, int fd)
 {
 	int rc = run_peer_of(out, fd);
 
-	if (rc == 0 && out->cr.uid != 0 && out->cr.uid != geteuid())
-		rc = -EPERM;
-	return rc;
+	return rc == 0 && !run_peer_trusted(out->cr.uid) ? -EPERM : rc;
 }
 
 static void connection_main(void *arg)

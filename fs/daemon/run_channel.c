@@ -104,21 +104,16 @@ static int64_t now_ns(void)
 
 /* --- connections -------------------------------------------------------------- */
 
-static bool trusted(uint32_t uid)
-{
-	return uid == 0 || uid == geteuid();
-}
-
 /* May one more of that user be heard? */
 static bool has_place(const struct run_channel *c, uint32_t uid)
 {
 	unsigned same = 0, ordinary = 0;
 
-	if (trusted(uid))
+	if (run_peer_trusted(uid))
 		return true;
 	for (unsigned i = 0; i < c->n; i++) {
 		same += c->v[i].peer.cr.uid == uid;
-		ordinary += !trusted(c->v[i].peer.cr.uid);
+		ordinary += !run_peer_trusted(c->v[i].peer.cr.uid);
 	}
 	return c->anybody && same < EACH_USER_MAX && ordinary < ORDINARY_MAX;
 }
@@ -164,7 +159,7 @@ static bool may_ask(struct run_channel *c, uint32_t uid, size_t bytes)
 	double cost = (double)(bytes > COST_MIN ? bytes : COST_MIN);
 	int64_t now = now_ns();
 
-	if (trusted(uid))
+	if (run_peer_trusted(uid))
 		return true;
 	if (a->at_ns == 0)
 		a->left = BURST;

@@ -217,6 +217,11 @@ static int enter_table(struct core *c, const struct start_arg *a,
 	rc = run_table_add(c->runs, &n);
 	if (rc == -EEXIST)
 		return errmsg_set(em, rc, KNOWN);
+	if (rc == -EMFILE)
+		return errmsg_set(em, rc,
+				  "%d guarded runs of this user go on, or have "
+				  "left processes: no more",
+				  RUN_TABLE_GUARDED_EACH);
 	if (rc == -ENFILE)
 		return errmsg_set(em, rc,
 				  "%d runs are going on, or %d guarded ones "

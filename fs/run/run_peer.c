@@ -95,3 +95,8 @@ struct cred run_peer_cred(const struct run_peer *p)
 		cr.pid = 0;
 	return cr;
 }
+
+bool run_peer_trusted(uint32_t uid)
+{
+	return uid == 0 || uid == geteuid();
+}

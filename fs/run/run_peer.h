@@ -32,6 +32,8 @@ int must_use run_peer_of(struct run_peer *out, int fd);
 bool run_peer_there(const struct run_peer *p);
 /* Its user; and the process, while it is there. */
 struct cred run_peer_cred(const struct run_peer *p);
+/* Root and the mount's own user: shares are not for them. */
+bool run_peer_trusted(uint32_t uid);
 /* Is it process pid that started then? */
 static inline bool run_peer_is(const struct run_peer *p, uint32_t pid,
 			       uint64_t start)

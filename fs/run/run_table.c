@@ -20,6 +20,7 @@
 
 #include "base/thread.h"
 #include "fs/run/run_guard.h"
+#include "fs/run/run_peer.h"
 
 enum run_state { RUN_OPEN, RUN_LEFT, RUN_OVER };
 
@@ -169,24 +170,43 @@ static void make_room_locked(struct run_table *t) requires_capability(&t->mu)
 		forget_locked(t, over ? over : left);
 }
 
-/* Is there a place for one more? */
-static bool has_place_locked(const struct run_table *t, const struct run *r,
-			     const struct run_table_new *n)
+static unsigned guarded_of_locked(const struct run_table *t, uint32_t uid)
 	requires_capability(&t->mu)
 {
-	return n->recovered || (t->n_open < RUN_TABLE_OPEN_MAX &&
-				(!r->guard || atomic_load(&t->guarded) <
-						      RUN_TABLE_GUARDED_MAX));
+	for (const struct user *u = t->users; u; u = u->next)
+		if (u->uid == uid)
+			return u->n_guarded;
+	return 0;
+}
+
+/* Is there a place for one more? */
+static int check_place_locked(const struct run_table *t, const struct run *r,
+			      const struct run_table_new *n)
+	requires_capability(&t->mu)
+{
+	bool trusted = run_peer_trusted(n->uid);
+	unsigned max =
+		RUN_TABLE_GUARDED_MAX - (trusted ? 0 : RUN_TABLE_GUARDED_KEPT);
+
+	if (n->recovered)
+		return 0;
+	if (t->n_open >= RUN_TABLE_OPEN_MAX)
+		return -ENFILE;
+	if (!r->guard)
+		return 0;
+	if (!trusted && guarded_of_locked(t, n->uid) >= RUN_TABLE_GUARDED_EACH)
+		return -EMFILE;
+	return atomic_load(&t->guarded) >= max ? -ENFILE : 0;
 }
 
 /* Takes r over unless it fails. */
 static int add_locked(struct run_table *t, struct run *r,
 		      const struct run_table_new *n) requires_capability(&t->mu)
 {
-	if (find_locked(t, r->id))
-		return -EEXIST;
-	if (!has_place_locked(t, r, n))
-		return -ENFILE;
+	int rc = find_locked(t, r->id) ? -EEXIST : check_place_locked(t, r, n);
+
+	if (rc < 0)
+		return rc;
 	if (atomic_load(&t->n) >= RUN_TABLE_MAX)
 		make_room_locked(t);
 	r->user = user_locked(t, n->uid);
@@ -266,11 +286,8 @@ bool run_table_guarded(const struct run_table *t)
 
 bool run_table_guards_user(struct run_table *t, uint32_t uid)
 {
-	bool yes = false;
-
 	mutex_lock(&t->mu);
-	for (const struct user *u = t->users; u; u = u->next)
-		yes = yes || (u->uid == uid && u->n_guarded > 0);
+	bool yes = guarded_of_locked(t, uid) > 0;
 	mutex_unlock(&t->mu);
 	return yes;
 }

@@ -8,8 +8,10 @@
  *
  * Bounded: RUN_TABLE_OPEN_MAX open runs; of the others the oldest of the user
  * who has most are forgotten first.  A guarded run is not forgotten before it
- * is OVER, of these RUN_TABLE_GUARDED_MAX are let in; those that an earlier
- * mount has left behind are, whatever their number.
+ * is OVER, of these RUN_TABLE_GUARDED_MAX are let in, RUN_TABLE_GUARDED_EACH of
+ * a user, the last RUN_TABLE_GUARDED_KEPT only of root and the mount's own
+ * user, who is bounded by the whole alone; those that an earlier mount has left
+ * behind are, whatever their number.
  *
  * Threads: thread-safe; its lock is a leaf.
  */
@@ -31,6 +33,8 @@ enum {
 	RUN_TABLE_OPEN_MAX = 1024,
 	RUN_TABLE_MAX = 4096,
 	RUN_TABLE_GUARDED_MAX = 1024,
+	RUN_TABLE_GUARDED_EACH = 256,
+	RUN_TABLE_GUARDED_KEPT = 64,
 };
 /*
  * A bit of the id's first byte says which runs nobody declared.  Their ids are
@@ -66,7 +70,10 @@ struct run_table_new {
 int must_use run_table_open(struct run_table **out);
 void run_table_close(struct run_table *t); /* NULL ok */
 
-/* -EEXIST: the id was there before; -ENFILE: too many are open, or guarded. */
+/*
+ * -EEXIST: the id was there before; -ENFILE: too many are open, or guarded;
+ * -EMFILE: too many guarded ones are that user's.
+ */
 int must_use run_table_add(struct run_table *t, const struct run_table_new *n);
 /* left: processes of it may go on. */
 void run_table_end(struct run_table *t, const uint8_t *id, bool left);

@@ -5,11 +5,15 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "fs/commit/commit.h"
+#include "fs/core/actor.h"
 #include "fs/core/actor_proc.h"
+#include "fs/core/core_denied.h"
 #include "fs/core/core_guard.h"
 #include "fs/core/core_internal.h"
 #include "fs/run/run_alive.h"
@@ -215,14 +219,14 @@ Test(run_guard, nobody_pushes_one_out_of_the_table)
 {
 	struct run_guard *g = guard_of("read-only\n", NULL);
 	struct run_table *t = NULL;
-	unsigned n = RUN_TABLE_GUARDED_MAX;
+	unsigned n = 2 * RUN_TABLE_GUARDED_EACH;
 
 	cr_assert_eq(run_table_open(&t), 0);
 	for (unsigned i = 0; i < n; i++) {
 		cr_assert_eq(add(t, i, g), 0);
 		end(t, i, true);
 	}
-	cr_assert_eq(add(t, n, g), -ENFILE);
+	cr_assert_eq(add(t, n, g), -EMFILE);
 	for (unsigned i = n; i < n + 2 * RUN_TABLE_MAX; i++) {
 		cr_assert_eq(add(t, i, NULL), 0);
 		end(t, i, i % 2);
@@ -237,8 +241,8 @@ Test(run_guard, nobody_pushes_one_out_of_the_table)
 
 /* --- limits --- */
 
-static void add_limited(struct run_table *t, unsigned i, uint32_t uid,
-			uint64_t limit, struct run_guard *g)
+static int try_limited(struct run_table *t, unsigned i, uint32_t uid,
+		       uint64_t limit, struct run_guard *g)
 {
 	uint8_t id[RUN_ID_SIZE];
 	const struct run_table_new run = {
@@ -249,7 +253,43 @@ static void add_limited(struct run_table *t, unsigned i, uint32_t uid,
 	};
 
 	number(id, i);
-	cr_assert_eq(run_table_add(t, &run), 0);
+	return run_table_add(t, &run);
+}
+
+static void add_limited(struct run_table *t, unsigned i, uint32_t uid,
+			uint64_t limit, struct run_guard *g)
+{
+	cr_assert_eq(try_limited(t, i, uid, limit, g), 0);
+}
+
+Test(run_guard, no_user_takes_all_the_places)
+{
+	const unsigned ordinary =
+		RUN_TABLE_GUARDED_MAX - RUN_TABLE_GUARDED_KEPT;
+	struct run_guard *g = guard_of("read-only\n", NULL);
+	const uint32_t first = geteuid() + 1000;
+	struct run_table *t = NULL;
+	unsigned i;
+
+	cr_assert_eq(run_table_open(&t), 0);
+	for (i = 0; i < RUN_TABLE_GUARDED_EACH; i++)
+		add_limited(t, i, first, 0, g);
+	cr_assert_eq(try_limited(t, i, first, 0, g), -EMFILE);
+	end(t, 0, true);
+	cr_assert_eq(try_limited(t, i, first, 0, g), -EMFILE, "somebody left");
+	add_limited(t, RUN_TABLE_MAX, first, 0, NULL);
+	end(t, RUN_TABLE_MAX, false);
+	for (; i < ordinary; i++)
+		add_limited(t, i, first + i / RUN_TABLE_GUARDED_EACH, 0, g);
+	cr_assert_eq(try_limited(t, i, first + 99, 0, g), -ENFILE);
+	for (; i < RUN_TABLE_GUARDED_MAX; i++)
+		add_limited(t, i, i % 2 ? 0 : geteuid(), 0, g);
+	cr_assert_eq(try_limited(t, i, 0, 0, g), -ENFILE);
+	end(t, 1, false);
+	cr_assert_eq(try_limited(t, i, first, 0, g), -ENFILE, "it is kept");
+	add_limited(t, i, 0, 0, g);
+	run_table_close(t);
+	run_guard_drop(g);
 }
 
 /* What is said of x/a (hidden by 1), x/b (by 2), x/c (by 3), as letters. */
@@ -383,6 +423,61 @@ Test(run_guard, a_command_of_whoever_is_gone_is_refused)
 	cr_assert_eq(core_guard_command(v.core, &before), 0);
 	cr_assert_eq(core_guard_command(v.core, &nobody), 0);
 	run_guard_drop(g);
+	cr_assert_eq(vol_umount(&v), 0);
+	vol_release(&v);
+}
+
+/* --- how much is told of denials --- */
+
+/* Denials of so many kinds to a run of that user; how many were entered. */
+static uint64_t deny(struct core *c, uint32_t uid, unsigned run, unsigned kinds)
+{
+	/* each has an actor of its own, whose entry is there before */
+	struct actor *a = actor_of(c->actors, 0, uid, run);
+	uint64_t before = 0;
+
+	cr_assert_not_null(a);
+	number(a->run, run);
+	for (unsigned i = 0; i < kinds; i++) {
+		char path[16];
+		const struct entry_denied d = {
+			.call = ENTRY_DENIED_OPEN,
+			.why = ENTRY_DENIED_HIDDEN,
+			.path = { path, (size_t)snprintf(path, sizeof(path),
+							 "%u", i) },
+		};
+
+		if (i == 1)
+			before = commit_next_seq(c->commit);
+		core_denied_note(c, a, &d);
+	}
+	actor_drop(c->actors, a);
+	return 1 + commit_next_seq(c->commit) - before;
+}
+
+Test(run_guard, no_user_fills_the_list_of_denials)
+{
+	const uint32_t a = geteuid() + 1000, b = a + 1;
+	unsigned run = 0, left;
+	struct vol v;
+
+	vol_init(&v, 1);
+	v.actors = true;
+	cr_assert_eq(vol_mount(&v), 0);
+	while (++run <= CORE_DENIED_USER / CORE_DENIED_EACH)
+		cr_assert_eq(deny(v.core, a, run, CORE_DENIED_EACH),
+			     CORE_DENIED_EACH);
+	cr_assert_eq(deny(v.core, a, run++, 20), 1, "of more kinds");
+	cr_assert_eq(deny(v.core, b, run++, 20), 20);
+	cr_assert_eq(deny(v.core, b, run++, CORE_DENIED_EACH + 20),
+		     CORE_DENIED_EACH + 1);
+	left = CORE_DENIED_MAX - CORE_DENIED_KEPT - CORE_DENIED_USER -
+	       CORE_DENIED_EACH - 20 - 2;
+	for (uint32_t u = b + 1; left > CORE_DENIED_EACH; u++, run++)
+		left -= deny(v.core, u, run, CORE_DENIED_EACH);
+	cr_assert_eq(deny(v.core, b + 98, run++, left), left);
+	cr_assert_eq(deny(v.core, b + 99, run++, 20), 1, "kept for root");
+	cr_assert_eq(deny(v.core, 0, run++, 20), 20);
 	cr_assert_eq(vol_umount(&v), 0);
 	vol_release(&v);
 }
