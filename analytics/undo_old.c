@@ -50,8 +50,10 @@ static int merge(struct undo *u, const struct undo_track *t, struct buf *out,
 	const struct undo_merge m = {
 		.core = u->core, .r = u->r, .cr = u->view->cr, .git = &u->git
 	};
-	int rc = undo_bytes(&m, out, undo_old_content(t));
+	int rc;
 
+	undo_look_away(u); /* git may take its time */
+	rc = undo_bytes(&m, out, undo_old_content(t));
 	if (rc > 0)
 		rc = undo_merge(&m, out, t->parts, undo_old_parts(t), places);
 	return rc < 0 || !(out->bad || places->bad) ? rc : -ENOMEM;

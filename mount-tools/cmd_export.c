@@ -93,6 +93,8 @@ static int copy_tree(const char *from, const char *dir,
 	out->files = copied.files;
 	out->dirs = copied.dirs;
 	out->others = copied.others;
+	out->left_out = copied.left_out;
+	out->bits = copied.bits;
 	return rc;
 }
 
@@ -142,6 +144,13 @@ static void say(struct reader *r, const char *dir, bool tree,
 		printf("%llu file%s left out: their bytes were released "
 		       "(vouch log says by what)\n",
 		       (unsigned long long)t->released, print_s(t->released));
+	if (t->left_out)
+		printf("%llu left out: devices and sockets\n",
+		       (unsigned long long)t->left_out);
+	if (t->bits)
+		printf("%llu had set-user-ID or set-group-ID bits: not taken "
+		       "along, as nothing proves who set them\n",
+		       (unsigned long long)t->bits);
 	printf("\nCheck it: vouch-check --log %s --trust %s/trust\n", d, d);
 }
 

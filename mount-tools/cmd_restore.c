@@ -484,7 +484,7 @@ static int finish(struct restore *x, const char *path, int rc)
 		   x->removed;
 
 	progress_wipe(&x->bar);
-	if (any && !x->own[0])
+	if (any && x->declared && !x->own[0])
 		run_client_own_word(x->own, x->r.place.dir);
 	if (rc == -ERR_USAGE)
 		return opt_misuse("restore", "%s", errmsg_text(&x->em, rc));

@@ -87,6 +87,7 @@ static int write_file(struct tree_out *t, const struct past *p, int dir,
 	if (fd >= 0 && close(fd) < 0 && rc == 0)
 		rc = -errno;
 	t->report->files += rc == 0;
+	t->report->bits += rc == 0 && (p->mode & 06000);
 	return rc;
 }
 
@@ -141,8 +142,10 @@ static int write_other(struct tree_out *t, const struct past *p, int dir,
 		rc = symlinkat(p->target, dir, name);
 	else if (S_ISFIFO(p->mode))
 		rc = mkfifoat(dir, name, p->mode & 0777);
-	else
+	else {
+		t->report->left_out++;
 		return 0;
+	}
 	if (rc < 0)
 		return -errno;
 	times(p, ts);

@@ -15,6 +15,8 @@ struct tree_out_report {
 	uint64_t files, dirs, others;
 	uint64_t bytes;
 	uint64_t released; /* files left out: their bytes are gone */
+	uint64_t left_out; /* devices, sockets */
+	uint64_t bits;	   /* files that were set-user-ID or set-group-ID */
 };
 
 /*
