@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "fs/core/core.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "index/idx_runs.h"
@@ -31,25 +32,49 @@ static int load(struct core *c, struct buf *stored, struct entry_denied *out,
 
 struct lines {
 	struct core *core;
+	struct run_view *view;
 	struct idx_reader *r;
 	struct spool *out;
 	struct buf line, stored;
 };
+
+/*
+ * May he be told where it is?  The guard looks at all links of what is asked
+ * for, and at all below a directory that is moved, be it his to list or not.
+ */
+static int shows_path(struct lines *w, const struct idx_entry *e,
+		      const struct entry_str *path)
+{
+	const struct cred *cr = w->view->cr;
+	size_t n = path->n;
+	uint64_t dir = 0;
+	int rc;
+
+	if (n == 0 || !cr)
+		return n > 0;
+	while (n > 0 && path->p[n - 1] != '/')
+		n--;
+	rc = idx_resolve(w->r, &dir, path->p, n, e->no);
+	return rc > 0 ? core_may_read(w->core, cr, dir) == 0 : rc;
+}
 
 static int one_line(void *ctx, const struct idx_entry *e)
 {
 	struct lines *w = ctx;
 	struct buf *b = &w->line;
 	struct entry_denied d;
-	int rc = load(w->core, &w->stored, &d, e);
+	int rc = load(w->core, &w->stored, &d, e), shows;
 
 	if (rc <= 0)
 		return rc;
+	shows = shows_path(w, e, &d.path);
+	if (shows < 0)
+		return shows;
 	buf_addf(b, "{\"call\":\"%s\"", entry_denied_call_word(d.call));
 	if (d.why)
 		buf_addf(b, ",\"why\":\"%s\"", entry_denied_why_word(d.why));
 	buf_addc(b, ',');
-	if (d.path.n > 0) {
+	if (shows) {
 		line_text(b, "path", d.path.p, d.path.n);
 		buf_addc(b, ',');
 	}
@@ -69,7 +94,7 @@ static int one_line(void *ctx, const struct idx_entry *e)
 int run_denied_report(struct core *c, struct run_view *v, struct idx_reader *r,
 		      const struct idx_run *run, struct spool *out)
 {
-	struct lines w = { .core = c, .r = r, .out = out };
+	struct lines w = { .core = c, .view = v, .r = r, .out = out };
 	int rc = run_walk(v, r, run, one_line, &w);
 
 	buf_release(&w.line);

@@ -94,6 +94,19 @@ same "a run beside it" "$(cat w/beside)" SECRET
 # --- whose denials they are
 same "attributed" "$(jq -r .why mnt/audit/runs/ended.1/denied.jsonl | sort -u | tr '\n' ' ')" "hidden protected "
 
+# --- nor does the guard list for her what she may not
+mkdir -p -m 777 mnt/open && mkdir -p mnt/open/a/shut && echo x | tee mnt/open/a/shut/inner.key >mnt/open/outer.key
+chown 4242 mnt/open/a && chmod 700 mnt/open/a/shut && ln mnt/open/a/shut/inner.key mnt/open/linked
+anna vouch run --name keys -q --no-cgroup --in mnt --hide '*er.key' --no-default-protect -- \
+	sh -c 'mv mnt/open/a mnt/open/b; cat mnt/open/outer.key; cat mnt/open/linked' >w/keys 2>&1
+same "all are denied" "$(grep -c 'Permission denied' w/keys)" 3
+where() { jq -r '"\(.call) \(.path)"' | sort -u | tr '\n' ,; }
+same "where, to root" "$(where <mnt/audit/runs/keys.1/denied.jsonl)" "open open/a/shut/inner.key,open open/outer.key,rename open/a/shut/inner.key,"
+anna cat mnt/audit/runs/keys.1/denied.jsonl >w/keys
+same "where, to the user" "$(where <w/keys)" "open null,open open/outer.key,rename null,"
+expect "nothing of it" sh -c '! grep -q "shut\|inner" w/keys'
+same "in the root" "$(anna cat mnt/audit/runs/ended.1/denied.jsonl | where)" "open secret/k,write f,"
+
 # --- the daemon is killed, and the volume is mounted again
 kill_daemon
 vouch umount -l mnt || fail "the dead mount"
