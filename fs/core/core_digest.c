@@ -133,6 +133,8 @@ int core_digest_of(struct core *c, const struct core_digest_old *v,
 	int rc =
 		content_sha256(c->pool, &a.sha256, &a.root, a.size, go_on, ctx);
 
+	if (rc >= 0 && c->o.read_only)
+		rc = -EROFS; /* nobody would be told it */
 	if (rc >= 0)
 		rc = core_op(c, enter_op, &a);
 	return rc < 0 ? rc : 0;
