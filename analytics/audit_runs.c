@@ -181,16 +181,16 @@ static int runs_attr(struct provider *p, struct node *n, struct stat *out,
 
 /* --- the list as one document: runs.jsonl, newest first --- */
 
-static int list_page(struct provider *p, const struct listed *g, bool whole,
-		     const struct cred *cr, struct spool *out)
+static int list_page(struct provider *p, const struct run_view *v,
+		     const struct listed *g, struct spool *out)
 {
 	struct buf b = BUF_INIT;
 	struct idx_reader *r = NULL;
 	int rc = core_reader_take(p->core, &r);
 
 	for (unsigned i = 0; rc >= 0 && i < g->n; i++)
-		if (is_listed(&g->v[i]) && may_see(whole, cr, &g->v[i]))
-			rc = run_report_line(r, &b, &g->v[i]);
+		if (is_listed(&g->v[i]) && may_see(!v->cr, v->cr, &g->v[i]))
+			rc = run_report_line(v, r, &b, &g->v[i]);
 	core_reader_give(p->core, r);
 	spool_buf(out, &b);
 	buf_release(&b);
@@ -201,7 +201,7 @@ static int list_render(struct provider *p, const struct cred *cr, bool whole,
 		       struct spool *out)
 {
 	autofree struct listed *g = calloc(1, sizeof(*g));
-	struct run_view v = { .cr = NULL };
+	struct run_view v = { .cr = whole ? NULL : cr };
 	uint64_t before = IDX_NOW;
 	int rc = g ? 0 : -ENOMEM;
 
@@ -209,7 +209,7 @@ static int list_render(struct provider *p, const struct cred *cr, bool whole,
 	while (rc >= 0) {
 		rc = runs_page(p, before, g);
 		if (rc >= 0)
-			rc = list_page(p, g, whole, cr, out);
+			rc = list_page(p, &v, g, out);
 		if (rc < 0 || g->n < PAGE)
 			break;
 		before = g->v[PAGE - 1].no;

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "fs/core/core.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
 #include "index/idx_runs.h"
@@ -430,8 +431,9 @@ static void put_end(struct buf *out, const struct idx_run *run)
 		 run->status, (unsigned long long)run->processes);
 }
 
-static int put_head(struct idx_reader *r, struct buf *out,
-		    const struct idx_run *run)
+/* Its parent's name is told to whom that is shown. */
+static int put_head(const struct run_view *v, struct idx_reader *r,
+		    struct buf *out, const struct idx_run *run)
 {
 	char word[RUN_WORD_MAX];
 	struct idx_run parent;
@@ -448,18 +450,18 @@ static int put_head(struct idx_reader *r, struct buf *out,
 	buf_addf(out, ",\n \"implicit\": %s,\n \"uid\": %u,\n \"gid\": %u,\n",
 		 run->implicit ? "true" : "false", run->uid, run->gid);
 	rc = run->parent_no ? idx_run(r, &parent, run->parent_no) : 0;
-	if (rc > 0) {
+	if (rc > 0 && (!v->cr || v->cr->uid == parent.uid)) {
 		idx_run_word(word, &parent);
 		buf_addf(out, " \"parent\": \"%s\",\n", word);
 	}
 	return rc < 0 ? rc : 0;
 }
 
-int run_report_line(struct idx_reader *r, struct buf *out,
-		    const struct idx_run *run)
+int run_report_line(const struct run_view *v, struct idx_reader *r,
+		    struct buf *out, const struct idx_run *run)
 {
 	struct buf autocall(buf_release) b = BUF_INIT;
-	int rc = put_head(r, &b, run);
+	int rc = put_head(v, r, &b, run);
 
 	put_end(&b, run);
 	if (b.bad)
@@ -478,7 +480,7 @@ int run_report_summary(struct core *c, struct run_view *v, struct idx_reader *r,
 	struct counts n = { .files = 0 };
 	struct report w = { .core = c, .view = v, .r = r, .counts = &n };
 	struct buf b = BUF_INIT;
-	int rc = put_head(r, &b, run);
+	int rc = put_head(v, r, &b, run);
 
 	if (rc >= 0)
 		rc = put_start(c, run, &b);

@@ -28,8 +28,8 @@ int must_use run_report_summary(struct core *c, struct run_view *v,
 				struct idx_reader *r, const struct idx_run *run,
 				struct spool *out);
 /* The summary's first members, up to how it ended, as one line. */
-int must_use run_report_line(struct idx_reader *r, struct buf *out,
-			     const struct idx_run *run);
+int must_use run_report_line(const struct run_view *v, struct idx_reader *r,
+			     struct buf *out, const struct idx_run *run);
 /*
  * A line for each entry that changed something, as in /audit/history.  What
  * is durable of a file still being written comes with its version.

@@ -58,6 +58,13 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 		same "hers" "$(anna ./pub-vouch runs mnt | awk 'NR > 1 { print $1, $(NF - 3) }')" "anna.1 1"
 		same "hers, of all" "$(anna ./pub-vouch runs mnt -a --format=json | jq -r .uid | sort -u)" 4242
 		same "root's" "$(vouch runs mnt -n 1 | awk 'NR > 1 { print $1, $(NF - 3) }')" "anna.1 1"
+		# a run of hers inside one of root's, whose name is not for her
+		vouch run --in mnt --name secret -q -- setpriv --reuid 4242 --regid 4242 --clear-groups -- \
+			./pub-vouch run --in mnt --name inner -q -- sh -c ': >mnt/pub/inner'
+		same "root sees what it is in" "$(jq -r .parent mnt/audit/runs/inner.1/summary.json)" secret.1
+		same "and in the list" "$(jq -r 'select(.run == "inner.1").parent' mnt/audit/runs.jsonl)" secret.1
+		same "she has it" "$(anna jq -r 'select(.run == "inner.1").parent' mnt/audit/runs.jsonl)" null
+		same "as one" "$(anna jq -r .parent mnt/audit/runs/inner.1/summary.json)" null
 	fi
 fi
 
