@@ -152,11 +152,15 @@ static uint32_t take_locked(struct commit *c, struct pend **out)
 	struct pend *p = c->head, **at = &c->head;
 	uint64_t bytes = 0;
 	uint32_t n = 0;
+	bool tied = false; /* to the one before */
 
 	for (; p && n < LIMIT_BATCH; p = p->next) {
 		bytes += p->ledger_bytes;
-		if (n > 0 && bytes > FRAME_BYTES)
+		if (n > 0 && !tied &&
+		    (bytes > FRAME_BYTES ||
+		     (p->with_next && n + 1 == LIMIT_BATCH)))
 			break;
+		tied = p->with_next;
 		if (p->inode && p->inode->setattr == p)
 			p->inode->setattr = NULL; /* too late to merge */
 		at = &p->next;

@@ -7,6 +7,7 @@
 #ifndef FS_PEND_H
 #define FS_PEND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ledger/entry.h"
@@ -18,6 +19,7 @@ struct pend {
 	struct pend *next;
 	uint64_t seq; /* place in the queue, from 1 */
 	struct entry e;
+	bool with_next;		/* in one frame with the next: both or none */
 	struct inode *inode;	/* a reference is held; NULL: no prev chain */
 	struct leafcell *cell;	/* its own leaf */
 	struct leafcell *actor; /* core.actor; NULL: the system */

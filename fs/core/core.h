@@ -131,7 +131,10 @@ int must_use core_unlink(struct core *c, const struct cred *cr, uint64_t parent,
 			 const char *name);
 int must_use core_rmdir(struct core *c, const struct cred *cr, uint64_t parent,
 			const char *name);
-/* flags: RENAME_NOREPLACE, RENAME_EXCHANGE of renameat2(2). */
+/*
+ * flags: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT of renameat2(2); the
+ * last leaves a device 0/0 under the old name, both or none, a crash or not.
+ */
 int must_use core_rename(struct core *c, const struct cred *cr, uint64_t parent,
 			 const char *name, uint64_t new_parent,
 			 const char *new_name, uint32_t flags);

@@ -17,10 +17,14 @@
 #include "fs/commit/commit.h"
 #include "fs/core/core_internal.h"
 #include "fs/core/file.h"
+#include "fs/core/itable_internal.h"
 
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE 1
 #define RENAME_EXCHANGE 2
+#endif
+#ifndef RENAME_WHITEOUT
+#define RENAME_WHITEOUT 4
 #endif
 
 /* Its name in row.parent: together they tell a version's path. */
@@ -495,6 +499,7 @@ int core_rmdir(struct core *c, const struct cred *cr, uint64_t parent,
 /* --- rename --- */
 
 struct rename_arg {
+	const struct cred *cr;
 	struct actor *actor;
 	uint64_t parent, new_parent;
 	const char *name, *new_name;
@@ -581,6 +586,44 @@ static struct pend *rename_entry(const struct rename_arg *a,
 	return p;
 }
 
+/*
+ * What stays under the old name for an overlay: a device 0/0 that nobody may
+ * open.  All that its making takes is had before the name moves, so that it
+ * cannot fail then; that is why it has no ACL of the directory's.
+ */
+static int whiteout_entry(struct core *c, struct pend **out,
+			  const struct rename_arg *a, struct inode *dir)
+{
+	const struct core_acl_new none = { .mode = S_IFCHR };
+	struct create_arg w = {
+		.cr = a->cr,
+		.parent = a->parent,
+		.name = a->name,
+		.len = a->len,
+		.mode = S_IFCHR,
+	};
+	int rc = itable_reserve(&c->t);
+
+	if (rc < 0)
+		return rc;
+	*out = create_entry(c, &w, dir, &none);
+	return *out ? 0 : -ENOMEM;
+}
+
+/* Right after the RENAME, in one frame with it. */
+static int submit_whiteout(struct core *c, struct itable_tx *tx, struct pend *p,
+			   const struct rename_arg *a)
+{
+	uint64_t ino = p->e.core.inode;
+	int rc = core_submit(c, tx, p, NULL, a->actor);
+
+	if (rc < 0)
+		return rc;
+	c->next_ino++;
+	set_hint(itable_find_inode(&c->t, ino), a->name);
+	return 0;
+}
+
 static bool is_dirty(const struct inode *i)
 {
 	return i->file && i->file->on_dirty;
@@ -590,7 +633,7 @@ static int rename_op(struct core *c, struct itable_tx *tx, void *arg)
 {
 	struct rename_arg *a = arg;
 	struct inode *dir, *new_dir, *i, *there;
-	struct pend *p;
+	struct pend *p, *whiteout = NULL;
 	int rc = get_name(tx, &dir, &i, a->parent, a->name, a->len);
 
 	if (rc < 0)
@@ -620,30 +663,43 @@ static int rename_op(struct core *c, struct itable_tx *tx, void *arg)
 	p = rename_entry(a, there);
 	if (!p)
 		return -ENOMEM;
-	rc = core_submit(c, tx, p, i, a->actor);
-	if (rc < 0)
+	if (a->flags & RENAME_WHITEOUT)
+		rc = whiteout_entry(c, &whiteout, a, dir);
+	if (rc < 0) {
+		pend_free(p);
 		return rc;
+	}
+	p->with_next = whiteout;
+	rc = core_submit(c, tx, p, i, a->actor);
+	if (rc < 0) {
+		if (whiteout)
+			pend_free(whiteout);
+		return rc;
+	}
 	set_hint(i, a->new_name);
 	if (there && a->flags & RENAME_EXCHANGE)
 		set_hint(there, a->name);
-	return 0;
+	return whiteout ? submit_whiteout(c, tx, whiteout, a) : 0;
 }
 
 int core_rename(struct core *c, const struct cred *cr, uint64_t parent,
 		const char *name, uint64_t new_parent, const char *new_name,
 		uint32_t flags)
 {
+	const uint32_t one_way = RENAME_NOREPLACE | RENAME_WHITEOUT;
 	struct rename_arg a = {
+		.cr = cr,
 		.parent = parent,
 		.new_parent = new_parent,
 		.name = name,
 		.new_name = new_name,
 		.flags = flags,
 	};
-	int rc = core_may_change(c, SPACE_CHANGE);
+	int rc = core_may_change(c, flags & RENAME_WHITEOUT ? SPACE_ADD :
+							      SPACE_CHANGE);
 
-	if (flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
-	    flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+	if (flags & ~(one_way | RENAME_EXCHANGE) ||
+	    (flags & RENAME_EXCHANGE && flags & one_way))
 		return -EINVAL;
 	if (rc >= 0)
 		rc = core_check_name(name, &a.len);

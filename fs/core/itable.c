@@ -149,6 +149,7 @@ static void free_inode(struct inode *i)
 
 void itable_release(struct itable *t)
 {
+	free(take(t->spare));
 	for (size_t b = 0; t->inodes && b < t->n_inode_buckets; b++) {
 		struct inode *i = t->inodes[b], *next;
 
@@ -174,11 +175,20 @@ void itable_release(struct itable *t)
 
 /* --- adding and evicting --- */
 
+int itable_reserve(struct itable *t)
+{
+	if (!t->spare)
+		t->spare = calloc(1, sizeof(*t->spare));
+	return t->spare ? 0 : -ENOMEM;
+}
+
 struct inode *itable_add_inode(struct itable *t, uint64_t ino)
 {
 	struct inode **b = inode_bucket(t, ino);
 	struct inode *i = calloc(1, sizeof(*i));
 
+	if (!i)
+		i = take(t->spare);
 	if (!i)
 		return NULL;
 	i->row.ino = ino;

@@ -98,6 +98,7 @@ struct itable {
 	struct link name_lru, name_dirty;
 	struct name *placed; /* the dirty name last put in order, or NULL */
 	size_t n_inode_lru, n_name_lru;
+	struct inode *spare;	    /* see itable_reserve() */
 	uint32_t gens[ITABLE_GENS]; /* evictions per bucket, (2) */
 	uint64_t seq;		    /* of the entry being applied */
 	uint64_t creating;	    /* its new inode: no use to look for it */

@@ -13,6 +13,8 @@ struct inode *itable_find_inode(struct itable *t, uint64_t ino);
 struct name *itable_find_name(struct itable *t, uint64_t parent,
 			      const char *name, size_t len);
 /* NULL: no memory.  Not on any list yet. */
+/* From now on one more itable_add_inode() finds memory.  -ENOMEM. */
+int must_use itable_reserve(struct itable *t);
 struct inode *itable_add_inode(struct itable *t, uint64_t ino);
 struct name *itable_add_name(struct itable *t, uint64_t parent,
 			     const char *name, size_t len);

@@ -272,7 +272,8 @@ static void ll_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 	if (rc == 0 && (is_hybrid_name(l, parent, name) ||
 			is_hybrid_name(l, new_parent, new_name)))
 		rc = -EBUSY;
-	if (rc == 0 && (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)))
+	if (rc == 0 &&
+	    (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)))
 		rc = -EINVAL;
 	if (rc == 0)
 		rc = core_guard_rename(l->o.core, &cr, &pass, parent, name,

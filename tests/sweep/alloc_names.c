@@ -14,9 +14,9 @@
 #include "tests/sim/alloc.h"
 #include "tests/sim/vol.h"
 
-enum { ROOT = 1, CASES = 4 };
+enum { ROOT = 1, CASES = 5, WHITEOUT = 1, RENAME_FLAG = 4 };
 
-static const char *const cases[CASES] = { "rename", "link", "mknod",
+static const char *const cases[CASES] = { "rename", "whiteout", "link", "mknod",
 					  "symlink" };
 
 static void expect(bool ok, const char *which, uint64_t n, const char *what)
@@ -44,9 +44,12 @@ static int act(struct core *c, unsigned which, uint64_t file, uint64_t dir)
 	switch (which) {
 	case 0:
 		return core_rename(c, &vol_cred, ROOT, "file", dir, "name", 0);
-	case 1:
-		return core_link(c, &vol_cred, file, dir, "name", &st);
+	case WHITEOUT:
+		return core_rename(c, &vol_cred, ROOT, "file", dir, "name",
+				   RENAME_FLAG);
 	case 2:
+		return core_link(c, &vol_cred, file, dir, "name", &st);
+	case 3:
 		return core_mknod(c, &vol_cred, dir, "name", S_IFREG | 0644, 0,
 				  &st);
 	default:
@@ -59,9 +62,11 @@ static bool is(struct core *c, unsigned which, uint64_t dir, bool done)
 {
 	struct stat st;
 	int old = core_lookup(c, ROOT, "file", &st);
+	bool white = old == 0 && S_ISCHR(st.st_mode) && st.st_rdev == 0;
 	int new = core_lookup(c, dir, "name", &st);
 
 	return old == (done && which == 0 ? -ENOENT : 0) &&
+	       white == (done && which == WHITEOUT) &&
 	       new == (done ? 0 : -ENOENT);
 }
 

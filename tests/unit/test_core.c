@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "fs/core/core_internal.h"
 #include "tests/sim/drive.h"
 
@@ -388,4 +389,48 @@ Test(core, unlinked_open_file_lives_until_its_last_close)
 	cr_assert_eq(core_getattr(v.core, st.st_ino, &st), -ENOENT);
 	cr_assert_eq(vol_umount(&v), 0);
 	vol_release(&v);
+}
+
+/*
+ * The new name and what is left under the old one are in one frame, wherever a
+ * full batch would end between them, and when a kill comes after it.
+ */
+Test(core, a_whiteout_is_there_with_its_rename_or_not_at_all, .timeout = 120)
+{
+	unsigned done = 0, all = 0;
+
+	for (int fill = LIMIT_BATCH - 6; fill <= LIMIT_BATCH + 2; fill++) {
+		struct vol v;
+		struct stat st;
+		char name[16];
+		bool gone, white;
+
+		vol_init(&v, (uint64_t)fill);
+		cr_assert_eq(vol_mount(&v), 0);
+		cr_assert_eq(core_mknod(v.core, &vol_cred, 1, "a",
+					S_IFREG | 0644, 0, &st),
+			     0);
+		cr_assert_eq(core_sync(v.core), 0);
+		for (int i = 0; i < fill; i++) {
+			snprintf(name, sizeof(name), "%d", i);
+			cr_assert_eq(core_mknod(v.core, &vol_cred, 1, name,
+						S_IFREG | 0644, 0, &st),
+				     0);
+		}
+		cr_assert_eq(core_rename(v.core, &vol_cred, 1, "a", 1, "b", 4),
+			     0);
+		core_step(v.core); /* one batch */
+		vol_kill(&v);
+		cr_assert_eq(vol_mount(&v), 0);
+		gone = core_lookup(v.core, 1, "b", &st) == 0;
+		cr_assert_eq(core_lookup(v.core, 1, "a", &st), 0);
+		white = S_ISCHR(st.st_mode) && st.st_rdev == 0;
+		cr_assert_eq(gone, white, "after %d", fill);
+		done += gone;
+		all++;
+		cr_assert_eq(vol_umount(&v), 0);
+		vol_release(&v);
+	}
+	cr_assert_gt(done, 0);
+	cr_assert_lt(done, all);
 }
