@@ -63,6 +63,8 @@ void pager_start(void)
 		run(ends[0], cmd);
 	if (pager > 0 && dup2(ends[1], STDOUT_FILENO) >= 0) {
 		signal(SIGINT, SIG_IGN); /* it is the pager's */
+		/* who quits it has seen enough, whatever we inherited */
+		signal(SIGPIPE, SIG_DFL);
 		atexit(pager_end);
 	}
 	close(ends[0]);

@@ -157,6 +157,11 @@ terminal() { # COMMAND...: what a terminal of its own shows
 PAGER="sed 's/^/paged: /'" terminal vouch diff still now mnt/q >out || fail "with a pager"
 same "all of it is paged" "$(grep -vc '^paged: ' out)" 0
 grep -q $'paged: \e\[32m+more' out || fail "no colours for the pager: $(cat -v out)"
+seq 100000 >mnt/q/long # more than a pipe holds
+PAGER='head -n 1' terminal vouch diff still now mnt/q >out
+grep -q '^.*diff --git' out || fail "nothing for a pager that is quit: $(cat -v out)"
+same "who quits the pager hears no more" "$(grep -c 'roken pipe' out)" 0
+rm mnt/q/long
 PAGER=cat terminal vouch diff still now mnt/q --stat >out || fail "without a pager"
 grep -q '2 files changed' out || fail "nothing without a pager: $(cat -v out)"
 same "as it is where no terminal is" "$(PAGER='echo no' vouch diff still now mnt/q | grep -c 'no$')" 0
