@@ -182,13 +182,14 @@ static int is_nothing(struct idx_reader *r, const struct cred *cr,
 }
 
 int audit_when_find(struct idx_reader *r, const struct cred *cr, uint64_t *out,
-		    const char *when, int64_t now, struct errmsg *em)
+		    const char *when, int64_t meant, int64_t now,
+		    struct errmsg *em)
 {
 	char word[RUN_WORD_MAX];
 	bool end = false;
 	struct digest leaf = { 0 };
 	struct position position;
-	int64_t t;
+	int64_t t = meant;
 	int rc = 0;
 
 	if (parse_position(when, &position))
@@ -204,7 +205,7 @@ int audit_when_find(struct idx_reader *r, const struct cred *cr, uint64_t *out,
 	if (strcmp(when, "now") == 0)
 		return find_now(r, out, em);
 	/* "yesterday", "2 days ago" start with a letter, too */
-	if (text_time_parse(&t, when, now) < 0)
+	if (!meant && text_time_parse(&t, when, now) < 0)
 		return is_nothing(r, cr, when, em);
 	return find_time(r, out, t, now, em);
 }
@@ -216,7 +217,7 @@ static int find(struct core *c, const struct cred *cr, uint64_t *out,
 	int rc = core_reader_take(c, &r);
 
 	if (rc >= 0)
-		rc = audit_when_find(r, cr, out, when, now, em);
+		rc = audit_when_find(r, cr, out, when, 0, now, em);
 	core_reader_give(c, r);
 	return rc;
 }

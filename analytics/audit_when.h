@@ -30,11 +30,12 @@ struct idx_reader;
 int must_use audit_when(struct core *c, const struct cred *cr, uint64_t *out,
 			const char *when, struct errmsg *em);
 /*
- * The same in what the index has; times end at `now`.  -ERR_USAGE: this is
- * none of all that.
+ * The same in what the index has; times end at `now`.  `meant` is the time that
+ * the words are where they were typed, whose zone may be another than ours; 0:
+ * it is not known, ours counts.  -ERR_USAGE: this is none of all that.
  */
 int must_use audit_when_find(struct idx_reader *r, const struct cred *cr,
-			     uint64_t *out, const char *when, int64_t now,
-			     struct errmsg *em);
+			     uint64_t *out, const char *when, int64_t meant,
+			     int64_t now, struct errmsg *em);
 
 #endif

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -43,6 +44,27 @@ void ask_add(struct buf *members, const char *key, const char *value)
 	buf_addf(members, ",\"%s_hex\":\"", key);
 	text_hex(members, value, strlen(value));
 	buf_addc(members, '"');
+}
+
+int64_t ask_time(const char *value)
+{
+	struct timespec now = { 0 };
+	int64_t t;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (text_time_parse(&t, value,
+			    (int64_t)now.tv_sec * 1000000000 + now.tv_nsec) < 0)
+		return 0;
+	return t;
+}
+
+void ask_when(struct buf *members, const char *key, const char *value)
+{
+	int64_t t = ask_time(value);
+
+	ask_add(members, key, value);
+	if (t)
+		buf_addf(members, ",\"%s_ns\":%lld", key, (long long)t);
 }
 
 static int answer(struct json_doc **out, struct core *c, struct serve *s,

@@ -5,6 +5,8 @@
 #ifndef MOUNT_TOOLS_ASK_H
 #define MOUNT_TOOLS_ASK_H
 
+#include <stdint.h>
+
 #include "base/auto.h"
 #include "mount-tools/ctl.h"
 
@@ -44,5 +46,12 @@ int must_use ask_aside(struct json_doc **out, const struct ctl_place *place,
  * `"key_hex"`, its bytes.
  */
 void ask_add(struct buf *members, const char *key, const char *value);
+/*
+ * The same for a WHEN; where it can be read as a time also `"key_ns"`, the time
+ * that it is here: the daemon's zone may be another than its user's.
+ */
+void ask_when(struct buf *members, const char *key, const char *value);
+/* That time, in nanoseconds since 1970; 0: it is none. */
+int64_t ask_time(const char *value);
 
 #endif

@@ -18,7 +18,7 @@
 #include "mount-tools/print.h"
 #include "mount-tools/vouch.h"
 
-enum { WHO_MAX = 40, COMMAND_MAX = 200, TIME_LEN = 19 };
+enum { WHO_MAX = 40, COMMAND_MAX = 200, TIME_LEN = 20 };
 
 struct blame {
 	const char *at, *lines, *bytes;
@@ -152,8 +152,10 @@ static void add_column(struct shown *s, const struct json *v)
 	c->v = v;
 	n = snprintf(c->entry, sizeof(c->entry), "%s", entry ? entry : "?");
 	snprintf(c->time, sizeof(c->time), "%s", time ? time : "");
-	if (c->time[0] && c->time[10] == 'T')
+	if (c->time[0] && c->time[10] == 'T') {
 		c->time[10] = ' ';
+		c->time[19] = 'Z'; /* whole seconds */
+	}
 	add_who(&c->who, v);
 	if (n > s->entry_width)
 		s->entry_width = n;
@@ -345,7 +347,7 @@ static int ask(const struct blame *b, const struct ctl_place *place,
 	buf_adds(&m, "\"verb\":\"blame\"");
 	ask_add(&m, "path", path);
 	if (b->at)
-		ask_add(&m, "at", b->at);
+		ask_when(&m, "at", b->at);
 	if (b->bytes)
 		buf_adds(&m, ",\"bytes\":true");
 	if (b->ranged)

@@ -234,6 +234,10 @@ static void add_words(struct buf *b, const struct diff *d)
 		buf_adds(b, i ? "," : "");
 		text_json_string(b, d->words[i], strlen(d->words[i]));
 	}
+	buf_adds(b, "],\"times\":[");
+	for (int i = 0; i < d->n; i++)
+		buf_addf(b, "%s%lld", i ? "," : "",
+			 (long long)ask_time(d->words[i]));
 	buf_adds(b, "],\"inner\":[");
 	for (int i = 0; i < d->n; i++) {
 		buf_adds(b, i ? "," : "");
@@ -250,9 +254,9 @@ static int diff(struct diff *d, struct errmsg *em)
 
 	buf_addf(&b, "\"verb\":\"diff\",\"as\":\"%s\"", form_of(d));
 	if (d->at)
-		ask_add(&b, "at", d->at);
+		ask_when(&b, "at", d->at);
 	if (d->to)
-		ask_add(&b, "to", d->to);
+		ask_when(&b, "to", d->to);
 	if (rc == 0 && d->place.dir)
 		buf_adds(&b, ",\"mounted\":true");
 	if (rc == 0) {

@@ -211,7 +211,7 @@ static void make_row(const struct runs *x, const struct shown *s,
 	snprintf(out->cell[0], CELL_MAX, "%.79s", word ? word : "?");
 	text_time(when, start);
 	when[10] = ' ';
-	snprintf(out->cell[1], CELL_MAX, "%.19s", when);
+	snprintf(out->cell[1], CELL_MAX, "%.19sZ", when);
 	if (state && strcmp(state, "implicit") == 0)
 		snprintf(out->cell[2], CELL_MAX, "-");
 	else

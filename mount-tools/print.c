@@ -34,7 +34,8 @@ void print_time(struct buf *out, int64_t ns)
 
 	text_time(s, ns);
 	s[10] = ' ';
-	s[19] = '\0';
+	s[19] = 'Z';
+	s[20] = '\0';
 	buf_adds(out, s);
 }
 

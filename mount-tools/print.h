@@ -15,7 +15,7 @@ struct idx_reader;
 
 /* Writes it to stdout and empties it; -ENOMEM where it is bad. */
 int print_flush(struct buf *b);
-/* "2026-11-21 10:00:00" in UTC. */
+/* "2026-11-21 10:00:00Z", as --at takes it again. */
 void print_time(struct buf *out, int64_t ns);
 /* "12.3" */
 void print_number(struct buf *out, uint64_t entry_no);

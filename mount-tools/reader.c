@@ -316,7 +316,7 @@ int reader_here(char **out, struct errmsg *em)
 int reader_when(struct reader *r, uint64_t *out_at, const char *when,
 		struct errmsg *em)
 {
-	int rc = audit_when_find(r->idx, NULL, out_at, when,
+	int rc = audit_when_find(r->idx, NULL, out_at, when, 0,
 				 vio_wall_ns(r->vio), em);
 
 	return rc < 0 ? errmsg_wrap(em, rc, "%s", when) : 0;

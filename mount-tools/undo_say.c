@@ -155,7 +155,7 @@ static void add_who(struct buf *b, const struct json *c)
 	}
 	text = json_get_str(c, "time");
 	if (text && strlen(text) >= WHOLE_SECONDS)
-		buf_addf(b, ", %.10s %.8s", text, text + 11);
+		buf_addf(b, ", %.10s %.8sZ", text, text + 11);
 }
 
 /* "  src/a: mode: changed since, by ..." */

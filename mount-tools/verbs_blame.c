@@ -45,8 +45,10 @@ static int settle(struct core *c, const char *path)
 }
 
 static int find(struct idx_reader *r, struct blame_what *out, const char *path,
-		const char *when, struct errmsg *em)
+		const struct json *request, struct errmsg *em)
 {
+	const char *when = json_get_str(request, "at");
+	int64_t meant = 0;
 	bool gone = false;
 	int rc;
 
@@ -58,7 +60,8 @@ static int find(struct idx_reader *r, struct blame_what *out, const char *path,
 					  "the volume never had such a file");
 		return rc < 0 ? rc : 0;
 	}
-	rc = audit_when_find(r, NULL, &out->at, when, now_ns(), em);
+	(void)!json_get_i64(request, "at_ns", &meant);
+	rc = audit_when_find(r, NULL, &out->at, when, meant, now_ns(), em);
 	if (rc < 0)
 		return errmsg_wrap(em, rc, "%s", when);
 	rc = idx_resolve(r, &out->ino, path, strlen(path), out->at);
@@ -111,7 +114,7 @@ int verbs_blame(void *ctx, const struct json *request, const struct cred *peer,
 	if (rc == 0)
 		rc = core_reader_take(c, &r);
 	if (rc == 0)
-		rc = find(r, &what, path, json_get_str(request, "at"), &why);
+		rc = find(r, &what, path, request, &why);
 	if (rc == 0)
 		rc = blame_make(&b, c, r, &all, &what, &why);
 	if (rc == 0)

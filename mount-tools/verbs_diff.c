@@ -27,9 +27,11 @@ struct asked {
 	struct core *core;
 	struct idx_reader *r;
 	const char **words;
-	const char **inner; /* "": not in the volume */
-	size_t n, used;	    /* by what is no PATH */
+	const char **inner;	     /* "": not in the volume */
+	int64_t first_ns, second_ns; /* the first two words as times, or 0 */
+	size_t n, used;		     /* by what is no PATH */
 	const char *at, *to;
+	int64_t at_ns, to_ns;
 	bool mounted;
 	struct run_diff_what what;
 	struct idx_run run;
@@ -50,13 +52,27 @@ static int strings(const char **out, size_t n, const struct json *list)
 	return i || v ? -ERR_USAGE : 0;
 }
 
+/* What the client's clock and zone made of a word; 0: nothing. */
+static int64_t time_of(const struct json *v)
+{
+	int64_t ns = 0;
+
+	return json_i64(v, &ns) ? ns : 0;
+}
+
 static int read_words(struct asked *a, const struct json *request)
 {
 	const struct json *words = json_get(request, "words");
 	const struct json *inner = json_get(request, "inner");
+	const struct json *times = json_get(request, "times");
 
 	a->at = json_get_str(request, "at");
 	a->to = json_get_str(request, "to");
+	(void)!json_get_i64(request, "at_ns", &a->at_ns);
+	(void)!json_get_i64(request, "to_ns", &a->to_ns);
+	a->first_ns = time_of(times ? times->first : NULL);
+	a->second_ns =
+		time_of(times && times->first ? times->first->next : NULL);
 	a->mounted = json_get_bool(request, "mounted", false);
 	a->n = words && words->type == JSON_ARRAY ? words->count : 0;
 	if (a->n > WORDS_MAX)
@@ -96,13 +112,13 @@ static int read_form(struct asked *a, const struct json *request)
 
 /* 0 it is a WHEN, -ERR_USAGE it is none, or what is wrong with it. */
 static int find_when(struct asked *a, uint64_t *out, const char *word,
-		     struct errmsg *em)
+		     int64_t meant, struct errmsg *em)
 {
 	struct timespec t = { 0 };
 	int rc;
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	rc = audit_when_find(a->r, NULL, out, word,
+	rc = audit_when_find(a->r, NULL, out, word, meant,
 			     (int64_t)t.tv_sec * 1000000000 + t.tv_nsec, em);
 	return rc < 0 ? errmsg_wrap(em, rc, "%s", word) : 0;
 }
@@ -123,7 +139,7 @@ static int several_runs(struct asked *a, const char *word)
 
 static int until_now(struct asked *a)
 {
-	return find_when(a, &a->what.until, "now", a->em);
+	return find_when(a, &a->what.until, "now", 0, a->em);
 }
 
 /* `vouch diff WORD [PATH...]`: a run, or a state and now. */
@@ -131,7 +147,7 @@ static int one_word(struct asked *a)
 {
 	struct errmsg why = ERRMSG_INIT;
 	const char *word = a->words[0];
-	int rc = find_when(a, &a->what.from, word, &why);
+	int rc = find_when(a, &a->what.from, word, a->first_ns, &why);
 	int runs = find_run(a, word);
 
 	a->used = 1;
@@ -164,11 +180,12 @@ static int one_word(struct asked *a)
 static int two_words(struct asked *a)
 {
 	struct errmsg why = ERRMSG_INIT;
-	int rc = find_when(a, &a->what.until, a->words[1], &why);
+	int rc = find_when(a, &a->what.until, a->words[1], a->second_ns, &why);
 
 	if (rc == 0) {
 		a->used = 2;
-		rc = find_when(a, &a->what.from, a->words[0], a->em);
+		rc = find_when(a, &a->what.from, a->words[0], a->first_ns,
+			       a->em);
 		if (rc == -ERR_USAGE && find_run(a, a->words[0]) > 0)
 			return rc; /* in words: it is a run */
 		return rc;
@@ -183,10 +200,10 @@ static int mean(struct asked *a)
 	int rc;
 
 	if (a->at) {
-		rc = find_when(a, &a->what.from, a->at, a->em);
+		rc = find_when(a, &a->what.from, a->at, a->at_ns, a->em);
 		if (rc < 0 || !a->to)
 			return rc < 0 ? rc : until_now(a);
-		return find_when(a, &a->what.until, a->to, a->em);
+		return find_when(a, &a->what.until, a->to, a->to_ns, a->em);
 	}
 	return a->n == 1 ? one_word(a) : two_words(a);
 }
@@ -202,7 +219,7 @@ static bool is_when_in_words(struct asked *a, struct buf *joined)
 		buf_adds(joined, a->words[i]);
 	}
 	return !joined->bad && joined->n < LIMIT_NAME &&
-	       find_when(a, &a->what.from, (char *)joined->p, NULL) !=
+	       find_when(a, &a->what.from, (char *)joined->p, 0, NULL) !=
 		       -ERR_USAGE;
 }
 

@@ -122,7 +122,7 @@ more"
 for what in 'clash: line 5: the same lines' 'bin: content: changed since' 'mode: mode: changed since' \
 	'moved3: not called moved again: moved since' 'taken: not called taken again: the name is taken' \
 	'made: kept, it holds [^ ]*o/made/o' 'grown: file: changed since'; do
-	grep -q "o/$what.*by .*user $(id -u) in [^ ]*, 20..-..-.. ..:..:..$" out || fail "no \"$what\" in: $(cat out)"
+	grep -q "o/$what.*by .*user $(id -u) in [^ ]*, 20..-..-.. ..:..:..Z$" out || fail "no \"$what\" in: $(cat out)"
 done
 stays "again" vouch undo others --in=mnt
 grep -q '^What stays of others.1' out || fail "again it says: $(cat out)"

@@ -60,7 +60,7 @@ same "names" "$(ls mnt/b | tr '\n' ' ')" "bin clash last mode one over text thei
 for what in 'clash: line 5: the same lines' 'bin: content: changed by somebody else while' \
 	'last: content: changed by somebody else while' 'theirs: not called named again: moved since' \
 	'made: file: changed by somebody else while'; do
-	grep -q "b/$what.*by .*user $(id -u) in [^ ]*, 20..-..-.. ..:..:..$" out || fail "no \"$what\" in: $(cat out)"
+	grep -q "b/$what.*by .*user $(id -u) in [^ ]*, 20..-..-.. ..:..:..Z$" out || fail "no \"$what\" in: $(cat out)"
 done
 for f in text over one mode; do
 	sed -n '/^NOT/,$p' out | grep -q "b/$f:" && fail "$f is told: $(cat out)"
