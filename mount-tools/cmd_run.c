@@ -36,6 +36,7 @@
 #include "mount-tools/run_git.h"
 #include "mount-tools/run_guarded.h"
 #include "mount-tools/run_limit.h"
+#include "mount-tools/run_pattern.h"
 #include "mount-tools/run_said.h"
 #include "mount-tools/vouch.h"
 
@@ -557,6 +558,9 @@ static int run(struct cmd *x, char **argv)
 	int rc = open_volumes(x, &em);
 
 	if (rc == 0)
+		rc = run_pattern_look(&x->guarded, x->volumes, x->n, x->quiet,
+				      &em);
+	if (rc == 0)
 		run_git_members(&x->git, argv);
 	if (rc == 0)
 		rc = start(x, argv, &em);
@@ -624,7 +628,9 @@ int cmd_run(int argc, char **argv)
 				  "a name is 1 to %d of A-Z a-z 0-9 . _ "
 				  "-, the first a letter or a digit",
 				  RUN_NAME_MAX);
-	status = run_guarded_policy(&x.policy, &x.guarded, &em);
+	status = run_pattern_words(&x.guarded, &em);
+	if (status == 0)
+		status = run_guarded_policy(&x.policy, &x.guarded, &em);
 	if (status < 0) {
 		buf_release(&x.policy);
 		return opt_misuse("run", "%s", errmsg_text(&em, status));

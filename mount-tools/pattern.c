@@ -34,7 +34,7 @@ const char *pattern_take_new(char **out, const char *text)
 	const char *wrong = pattern_take(out, text);
 
 	if (!wrong && glob_is_open(*out))
-		wrong = "a [ has no ]; \\[ stands for the bracket";
+		wrong = "a [ has no ]; [[] stands for the bracket";
 	return wrong;
 }
 

@@ -110,7 +110,7 @@ static const char *wrong(const char *s)
 	const char *why = glob_wrong(s, strlen(s));
 
 	if (!why && glob_is_open(s))
-		why = "a [ has no ]; \\[ stands for the bracket";
+		why = "a [ has no ]; [[] stands for the bracket";
 	for (const char *p = s; *p && !why; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			why = "it holds a control character ('?' stands for "

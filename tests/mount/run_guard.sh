@@ -327,6 +327,22 @@ same "questions" "$(asked)" "$asked"
 # --- what is asked for is understood, or refused
 refuse "a pattern" 2 "slash" vouch run --in mnt --hide /a -- true
 refuse "a pattern" 2 "control" vouch run --in mnt --protect $'a\nread-only' -- true
+refuse "an option as a pattern" 2 "takes a pattern" vouch run --in mnt --guard --hide -- true
+refuse "a path of this machine" 2 "--hide=secret/k" vouch run --in mnt --hide mnt/secret/k -- true
+refuse "an absolute one" 2 "without a slash first: --protect=secret/k" vouch run --in mnt --protect "$PWD/mnt/secret/k" -- true
+refuse "one that is to come" 2 "--hide=secret/\*.pem" vouch run --in mnt --hide 'mnt/secret/*.pem' -- true
+refuse "from inside" 2 "--hide=secret/deep/er" sh -c "cd mnt/secret && vouch run --hide deep/er -- true"
+for pattern in conf/key 'secret/*.pem' secret/deep/er/x; do
+	expect "$pattern" vouch run --in mnt --hide "$pattern" -- true
+	grep -qF "nothing that is there now matches --hide=$pattern;" err || fail "$pattern: $(cat err)"
+	expect "$pattern, -q" vouch run -q --in mnt --hide "$pattern" -- true
+	same "$pattern, -q" "$(cat err)" ""
+done
+for pattern in secret/k 'secret/?' 'secret/*/er' '*.none' '**/none'; do
+	expect "$pattern" vouch run --in mnt --hide "$pattern" -- true
+	same "$pattern" "$(cat err)" ""
+done
+refuse "a set without an end" 2 'no ]; \[\[\] stands' vouch run --in mnt --hide '[' -- true
 refuse "nothing to take away" 2 "goes with" vouch run --in mnt --no-default-protect -- true
 [ "$(id -u)" != 0 ] || refuse "whom the daemon does not see" 125 "would be guarded" \
 	setpriv --ruid 65534 vouch run --in mnt --guard -- true
