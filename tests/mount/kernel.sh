@@ -109,7 +109,12 @@ for name in ("x1", "x2"):
 rename = lambda a, b, f: libc.renameat2(-100, a, -100, b, f)
 assert rename(b"x1", b"x2", 1) == -1 and ctypes.get_errno() == errno.EEXIST
 assert rename(b"x1", b"x2", 2) == 0 and open("x1").read() == "x2"
-assert rename(b"x1", b"x2", 4) == -1 and ctypes.get_errno() == errno.EINVAL
+assert rename(b"x1", b"x2", 8) == -1 and ctypes.get_errno() == errno.EINVAL
+if os.geteuid() == 0: # RENAME_WHITEOUT, which an overlay's upper directory needs
+    assert rename(b"x1", b"x2", 4) == 0 and open("x2").read() == "x2"
+    st = os.stat("x1")
+    assert stat.S_ISCHR(st.st_mode) and st.st_rdev == 0
+    os.rename("x2", "x1")
 
 fd = os.open("u", os.O_RDWR | os.O_CREAT)
 os.write(fd, b"gone")
