@@ -210,7 +210,7 @@ static int find_volume(struct diff *d, struct errmsg *em)
 			return 0;
 		ctl_place_release(&d->place);
 	}
-	rc = reader_here(&here, em);
+	rc = reader_here(&here, "which with --in=STORE or --in=DIR", em);
 	return rc < 0 ? rc : ctl_find(&d->place, here, em);
 }
 

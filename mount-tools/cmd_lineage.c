@@ -325,7 +325,9 @@ static int of_run(struct wish *w, struct errmsg *em)
 {
 	struct ctl_place place = { .store = NULL };
 	autofree char *here = NULL;
-	int rc = w->in ? 0 : reader_here(&here, em);
+	int rc = w->in ? 0 :
+			 reader_here(&here, "which with --in=STORE or --in=DIR",
+				     em);
 
 	if (rc == 0)
 		rc = ctl_find(&place, w->in ? w->in : here, em);

@@ -330,7 +330,7 @@ int cmd_log(int argc, char **argv)
 		return status;
 	l.json = format == OPT_AS_JSON;
 	if (argc == 0)
-		rc = reader_here(&here, &l.em);
+		rc = reader_here(&here, "which STORE or DIR", &l.em);
 	if (rc == 0)
 		rc = reader_open(&l.r, argc ? argv[0] : here,
 				 argc > 1 ? argv[1] : NULL,

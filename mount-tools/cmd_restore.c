@@ -33,6 +33,7 @@
 #include "fs/upkeep/retain.h"
 #include "index/idx.h"
 #include "index/idx_query.h"
+#include "mount-tools/inverse_say.h"
 #include "mount-tools/names.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
@@ -50,6 +51,7 @@ struct restore {
 	const char *when;
 	enum opt_format format;
 	bool exact, dry, quiet, declared;
+	struct buf back;	/* how that is taken back, in words */
 	char own[RUN_WORD_MAX]; /* the run that this is; "": none, or not asked */
 	uint64_t files, dirs, links, same; /* done; nothing to do */
 	uint64_t made, reset, removed;	   /* devices; attributes, moves */
@@ -486,6 +488,8 @@ static int finish(struct restore *x, const char *path, int rc)
 	progress_wipe(&x->bar);
 	if (any && x->declared && !x->own[0])
 		run_client_own_word(x->own, x->r.place.dir);
+	if (*x->own && !x->back.n)
+		inverse_say_back(&x->back, x->own, x->r.place.dir);
 	if (rc == -ERR_USAGE)
 		return opt_misuse("restore", "%s", errmsg_text(&x->em, rc));
 	if (rc < 0 && !any && !x->failed)
@@ -577,7 +581,8 @@ int cmd_restore(int argc, char **argv)
 		status = each(&x, argv[i]);
 		worst = status > worst ? status : worst;
 	}
-	if (*x.own && !x.quiet && x.format == OPT_AS_TEXT)
-		printf("vouch undo %s takes that back.\n", x.own);
+	if (x.back.n && !x.back.bad && !x.quiet && x.format == OPT_AS_TEXT)
+		printf("%s.\n", (char *)x.back.p);
+	buf_release(&x.back);
 	return worst;
 }

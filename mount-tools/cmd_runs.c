@@ -262,6 +262,7 @@ static int print_text(const struct runs *x)
 					   "USER", "CHANGED", "DENIED",
 					   "END" } };
 	autofree struct row *v = calloc(x->n + 1, sizeof(*v));
+	const char *whose = x->place.whole ? "" : " of yours";
 	bool person = isatty(STDOUT_FILENO);
 
 	if (!v)
@@ -272,10 +273,12 @@ static int print_text(const struct runs *x)
 	if (x->n)
 		print_rows(v, x->n + 1);
 	else if (x->all)
-		fprintf(stderr, "no run changed anything yet\n");
+		fprintf(stderr, "no run%s changed anything yet\n", whose);
 	else
-		fprintf(stderr, "no run was declared yet: `vouch run -- CMD` "
-				"does (--all: also what ran without it)\n");
+		fprintf(stderr,
+			"no run%s was declared yet: `vouch run -- CMD` does "
+			"(--all: also what ran without it)\n",
+			whose);
 	if (person && x->more)
 		fputs("Older ones, too: -n 0\n", stdout);
 	if (person && x->n)

@@ -303,7 +303,7 @@ int cmd_show(int argc, char **argv)
 	} else if (argc > 1) {
 		where = argv[1];
 	} else {
-		rc = reader_here(&here, &s.em);
+		rc = reader_here(&here, "which STORE or DIR", &s.em);
 		where = here;
 	}
 	if (rc == 0)

@@ -21,6 +21,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "mount-tools/ctl.h"
 #include "mount-tools/inverse.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/progress.h"
@@ -215,6 +216,7 @@ static void say(const struct undo *u, bool planned)
 	const struct undo_said s = {
 		.word = u->place.word,
 		.own = own,
+		.dir = u->place.dir,
 		.format = u->format,
 		.planned = planned,
 		.quiet = u->quiet,
@@ -225,11 +227,24 @@ static void say(const struct undo *u, bool planned)
 	undo_say(u->plan, &s);
 }
 
+/* The mount where nobody says which: ours, else that of the first PATH. */
+static const char *where(const struct undo *u)
+{
+	struct ctl_place place = { .store = NULL };
+	const char *in = u->in;
+
+	if (!in && u->n_paths > 0 && !undo_place_is_here() &&
+	    ctl_find(&place, u->paths[0], NULL) == 0 && place.path)
+		in = u->paths[0];
+	ctl_place_release(&place);
+	return in;
+}
+
 /* 0 all, 1 something stays, or is left elsewhere than the paths say. */
 static int undo(struct undo *u, struct errmsg *em)
 {
 	bool declared = getenv(DECLARED) != NULL;
-	int rc = undo_place_find(&u->place, u->in, u->run, em), fatal = 0;
+	int rc = undo_place_find(&u->place, where(u), u->run, em), fatal = 0;
 
 	if (rc == 0)
 		rc = read_plan(u, em);
@@ -264,7 +279,7 @@ int cmd_undo(int argc, char **argv)
 	struct undo u = { .format = OPT_AS_TEXT, .plan_fd = -1 };
 	const struct opt options[] = {
 		{ 0, "in", OPT_TEXT, &u.in, "DIR",
-		  "the mount (where you are, or the only one of yours)" },
+		  "the mount (where you are, or of the first PATH)" },
 		{ 'n', "dry-run", OPT_FLAG, &u.dry, NULL,
 		  "only tell what would be done, and what would stay" },
 		{ 'q', "quiet", OPT_FLAG, &u.quiet, NULL,

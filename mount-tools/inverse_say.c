@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "mount-tools/hint.h"
 #include "mount-tools/inverse.h"
 #include "mount-tools/print.h"
 
@@ -110,7 +111,7 @@ static void add_number(struct buf *out, uint64_t n)
 }
 
 void inverse_say_totals(struct buf *out, const struct inverse_sum *sum,
-			const char *run)
+			const char *run, const char *dir)
 {
 	const struct {
 		uint64_t n;
@@ -133,14 +134,16 @@ void inverse_say_totals(struct buf *out, const struct inverse_sum *sum,
 	}
 	if (*comma && *run) {
 		buf_adds(out, "; ");
-		inverse_say_back(out, run);
+		inverse_say_back(out, run, dir);
 	}
 	buf_adds(out, *comma ? "\n" : "");
 }
 
-void inverse_say_back(struct buf *out, const char *run)
+void inverse_say_back(struct buf *out, const char *run, const char *dir)
 {
-	buf_addf(out, "vouch undo %s takes that back", run);
+	buf_addf(out, "vouch undo %s", run);
+	hint_in(out, dir);
+	buf_adds(out, " takes that back");
 }
 
 /* " as after entry 12.3": which bytes a line asks for. */

@@ -28,9 +28,9 @@ void inverse_say_sum(struct inverse_sum *out, const struct inverse *x,
  * that back; run: "" for none.  What is put back in part is left, too.
  */
 void inverse_say_totals(struct buf *out, const struct inverse_sum *sum,
-			const char *run);
-/* "vouch undo undo.7 takes that back" */
-void inverse_say_back(struct buf *out, const char *run);
+			const char *run, const char *dir);
+/* "vouch undo undo.7 takes that back", typed as it stands; dir: the mount. */
+void inverse_say_back(struct buf *out, const char *run, const char *dir);
 
 /*
  * Why it is not done, or not whole: false, where the error's own words do.

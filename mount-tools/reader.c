@@ -288,7 +288,7 @@ static int count_mount(void *ctx, const char *store, const char *dir)
 	return o->dir ? 0 : -ENOMEM;
 }
 
-int reader_here(char **out, struct errmsg *em)
+int reader_here(char **out, const char *how, struct errmsg *em)
 {
 	struct ctl_place place;
 	struct only only = { .n = 0 };
@@ -308,9 +308,10 @@ int reader_here(char **out, struct errmsg *em)
 	free(only.dir);
 	if (rc < 0)
 		return rc;
-	return errmsg_set(em, -ERR_USAGE, "%s: say which STORE or DIR",
+	return errmsg_set(em, -ERR_USAGE, "%s: say %s",
 			  only.n == 0 ? "nothing is mounted" :
-					"several volumes are mounted");
+					"several volumes are mounted",
+			  how);
 }
 
 int reader_when(struct reader *r, uint64_t *out_at, const char *when,

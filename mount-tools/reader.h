@@ -73,8 +73,11 @@ int must_use reader_entry(struct reader *r, struct entry *out,
 			  uint64_t entry_no, struct errmsg *em);
 /* "12.3": 0, or -ERR_FORMAT. */
 int must_use reader_number(uint64_t *out, const char *s);
-/* Where SEAL.POS is looked up when nothing is said: here, or the one mount. */
-int must_use reader_here(char **out, struct errmsg *em);
+/*
+ * Where SEAL.POS is looked up when nothing is said: here, or the one mount.
+ * -ERR_USAGE: there is none, or several; `how` is how to say it then.
+ */
+int must_use reader_here(char **out, const char *how, struct errmsg *em);
 /*
  * WHEN as /audit/at takes it (analytics/audit_when.h): the entry whose state
  * it means.

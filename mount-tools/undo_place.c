@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -55,10 +56,19 @@ static int by_path(const struct mounts_one **out, const struct mounts *m,
 	return rc < 0 || *out ? rc : -ENOENT; /* it went just now */
 }
 
+/* Also where that was removed; NULL: it cannot be told. */
+static char *where_we_are(void)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/cwd", path, sizeof(path));
+
+	return n > 0 ? strndup(path, (size_t)n) : getcwd(NULL, 0);
+}
+
 static int choose(const struct mounts_one **out, const struct mounts *m,
 		  const char *in, struct errmsg *em)
 {
-	autofree char *cwd = in ? NULL : getcwd(NULL, 0);
+	autofree char *cwd = in ? NULL : where_we_are();
 
 	*out = NULL;
 	if (in)
@@ -126,7 +136,9 @@ int undo_place_mount(struct undo_place *p, const char *in, struct errmsg *em)
 		rc = errmsg_set(em, -ETIMEDOUT, "%s",
 				errmsg_text(&why, -ETIMEDOUT));
 	if (rc == 0) {
-		hint_store(one->store);
+		p->whole = geteuid() == 0 || one->uid == geteuid();
+		/* others may not look at a STORE */
+		hint_store(p->whole ? one->store : one->dir);
 		p->dir = strdup(one->dir);
 		p->read_only = one->read_only;
 		rc = p->dir ? 0 : -ENOMEM;
@@ -215,11 +227,29 @@ static int find_run(struct undo_place *p, const char *run, struct errmsg *em)
 	return 0;
 }
 
+bool undo_place_is_here(void)
+{
+	autofree char *cwd = where_we_are();
+	struct mounts m;
+	bool here = false;
+
+	if (mounts_read(&m) == 0) {
+		here = cwd && mounts_over(&m, cwd);
+		mounts_release(&m);
+	}
+	return here;
+}
+
 int undo_place_find(struct undo_place *out, const char *in, const char *run,
 		    struct errmsg *em)
 {
 	int rc = undo_place_mount(out, in, em);
 
+	if (rc == 0 && !in && !undo_place_is_here())
+		rc = errmsg_set(em, -ERR_USAGE,
+				"in which mount? this is none: say --in=%s "
+				"where that is meant",
+				out->dir);
 	return rc < 0 ? rc : find_run(out, run, em);
 }
 

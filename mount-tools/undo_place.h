@@ -17,18 +17,23 @@ struct undo_place {
 	char *dir;   /* mount point */
 	char *audit; /* where the audit tree is */
 	bool read_only;
+	bool whole;		 /* this user sees everybody's runs there */
 	char word[RUN_WORD_MAX]; /* NAME.NUMBER */
 };
 
 /*
- * in (may be NULL): a path in the mount, or its STORE.  run: NAME.NUMBER, or NAME where it
- * is the only one.  -ERR_USAGE: several; -ENOENT: none.  In words.
+ * in (may be NULL): a path in the mount, or its STORE.  run: NAME.NUMBER, or
+ * NAME where it is the only one.  -ERR_USAGE: several, or `in` is NULL and we
+ * are in no mount (a run of that name may be in any, and what is asked may be
+ * to change it); -ENOENT: none.  In words.
  */
 int must_use undo_place_find(struct undo_place *out, const char *in,
 			     const char *run, struct errmsg *em);
-/* The mount alone, without a run. */
+/* The mount alone, without a run; NULL can be the only one of ours, too. */
 int must_use undo_place_mount(struct undo_place *out, const char *in,
 			      struct errmsg *em);
+/* Are we in a mount? */
+bool undo_place_is_here(void);
 void undo_place_release(struct undo_place *p);
 /* A document of the audit tree, opened; NULL, in words. */
 FILE *undo_place_file(const struct undo_place *p, const char *name,

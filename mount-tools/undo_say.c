@@ -201,7 +201,7 @@ static void say_text(const struct inverse *x, const struct undo_said *s)
 			add_conflict(&stays, it->path, c);
 	}
 	inverse_say_sum(&sum, x, planned);
-	inverse_say_totals(&totals, &sum, s->own);
+	inverse_say_totals(&totals, &sum, s->own, s->dir);
 	if (!s->quiet && !b.n && !stays.n)
 		printf("%s: there is nothing left to undo\n", s->word);
 	else if (!s->quiet && b.n && !b.bad)

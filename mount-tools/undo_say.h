@@ -14,6 +14,7 @@ struct inverse;
 struct undo_said {
 	const char *word; /* of the run that is undone */
 	const char *own;  /* of the undo itself; "": none */
+	const char *dir;  /* the mount */
 	enum opt_format format;
 	bool planned; /* nothing was done yet */
 	bool quiet;   /* of a text: what is not done alone */

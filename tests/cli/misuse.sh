@@ -129,7 +129,7 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 			1;only root can ask the daemon of .*/vol;umount mnt
 			1;only root can ask the daemon of .*/vol;gc mnt
 			1;newvol: Permission denied;init newvol
-			1;no run made: .vouch runs --all .*/vol. lists;undo made --in=mnt
+			1;no run made: .vouch runs --all .*/mnt. lists;undo made --in=mnt
 		END
 		$anna vouch status >out 2>err || fail "status of all gave $?: $(cat err)"
 		[ ! -s err ] || fail "status of all says: $(cat err)"

@@ -37,6 +37,9 @@ vouch diff both.1 --in=mnt2 --name-only | sort | tr '\n' ' ' >got || fail "diff"
 grep -q second got && ! grep -q first got || fail "what it changed in the other: $(cat got)"
 refuse "two of that name there" 2 "several\|ambiguous" vouch diff both --in=mnt2
 
+refuse "which volume" 2 "with --in=STORE" vouch diff both
+refuse "which, of a run" 2 "with --in=STORE" vouch lineage both
+refuse "which, undo" 2 "\-\-in=DIR" vouch undo both
 expect "undo in the one" vouch undo both --in=mnt
 diff -r -x audit -x query before mnt || fail "the one is not as before"
 [ -e mnt2/second ] || fail "the other went along"

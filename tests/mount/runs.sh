@@ -54,6 +54,9 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	anna() { setpriv --reuid 4242 --regid 4242 --clear-groups -- "$@"; }
 	chmod 755 . && cp "$VOUCH" pub-vouch
 	if anna test -x pub-vouch; then
+		anna ./pub-vouch runs mnt >none 2>said
+		grep -q 'no run of yours was declared' said && [ ! -s none ] || fail "none of hers: $(cat none said)"
+		refuse "where she sees them" 1 "vouch runs --all $PWD/mnt. lists" anna ./pub-vouch undo nobody --in mnt
 		anna ./pub-vouch run --in mnt --name anna -q -- sh -c ': >mnt/pub/hers'
 		same "hers" "$(anna ./pub-vouch runs mnt | awk 'NR > 1 { print $1, $(NF - 3) }')" "anna.1 1"
 		same "hers, of all" "$(anna ./pub-vouch runs mnt -a --format=json | jq -r .uid | sort -u)" 4242

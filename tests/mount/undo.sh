@@ -152,6 +152,9 @@ for verb in verify gc sync status umount; do
 done
 
 refuse "no such run" 1 'no run nobody' vouch undo nobody --in=mnt
+refuse "in no mount" 2 "say --in=$PWD/mnt" vouch undo others -n
+stays "where we are" bash -c "cd mnt/o && vouch undo others -n"
+stays "where the path is" vouch undo others mnt/o -n
 refuse "hostile" 1 'no run' vouch undo ../../o --in=mnt
 refuse "which of them" 2 'say undo\.' vouch undo undo --in=mnt
 refuse "no mount" 1 'not inside' vouch undo job --in=/

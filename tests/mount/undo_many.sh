@@ -24,7 +24,7 @@ expect "restore of what was changed" vouch restore mnt/t --at was
 took=$(($(requests) - at))
 [ $took -le 900 ] || fail "300 files put back took $took requests"
 diff -r copy mnt/t || fail "restored bytes"
-grep -q 'vouch undo restore.1 takes that back' out || fail "no way back in: $(cat out)"
+grep -q "vouch undo restore.1 --in=$PWD/mnt takes that back" out || fail "no way back in: $(cat out)"
 chmod 640 mnt/t/a/7 && touch -d '2001-02-03 04:05:06' mnt/t/a/8
 (cd mnt && find t -printf '%p %m %TY%Tm%Td %s\n' | sort) >before
 expect "the run" vouch run -q --name gone --in=mnt -- rm -rf mnt/t
@@ -36,7 +36,7 @@ took=$(($(requests) - at))
 (cd mnt && find t -printf '%p %m %TY%Tm%Td %s\n' | sort) >after
 same "they are as they were" "$(diff before after)" ""
 diff -r copy mnt/t || fail "undone bytes"
-same "what that was" "$(tail -n 1 out)" "303 made again; vouch undo undo.1 takes that back"
+same "what that was" "$(tail -n 1 out)" "303 made again; vouch undo undo.1 --in=$PWD/mnt takes that back"
 
 # --- what is told -----------------------------------------------------------------
 
