@@ -18,6 +18,7 @@
 #include "index/idx_query.h"
 #include "ledger/ledger.h"
 #include "mount-tools/bundle.h"
+#include "mount-tools/dir_walk.h"
 #include "mount-tools/opt.h"
 #include "mount-tools/print.h"
 #include "mount-tools/progress.h"
@@ -177,6 +178,12 @@ static int export(char **argv, bool tree, const char *when, struct errmsg *em)
 		return errmsg_set(em, -ERR_USAGE,
 				  "--at goes with a STORE that is not mounted; "
 				  "audit/at has old states in a mount");
+	if (in_mount && tree && dir_walk_is_virtual(argv[0]))
+		return errmsg_set(em, -EINVAL,
+				  "%s is shown, not stored: `cp -a` copies it; "
+				  "with proofs an old state comes from a STORE "
+				  "that is not mounted, with --at=WHEN",
+				  argv[0]);
 	rc = reader_open(
 		&r, argv[0], NULL,
 		READER_CHECKPOINT |

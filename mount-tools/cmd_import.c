@@ -36,6 +36,7 @@ struct import {
 	struct bundle b;
 	struct ctl_place place;
 	struct tree_copied copied;
+	bool looked;	    /* it can be done, and was begun */
 	struct buf request; /* files to be entered, n of them */
 	unsigned n;
 	uint64_t entered, known;
@@ -180,10 +181,20 @@ static int copy(struct import *m, const char *tree, struct errmsg *em)
 	progress_start(&bar, "copying", false);
 	rc = tree_copy(&m->copied, tree, m->dir, &o, em);
 	o.look = false;
+	m->looked = rc == 0;
 	if (rc == 0)
 		rc = tree_copy(&m->copied, tree, m->dir, &o, em);
 	progress_end(&bar);
 	return rc;
+}
+
+static int say_exists(const struct import *m, struct errmsg *em)
+{
+	const struct errmsg why = *em;
+
+	return errmsg_set(em, -EEXIST, "%s: move it away, then say it again%s",
+			  errmsg_text(&why, -EEXIST),
+			  m->looked ? "" : " (nothing was copied)");
 }
 
 static int import(struct import *m, struct errmsg *em)
@@ -209,7 +220,9 @@ static int import(struct import *m, struct errmsg *em)
 	rc = copy(m, (char *)tree.p, em);
 	if (rc == 0)
 		rc = enter(m, em);
-	if (rc < 0 && m->copied.files > m->copied.there)
+	if (rc == -EEXIST)
+		rc = say_exists(m, em);
+	else if (rc < 0 && m->looked && m->copied.files > m->copied.there)
 		(void)errmsg_wrap(em, rc,
 				  "stopped half way; the same command goes on "
 				  "from there");

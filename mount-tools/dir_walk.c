@@ -33,6 +33,13 @@ static bool is_virtual(const struct stat *st)
 	return (uint64_t)st->st_ino >> 40 == (1 << 23) - 1;
 }
 
+bool dir_walk_is_virtual(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && is_virtual(&st);
+}
+
 static int walk_one(struct walk *w, int dir, const char *name, unsigned depth)
 {
 	size_t start = w->n, len = strlen(name);

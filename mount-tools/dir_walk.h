@@ -38,6 +38,9 @@ int must_use dir_walk(const char *top, dir_walk_fn *fn, void *ctx,
 int must_use dir_walk_real(const char *top, dir_walk_fn *fn, void *ctx,
 			   struct errmsg *em);
 
+/* Is that, in a mount of ours, shown and not stored? */
+bool dir_walk_is_virtual(const char *path);
+
 /* A regular file opened for reading: the descriptor. */
 int must_use dir_walk_open(const struct dir_walk_entry *e);
 /*

@@ -95,6 +95,9 @@ mkdir -p mnt2/own && echo x >mnt2/own/file
 refuse "an export into itself" 1 "into itself" vouch export mnt2/own mnt2/own/out --tree
 same "nothing was copied there" "$(ls mnt2/own/out/tree)" ""
 rm -r mnt2/own
+expect "a snapshot" vouch snapshot mnt2 rel-1
+refuse "an old state in the mount" 1 "shown, not stored" vouch export mnt2/audit/at/rel-1/verified shown --tree
+[ ! -e shown ] || fail "an export of nothing"
 refuse "no bundle" 1 "no bundle" vouch import mnt2 mnt2/x --trust=trust
 refuse "another's keys" 1 "" vouch import part mnt2/foreign --trust=<(vouch key show vol2)
 [ ! -e mnt2/foreign ] || fail "copied although the keys are another's"
@@ -104,6 +107,8 @@ refuse "not in a mount" 1 "neither inside a vouchfs mount" vouch import part out
 echo mine >mnt2/in.csv
 names=$(ls mnt2)
 refuse "an existing file" 1 "in.csv: exists" vouch import part mnt2
+grep -q 'nothing is replaced: move it away.*nothing was copied' err || fail "what to do: $(cat err)"
+grep -q 'goes on' err && fail "it cannot: $(cat err)"
 same "it stays" "$(cat mnt2/in.csv)" mine
 same "alone" "$(ls mnt2)" "$names"
 
