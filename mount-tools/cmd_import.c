@@ -192,6 +192,7 @@ static int say_exists(const struct import *m, struct errmsg *em)
 {
 	const struct errmsg why = *em;
 
+	*em = (struct errmsg)ERRMSG_INIT;
 	return errmsg_set(em, -EEXIST, "%s: move it away, then say it again%s",
 			  errmsg_text(&why, -EEXIST),
 			  m->looked ? "" : " (nothing was copied)");
