@@ -152,7 +152,7 @@ for verb in verify gc sync status umount; do
 done
 
 refuse "no such run" 1 'no run nobody' vouch undo nobody --in=mnt
-refuse "in no mount" 2 "say --in=$PWD/mnt" vouch undo others -n
+refuse "in no mount" 2 "in which mount" vouch undo others -n
 stays "where we are" bash -c "cd mnt/o && vouch undo others -n"
 stays "where the path is" vouch undo others mnt/o -n
 refuse "hostile" 1 'no run' vouch undo ../../o --in=mnt
