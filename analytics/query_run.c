@@ -19,8 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/buf.h"
 #include "base/text.h"
@@ -45,14 +45,6 @@ const char *query_type_word(enum query_type t)
 					     "blob" };
 
 	return words[t];
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 /* --- walls --- */
@@ -128,7 +120,7 @@ static int progress(void *ctx)
 {
 	struct run *q = ctx;
 
-	if (now_ns() > q->end_ns)
+	if (clock_mono_ns() > q->end_ns)
 		q->stopped = -ETIMEDOUT;
 	else if ((uint64_t)sqlite3_memory_used() > q->memory_max)
 		q->stopped = -ENOMEM;
@@ -357,7 +349,7 @@ static int run_sql(struct run *q)
 
 int query_run(struct query_report *out, const struct query_options *o)
 {
-	struct run q = { .o = o, .out = out, .start_ns = now_ns() };
+	struct run q = { .o = o, .out = out, .start_ns = clock_mono_ns() };
 	struct errmsg em = ERRMSG_INIT;
 	int rc;
 
@@ -378,7 +370,7 @@ int query_run(struct query_report *out, const struct query_options *o)
 		rc = run_sql(&q);
 	if (rc < 0)
 		fail_words(&q, err_text(rc));
-	out->elapsed_ns = now_ns() - q.start_ns;
+	out->elapsed_ns = clock_mono_ns() - q.start_ns;
 	sqlite3_set_authorizer(q.db, NULL, NULL);
 	sqlite3_close(q.db);
 	return rc < 0 ? rc : 0;

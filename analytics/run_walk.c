@@ -10,28 +10,21 @@
 #include "analytics/entry_page.h"
 #include "analytics/line.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "fs/core/core.h"
 #include "index/idx.h"
 #include "index/idx_runs.h"
 #include "ledger/entry.h"
 
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 void run_walk_limit(struct run_view *v, unsigned seconds)
 {
-	v->until_ns = now_ns() + seconds * 1000000000LL;
+	v->until_ns = clock_mono_ns() + seconds * 1000000000LL;
 }
 
 int run_walk_in_time(const struct run_view *v)
 {
-	return v->until_ns && now_ns() > v->until_ns ? -ETIMEDOUT : 0;
+	return v->until_ns && clock_mono_ns() > v->until_ns ? -ETIMEDOUT : 0;
 }
 
 int run_walk_shows(struct run_view *v, struct idx_reader *r, uint64_t actor_no)

@@ -16,11 +16,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 enum { PATH_SIZE = 4096 };
@@ -283,14 +283,6 @@ int git_helper_merge(struct git_helper *g, struct buf *out,
 
 /* --- of a work tree --- */
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* n bytes before that moment: 0, -ETIMEDOUT, -EPIPE. */
 static int receive_until(int fd, uint8_t *p, size_t n, int64_t until)
 {
@@ -298,7 +290,7 @@ static int receive_until(int fd, uint8_t *p, size_t n, int64_t until)
 
 	while (done < n) {
 		struct pollfd f = { .fd = fd, .events = POLLIN };
-		int64_t left = until - now_ms();
+		int64_t left = until - clock_mono_ms();
 		ssize_t got;
 
 		if (left <= 0 || poll(&f, 1, (int)left) == 0)
@@ -377,7 +369,7 @@ int git_helper_tree(struct git_tree *out, const char *path, unsigned ms,
 	char home[PATH_SIZE + 8];
 	char *env[] = { home, NULL };
 	const char *own = getenv("HOME");
-	int64_t until = now_ms() + ms;
+	int64_t until = clock_mono_ms() + ms;
 	uint8_t head[GIT_HELPER_TREE], dirty = 0;
 	struct git_helper *g = NULL;
 	int rc;

@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 enum { SLICE_NS = 100000 }; /* the least that Linux takes */
 
 static void check(int rc, const char *what)
@@ -204,24 +206,15 @@ void thread_join(struct thread *t)
 	t->running = false;
 }
 
-static int64_t mono_ns(void)
-{
-	struct timespec ts;
-
-	check(clock_gettime(CLOCK_MONOTONIC, &ts) != 0 ? errno : 0,
-	      "clock_gettime");
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 bool thread_ends_within(struct cond *c, struct mutex *mu, const bool *ended,
 			int64_t timeout_ns)
 {
-	int64_t until = mono_ns() + timeout_ns;
+	int64_t until = clock_mono_ns() + timeout_ns;
 	int64_t left = timeout_ns;
 
 	while (!*ended && left > 0) {
 		cond_timedwait_ns(c, mu, left);
-		left = until - mono_ns();
+		left = until - clock_mono_ns();
 	}
 	return *ended;
 }

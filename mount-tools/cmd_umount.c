@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/json.h"
 #include "mount-tools/ctl.h"
@@ -102,17 +103,9 @@ struct told {
 	struct errmsg em;
 };
 
-static time_t now_s(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec;
-}
-
 static void say_doing(struct told *t, const char *words)
 {
-	time_t now = now_s();
+	time_t now = (time_t)(clock_mono_ms() / 1000);
 	char shown[256];
 
 	if (now - t->began < SILENT_S ||
@@ -259,7 +252,7 @@ static int umount_live(const char *store, const char *dir, int fd,
 	struct told t = {
 		.fd = fd,
 		.store = store,
-		.began = now_s(),
+		.began = (time_t)(clock_mono_ms() / 1000),
 		.terminal = isatty(STDERR_FILENO) == 1,
 	};
 	int pid = ctl_peer_pid(fd);

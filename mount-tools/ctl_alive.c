@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/clock.h"
 #include "mount-tools/ctl.h"
 
 enum {
@@ -25,14 +25,6 @@ enum {
 	PATIENCE_S = 15,    /* for its answer: its machine may be busy */
 	PATIENCE_MAX = 3600 /* VOUCH_PATIENCE */
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 int ctl_patience_s(void)
 {
@@ -47,11 +39,11 @@ int ctl_patience_s(void)
 static int readable(int fd, int ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	int64_t until = now_ms() + ms;
+	int64_t until = clock_mono_ms() + ms;
 	int n;
 
 	do {
-		int64_t left = until - now_ms();
+		int64_t left = until - clock_mono_ms();
 
 		n = poll(&p, 1, left > 0 ? (int)left : 0);
 	} while (n < 0 && errno == EINTR);
@@ -123,11 +115,11 @@ int ctl_await_step(int fd, const char *store, struct errmsg *em)
 
 int ctl_await(int fd, const char *store, int most_s, struct errmsg *em)
 {
-	int64_t until = now_ms() + (int64_t)most_s * 1000;
+	int64_t until = clock_mono_ms() + (int64_t)most_s * 1000;
 	int rc;
 
 	while ((rc = ctl_await_step(fd, store, em)) == 0)
-		if (most_s > 0 && now_ms() >= until)
+		if (most_s > 0 && clock_mono_ms() >= until)
 			return hangs(store, ctl_peer_pid(fd), em);
 	return rc < 0 ? rc : 0;
 }

@@ -3,29 +3,21 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 enum { CELLS = 24 };
 #define DRAW_EVERY_NS 100000000LL
 #define SILENT_FIRST_NS 300000000LL
 
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
 void progress_start(struct progress *p, const char *what, bool bytes)
 {
 	*p = (struct progress){ .what = what, .bytes = bytes };
 	mutex_init(&p->mu);
 	p->shown = isatty(STDERR_FILENO) == 1;
-	p->start_ns = now_ns();
+	p->start_ns = clock_mono_ns();
 }
 
 static void amount(char *out, size_t cap, uint64_t n, bool bytes)
@@ -63,7 +55,7 @@ void progress_set(struct progress *p, uint64_t done, uint64_t all)
 {
 	if (!p->shown)
 		return;
-	int64_t now = now_ns();
+	int64_t now = clock_mono_ns();
 	mutex_lock(&p->mu);
 	if (now - p->start_ns >= SILENT_FIRST_NS &&
 	    now - p->drawn_ns >= DRAW_EVERY_NS) {

@@ -13,10 +13,10 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "fs/daemon/control.h"
@@ -110,14 +110,6 @@ void run_client_close(struct run_client *c)
 	*c = (struct run_client){ .fd = -1 };
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* One request's time. */
 struct waiting {
 	const struct run_patience *w;
@@ -135,10 +127,10 @@ static int wait_for(struct waiting *x, int fd, int ms)
 		{ .fd = fd, .events = POLLIN },
 		{ .fd = x->ending ? -1 : x->w->ending, .events = POLLIN },
 	};
-	int64_t until = ms < 0 ? INT64_MAX : now_ms() + ms;
+	int64_t until = ms < 0 ? INT64_MAX : clock_mono_ms() + ms;
 
 	for (;;) {
-		int64_t now = now_ms();
+		int64_t now = clock_mono_ms();
 		int64_t end = until < x->until ? until : x->until;
 		int got = poll(v, 2, end > now ? (int)(end - now) : 0);
 
@@ -164,7 +156,7 @@ int run_client_ask(struct run_client *c, struct json_doc **out,
 		   const char *members, const struct run_patience *w,
 		   struct errmsg *em)
 {
-	struct waiting x = { .w = w, .until = now_ms() + w->ms };
+	struct waiting x = { .w = w, .until = clock_mono_ms() + w->ms };
 	struct errmsg own = ERRMSG_INIT;
 	int rc = -EAGAIN;
 

@@ -13,8 +13,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/thread.h"
 #include "fs/core/actor_proc.h"
@@ -41,14 +41,6 @@ struct actor_cmdline {
 	char bytes[LIMIT_ARGV]; /* the reader's, but in JOB_READ */
 	struct thread thread;
 };
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
 
 static void reader(void *arg)
 {
@@ -83,12 +75,12 @@ static void reader(void *arg)
 static ssize_t ask(struct actor_cmdline *c, uint32_t pid, const char *variable,
 		   char *out, size_t cap)
 {
-	int64_t end = now_ns() + PATIENCE_NS;
+	int64_t end = clock_mono_ns() + PATIENCE_NS;
 	ssize_t n = -EAGAIN;
 
 	mutex_lock(&c->mu);
-	while (c->state != JOB_NONE && !c->stop && now_ns() < end)
-		cond_timedwait_ns(&c->changed, &c->mu, end - now_ns());
+	while (c->state != JOB_NONE && !c->stop && clock_mono_ns() < end)
+		cond_timedwait_ns(&c->changed, &c->mu, end - clock_mono_ns());
 	if (c->state != JOB_NONE || c->stop)
 		goto done;
 	uint64_t ticket = ++c->ticket;
@@ -96,8 +88,8 @@ static ssize_t ask(struct actor_cmdline *c, uint32_t pid, const char *variable,
 	c->variable = variable;
 	c->state = JOB_ASKED;
 	cond_broadcast(&c->changed);
-	while (c->state == JOB_ASKED && !c->stop && now_ns() < end)
-		cond_timedwait_ns(&c->changed, &c->mu, end - now_ns());
+	while (c->state == JOB_ASKED && !c->stop && clock_mono_ns() < end)
+		cond_timedwait_ns(&c->changed, &c->mu, end - clock_mono_ns());
 	assert(c->ticket == ticket);
 	if (c->state == JOB_READ) {
 		n = c->result;

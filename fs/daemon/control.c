@@ -23,10 +23,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -216,14 +216,6 @@ static int answer(struct connection *k, const struct run_peer *peer,
 	return rc;
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 * NS_PER_MS + ts.tv_nsec;
-}
-
 /* The other side of a connection that is to say nothing more. */
 static bool has_left(int fd)
 {
@@ -256,7 +248,7 @@ static void wait_for_end(struct connection *k, bool tell)
 {
 	struct control *c = k->control;
 	struct buf none = BUF_INIT;
-	int64_t told_ns = now_ns();
+	int64_t told_ns = clock_mono_ns();
 	bool left = false, final;
 
 	if (reply(k->fd, 0, &none, NULL) < 0)
@@ -271,11 +263,11 @@ static void wait_for_end(struct connection *k, bool tell)
 		mutex_unlock(&c->mu);
 		left = has_left(k->fd);
 		due = tell && c->doing &&
-		      now_ns() - told_ns >= TELL_MS * NS_PER_MS;
+		      clock_mono_ns() - told_ns >= TELL_MS * NS_PER_MS;
 		if (due && !left)
 			left = tell_doing(k) < 0;
 		if (due)
-			told_ns = now_ns();
+			told_ns = clock_mono_ns();
 		mutex_lock(&c->mu);
 	}
 	final = c->final;

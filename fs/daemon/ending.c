@@ -1,9 +1,8 @@
 /* ending.c - see ending.h. */
 #include "fs/daemon/ending.h"
 
-#include <time.h>
-
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "fs/core/core.h"
@@ -11,14 +10,6 @@
 
 enum { LOG_EVERY_S = 10 };
 #define NS_PER_S 1000000000LL
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
 
 void ending_init(struct ending *e)
 {
@@ -43,7 +34,7 @@ void ending_at(struct ending *e, enum ending_stage stage)
 {
 	mutex_lock(&e->mu);
 	if (e->stage == ENDING_NOT)
-		e->since_ns = e->logged_ns = now_ns();
+		e->since_ns = e->logged_ns = clock_mono_ns();
 	e->stage = stage;
 	if (stage >= ENDING_CLOSE)
 		e->core = NULL;
@@ -125,7 +116,7 @@ void ending_words(void *ctx, struct buf *out)
 int ending_log(struct ending *e)
 {
 	struct buf words = BUF_INIT;
-	int64_t now = now_ns(), since = 0;
+	int64_t now = clock_mono_ns(), since = 0;
 	bool due = false, began;
 
 	mutex_lock(&e->mu);

@@ -22,10 +22,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -94,14 +94,6 @@ struct run_channel {
 	struct thread thread;
 };
 
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
 /* --- connections -------------------------------------------------------------- */
 
 /* May one more of that user be heard? */
@@ -126,7 +118,7 @@ static void accept_one(struct run_channel *c, int listener)
 
 	if (rc < 0)
 		return;
-	*k = (struct connection){ .fd = fd, .at_ns = now_ns() };
+	*k = (struct connection){ .fd = fd, .at_ns = clock_mono_ns() };
 	k->in.max = RUN_CHANNEL_REQUEST_MAX;
 	rc = run_peer_of(&k->peer, fd);
 	if (rc == 0 && !has_place(c, k->peer.cr.uid))
@@ -157,7 +149,7 @@ static bool may_ask(struct run_channel *c, uint32_t uid, size_t bytes)
 {
 	struct allowance *a = &c->users[uid % USERS];
 	double cost = (double)(bytes > COST_MIN ? bytes : COST_MIN);
-	int64_t now = now_ns();
+	int64_t now = clock_mono_ns();
 
 	if (run_peer_trusted(uid))
 		return true;
@@ -217,7 +209,7 @@ static bool answer(struct run_channel *c, struct connection *k, int rc,
 	if (rc == 0 && serve_run_is_ending(k->run) &&
 	    !serve_run_ended(k->run, &rc, &k->members, em))
 		return true;
-	k->at_ns = now_ns();
+	k->at_ns = clock_mono_ns();
 	if (rc == 0 && serve_run_wants_word(k->run)) {
 		k->word = run_words_ask(c->words);
 		return true;
@@ -233,7 +225,7 @@ static bool answer_line(struct run_channel *c, struct connection *k,
 	struct errmsg em = ERRMSG_INIT;
 	int rc = ask(c, k, line, n, &em);
 
-	k->at_ns = now_ns();
+	k->at_ns = clock_mono_ns();
 	return answer(c, k, rc, &em);
 }
 
@@ -311,7 +303,7 @@ static int64_t until_ns(const struct connection *k)
  */
 static void look_at_all(struct run_channel *c)
 {
-	int64_t now = now_ns();
+	int64_t now = clock_mono_ns();
 
 	for (unsigned i = c->n; i-- > 0;) {
 		struct connection *k = &c->v[i];
@@ -334,7 +326,7 @@ static int prepare(struct run_channel *c)
 	/* When it is full, others wait to be accepted. */
 	short more = c->n < CONNECTIONS_MAX ? POLLIN : 0;
 	struct pollfd *p = c->polled;
-	int64_t first = INT64_MAX, now = now_ns();
+	int64_t first = INT64_MAX, now = clock_mono_ns();
 
 	for (int i = 0; i < 2; i++)
 		p[i] = (struct pollfd){ c->place[i].fd, more, 0 };

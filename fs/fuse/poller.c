@@ -45,7 +45,8 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 #define POLLER_NOBODY (-1)
 
@@ -66,14 +67,6 @@ enum {
 	LOOK_EVERY = 64, /* requests between looks at what the system says */
 	CROWD = 64,	 /* so many in a row that were there already */
 };
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
 
 /* How often another thread was given the core of this one. */
 static long preemptions(void)
@@ -234,7 +227,7 @@ static void spin(struct poller *p, unsigned me)
 				p->worth++;
 			return;
 		}
-		if (now_ns() >= end) {
+		if (clock_mono_ns() >= end) {
 			missed(p, me);
 			return;
 		}
@@ -260,7 +253,7 @@ void poller_got(struct poller *p, unsigned me, unsigned kind)
 
 	if (!p->may)
 		return;
-	s->since_ns = now_ns();
+	s->since_ns = clock_mono_ns();
 	s->kind = kind % POLLER_KINDS;
 	bool close = s->since_ns - p->done_ns < p->near_ns;
 	s->tries = close;
@@ -290,7 +283,7 @@ void poller_done(struct poller *p, unsigned me)
 
 	if (!p->may)
 		return;
-	now = now_ns();
+	now = clock_mono_ns();
 	slow = p->slow[s->kind];
 	s->lasted = now - s->since_ns > SLOW_NS;
 	if (slow > 0)
