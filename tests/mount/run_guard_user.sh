@@ -5,17 +5,8 @@
 # timeout: 120
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/run_lib.sh"
+. "$(dirname "$0")/users_lib.sh"
 
-[ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
-command -v setpriv >/dev/null || { echo "needs setpriv"; exit 77; }
-chmod 755 .
-anna() { setpriv --reuid 4242 --regid 4242 --clear-groups -- "$@"; }
-bert() { setpriv --reuid 4343 --regid 4343 --clear-groups -- "$@"; }
-anna test -x "$VOUCH" -a -x . || { echo "others do not reach the test's folder"; exit 77; }
-
-new_volume
-chmod 700 vol
-mount_volume -o allow_other
 mkdir mnt/secret && echo SECRET >mnt/secret/k && echo f >mnt/f && chmod 666 mnt/f
 mkdir w && chmod 777 w # who looks takes away the question
 

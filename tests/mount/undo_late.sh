@@ -3,21 +3,10 @@
 # its doing stays; two at once; names that somebody else took away; and bytes
 # that were behind a shut directory are nobody else's when they are gone.
 . "$TOP/tests/mount/lib.sh"
+. "$TOP/tests/mount/undo_lib.sh"
 
 new_volume
 mount_volume -o allow_other
-# at_work PID: it has its plan and waits for its turn
-at_work() {
-	local i child
-	for ((i = 0; i < 3000; i++)); do
-		child=$(cat /proc/"$1"/task/"$1"/children 2>/dev/null)
-		for pid in $child; do
-			grep -q nanosleep /proc/$pid/wchan 2>/dev/null && return
-		done
-		sleep 0.02
-	done
-	fail "undo does not wait for its turn"
-}
 
 # --- written after the plan was made ---------------------------------------------
 

@@ -3,22 +3,11 @@
 # takes back, by rename as editors do: none of these is lost.  What was set
 # between the plan and its doing stays as well.
 . "$TOP/tests/mount/lib.sh"
+. "$TOP/tests/mount/undo_lib.sh"
 
 new_volume
 mount_volume
 N=60
-# at_work PID: it has its plan and waits for its turn
-at_work() {
-	local i child
-	for ((i = 0; i < 3000; i++)); do
-		child=$(cat /proc/"$1"/task/"$1"/children 2>/dev/null)
-		for pid in $child; do
-			grep -q nanosleep /proc/$pid/wchan 2>/dev/null && return
-		done
-		sleep 0.02
-	done
-	fail "undo does not wait for its turn"
-}
 
 # --- what is expected binds him who says it --------------------------------------------
 
